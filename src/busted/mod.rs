@@ -1,0 +1,1 @@
+//! The busted-style spec runner.

@@ -1,0 +1,1 @@
+//! `kong.*`: pairs of a Lua face and Rust ops with the same stem.

@@ -1,0 +1,1 @@
+//! Plugins: the registry, which configuration applies, what a request collected, running them.

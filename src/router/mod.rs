@@ -1,0 +1,1 @@
+//! Which route serves a request: a pure function of the snapshot and the request head.

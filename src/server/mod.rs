@@ -1,0 +1,1 @@
+//! Worker threads, accepting, signals, reload; the embedded echo upstream.

@@ -1,0 +1,3 @@
+//! TLS material and configuration.
+//!
+//! Must not: know which request wants it.

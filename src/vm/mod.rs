@@ -1,0 +1,1 @@
+//! The Lua state and its laws: ops, scope, driver, loader, coroutines, watchdog.
