@@ -1,0 +1,24 @@
+//! Consumers: who calls.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// A client known by name.
+///
+/// # Source
+/// `kong/db/schema/entities/consumers.lua`
+#[derive(Debug, Clone, Deserialize)]
+pub struct Consumer {
+    /// UUID.
+    pub id: String,
+    /// Unique name.
+    pub username: Option<String>,
+    /// Unique name elsewhere.
+    pub custom_id: Option<String>,
+    /// Free labels.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// The entity's table as Lua sees it.
+    #[serde(skip)]
+    pub raw: Value,
+}

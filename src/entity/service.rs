@@ -1,0 +1,58 @@
+//! Services: what is proxied to.
+
+use super::{CertificateIdx, Protocol, Reference, duration_ms};
+use serde::Deserialize;
+use serde_json::Value;
+use std::time::Duration;
+
+/// Where requests of a route go.
+///
+/// # Source
+/// `kong/db/schema/entities/services.lua`
+#[derive(Debug, Clone, Deserialize)]
+pub struct Service {
+    /// UUID.
+    pub id: String,
+    /// Unique name.
+    pub name: Option<String>,
+    /// How the upstream is spoken to.
+    pub protocol: Protocol,
+    /// A host name, an IP literal or the name of an upstream.
+    pub host: String,
+    /// Port of the host; not used where the host names an upstream.
+    pub port: u16,
+    /// Prefix of the upstream path.
+    pub path: Option<String>,
+    /// Tries after the first one.
+    pub retries: u16,
+    /// Limit on connecting.
+    #[serde(deserialize_with = "duration_ms")]
+    pub connect_timeout: Duration,
+    /// Limit between two writes.
+    #[serde(deserialize_with = "duration_ms")]
+    pub write_timeout: Duration,
+    /// Limit between two reads.
+    #[serde(deserialize_with = "duration_ms")]
+    pub read_timeout: Duration,
+    /// A service that is not enabled has no routes in the router.
+    pub enabled: bool,
+    /// Free labels.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Whether the upstream's certificate is verified; none: as the settings say.
+    pub tls_verify: Option<bool>,
+    /// Longest certificate chain accepted.
+    pub tls_verify_depth: Option<u8>,
+    /// Ids of the CA certificates that make the trust store.
+    #[serde(default)]
+    pub ca_certificates: Vec<String>,
+    /// Id of the certificate presented to the upstream.
+    #[serde(rename = "client_certificate")]
+    pub client_certificate_ref: Option<Reference>,
+    /// The same, resolved.
+    #[serde(skip)]
+    pub client_certificate: Option<CertificateIdx>,
+    /// The entity's table as Lua sees it.
+    #[serde(skip)]
+    pub raw: Value,
+}

@@ -1,0 +1,1 @@
+//! Judging a JSON object against a table of fields.

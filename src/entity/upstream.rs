@@ -1,0 +1,76 @@
+//! Upstreams and their targets: what is balanced over.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// How a target is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Algorithm {
+    /// Weighted round-robin.
+    #[default]
+    RoundRobin,
+    /// Ring of hashes.
+    ConsistentHashing,
+    /// Fewest connections by weight.
+    LeastConnections,
+    /// Lowest latency.
+    Latency,
+}
+
+/// A virtual host name that is balanced over targets.
+///
+/// # Source
+/// `kong/db/schema/entities/upstreams.lua`
+#[derive(Debug, Clone, Deserialize)]
+pub struct Upstream {
+    /// UUID.
+    pub id: String,
+    /// The host name that a service, or `kong.service.set_target`, uses.
+    pub name: String,
+    /// How a target is chosen.
+    #[serde(default)]
+    pub algorithm: Algorithm,
+    /// Size of the ring.
+    pub slots: u32,
+    /// The Host header sent to targets.
+    pub host_header: Option<String>,
+    /// Whether SRV names take the place of target names in Host.
+    #[serde(default)]
+    pub use_srv_name: bool,
+    /// Free labels.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// In order of declaration.
+    #[serde(skip)]
+    pub targets: Vec<Target>,
+    /// The entity's table as Lua sees it; hash and health check fields are read from here.
+    #[serde(skip)]
+    pub raw: Value,
+}
+
+/// One address of an upstream.
+///
+/// # Source
+/// `kong/db/schema/entities/targets.lua`
+#[derive(Debug, Clone, Deserialize)]
+pub struct Target {
+    /// UUID.
+    pub id: String,
+    /// As declared: `host`, `host:port`, `[::1]:port`.
+    pub target: String,
+    /// Host name or IP literal, without brackets.
+    #[serde(skip)]
+    pub host: String,
+    /// Port; 8000 where none is declared, as Kong has it.
+    #[serde(skip)]
+    pub port: u16,
+    /// Share of the traffic; 0: none.
+    pub weight: u16,
+    /// Free labels.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// The entity's table as Lua sees it.
+    #[serde(skip)]
+    pub raw: Value,
+}
