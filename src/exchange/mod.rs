@@ -1,3 +1,148 @@
-//! One request and its response as data.
+//! One request and its response as data: each room of the exchange has one writer.
 //!
-//! Must not: do I/O or touch Lua.
+//! Must not: do I/O, touch Lua, or know which plugins run.
+
+pub mod header_list;
+pub mod phase;
+pub mod request;
+pub mod response;
+pub mod target;
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+pub use header_list::HeaderList;
+pub use phase::Phase;
+pub use request::{Body, Request};
+pub use response::{Response, Source};
+pub use target::{Attempt, Outbound, ServiceTarget};
+
+use crate::entity::{ConsumerIdx, RouteIdx, ServiceIdx};
+use crate::store::Snapshot;
+
+/// One accepted client connection, as the requests on it see it.
+#[derive(Debug)]
+pub struct Connection {
+    /// `$connection`: a serial number, unique in the process.
+    pub serial: u64,
+    /// The address the client's packets come from (after the PROXY protocol, once it is spoken).
+    pub peer: SocketAddr,
+    /// The address the client connected to.
+    pub local: SocketAddr,
+    /// Whether the client speaks TLS.
+    pub tls: bool,
+    /// Requests so far on this connection (`$connection_requests`).
+    pub requests: std::cell::Cell<u64>,
+}
+
+/// What the router found.
+#[derive(Debug, Clone)]
+pub struct Matched {
+    /// The route.
+    pub route: RouteIdx,
+    /// Its service, if it has one.
+    pub service: Option<ServiceIdx>,
+    /// Captures of a regex path: positional (0 is the whole match), then named.
+    pub captures: Option<Box<Captures>>,
+    /// The matched prefix, for `X-Forwarded-Prefix` (None unless `strip_path`).
+    pub prefix: Option<String>,
+}
+
+/// Captures of a regex path.
+#[derive(Debug, Clone, Default)]
+pub struct Captures {
+    /// Positional captures, without the whole match.
+    pub positional: Vec<Option<String>>,
+    /// Named captures.
+    pub named: Vec<(String, String)>,
+}
+
+/// Who the client is.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// The real address (`$remote_addr`, `$remote_port`).
+    pub addr: SocketAddr,
+    /// Whether the peer's own address is trusted (`trusted_ips`).
+    pub trusted: bool,
+    /// The consumer that an auth plugin set, if it stands in the snapshot.
+    pub consumer: Option<ConsumerIdx>,
+}
+
+/// Moments of an exchange.
+#[derive(Debug, Clone)]
+pub struct Timing {
+    /// When the head arrived, by the wall clock.
+    pub started_at: SystemTime,
+    /// The same by the monotonic clock.
+    pub started: Instant,
+    /// When access ended and the upstream's turn began.
+    pub access_end: Option<Instant>,
+    /// When the upstream's response head arrived.
+    pub head_at: Option<Instant>,
+    /// When the last byte was handed on.
+    pub ended: Option<Instant>,
+}
+
+impl Timing {
+    /// Starts the clock now.
+    pub fn start() -> Self {
+        Self {
+            started_at: SystemTime::now(),
+            started: Instant::now(),
+            access_end: None,
+            head_at: None,
+            ended: None,
+        }
+    }
+
+    /// `$request_time`.
+    pub fn elapsed(&self) -> Duration {
+        self.ended.unwrap_or_else(Instant::now) - self.started
+    }
+
+    /// Kong's proxy latency: from the head to the upstream's turn.
+    pub fn proxy_latency(&self) -> Option<Duration> {
+        self.access_end.map(|t| t - self.started)
+    }
+
+    /// Kong's upstream (waiting) latency: from the upstream's turn to its response head.
+    pub fn upstream_latency(&self) -> Option<Duration> {
+        Some(self.head_at? - self.access_end?)
+    }
+}
+
+/// One request and its response.
+#[derive(Debug)]
+pub struct Exchange {
+    /// `X-Kong-Request-Id`: 32 hex digits.
+    pub id: [u8; 32],
+    /// The connection it came on.
+    pub connection: Rc<Connection>,
+    /// The configuration it is served with, from its first byte to its log line.
+    pub snapshot: Arc<Snapshot>,
+    /// The request as plugins see and change it. Writers: the guard's head, then Lua.
+    pub request: Request,
+    /// The matched route. Writer: the router.
+    pub matched: Option<Matched>,
+    /// The client. Writers: real-ip, then `kong.client`.
+    pub client: Client,
+    /// What goes to the upstream beside the request. Writers: the proxy, then Lua.
+    pub outbound: Outbound,
+    /// Where it goes. Writers: the matched service, then `kong.service`.
+    pub target: ServiceTarget,
+    /// Tries so far. Writer: the forwarder.
+    pub attempts: Vec<Attempt>,
+    /// The response as plugins see and change it. Writers: the forwarder or the way out, then Lua.
+    pub response: Response,
+    /// Moments.
+    pub timing: Timing,
+}
+
+impl Exchange {
+    /// The id as text.
+    pub fn id_str(&self) -> &str {
+        std::str::from_utf8(&self.id).unwrap_or_default()
+    }
+}

@@ -1,1 +1,13 @@
 //! `kong.*`: pairs of a Lua face and Rust ops with the same stem.
+//!
+//! Must not: raise from Rust (faces raise Kong's messages), or keep request state outside the scope.
+
+use crate::vm::Registrar;
+
+/// Brings `kong.*` into a state.
+///
+/// # Errors
+/// When Lua is out of memory.
+pub fn install(_r: &Registrar) -> mlua::Result<()> {
+    Ok(())
+}

@@ -1,1 +1,18 @@
 //! The Lua state and its laws: ops, scope, driver, loader, coroutines, watchdog.
+//!
+//! Must not: know Kong's or nginx's API, routes or sockets. This is the floor where `unsafe` lives.
+
+pub mod driver;
+pub mod loader;
+pub mod op;
+pub mod scope;
+pub mod state;
+pub mod watchdog;
+
+#[cfg(test)]
+mod tests;
+
+pub use driver::{Fault, Flow, Run};
+pub use op::{Args, Kind, Out, Ret};
+pub use scope::Scope;
+pub use state::{Registrar, Vm, VmOptions};

@@ -1,0 +1,60 @@
+//! The request as plugins see and change it.
+
+use bytes::Bytes;
+
+use super::HeaderList;
+
+/// How much of the body has been read for Lua.
+#[derive(Debug, Clone, Default)]
+pub enum Body {
+    /// Not read: it streams from the client to the upstream.
+    #[default]
+    Streaming,
+    /// Read whole into memory (`ngx.req.read_body`), or set by a plugin.
+    Memory(Bytes),
+    /// Read whole into a temporary file.
+    File(std::sync::Arc<std::path::PathBuf>, u64),
+}
+
+/// The request. Starts as the client's head; Lua may change everything but the raw head.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// The method, upper-case as sent.
+    pub method: String,
+    /// The target as sent (`$request_uri`): path and query, never changed.
+    pub target: String,
+    /// 10, 11 or 20.
+    pub version: u8,
+    /// `https` or `http` by the connection.
+    pub scheme: &'static str,
+    /// The Host header's or absolute target's host, lower-case, without port (`$host`).
+    pub host: String,
+    /// The decoded, normalized path (`$uri`; writable by `ngx.req.set_uri`).
+    pub uri: String,
+    /// The query without `?` (`$args`; writable).
+    pub args: Option<String>,
+    /// Headers; also hold the raw head.
+    pub headers: HeaderList,
+    /// What became of the body.
+    pub body: Body,
+    /// Length by Content-Length, if given.
+    pub content_length: Option<u64>,
+    /// Whether the client sent a body (a length above 0, or chunked).
+    pub has_body: bool,
+    /// Bytes received so far, head and body (`$request_length`).
+    pub length: u64,
+}
+
+impl Request {
+    /// The path of the target, before any `?`, as sent.
+    pub fn raw_path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
+    }
+
+    /// The request line as sent, for logs (`$request`).
+    pub fn line(&self) -> &[u8] {
+        let raw = self.headers.raw();
+        let end = memchr::memchr2(b'\r', b'\n', raw).unwrap_or(raw.len());
+        &raw[..end]
+    }
+}

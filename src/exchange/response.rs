@@ -1,0 +1,56 @@
+//! The response as plugins see and change it.
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+/// Who made the response (`kong.response.get_source`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Source {
+    /// An upstream answered (`KONG_PROXIED`).
+    Service,
+    /// A plugin answered (`KONG_EXITED`).
+    Exit,
+    /// The gateway answered: an error (`KONG_UNEXPECTED`, faults).
+    #[default]
+    Error,
+}
+
+/// An answer that a plugin or the gateway makes itself.
+#[derive(Debug, Clone, Default)]
+pub struct Answer {
+    /// The status, 100–999.
+    pub status: u16,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// The response. Its head may change until it was sent.
+#[derive(Debug, Clone, Default)]
+pub struct Response {
+    /// The status (`ngx.status`).
+    pub status: u16,
+    /// The headers (`ngx.header`).
+    pub headers: HeaderMap,
+    /// Who made it.
+    pub source: Source,
+    /// Set once the head went to hyper (`ngx.headers_sent`).
+    pub head_sent: bool,
+    /// What `ngx.say`, `ngx.print` and `kong.response.exit` left as the body; None when an upstream's is used.
+    pub body: Option<Vec<u8>>,
+    /// The upstream's status (`$upstream_status`).
+    pub upstream_status: Option<u16>,
+    /// Body bytes handed to the client (`$body_bytes_sent`).
+    pub body_bytes_sent: u64,
+    /// The chunk under body_filter (`ngx.arg[1]`).
+    pub chunk: Bytes,
+    /// Whether that chunk is the last (`ngx.arg[2]`).
+    pub last_chunk: bool,
+    /// What a body_filter handler put into `ngx.arg[1]`: None leaves the chunk as it is.
+    pub new_chunk: Option<Bytes>,
+    /// The whole body, where buffering was asked for (`kong.service.request.enable_buffering`, response phase).
+    pub buffered: Option<Bytes>,
+    /// Asked for by `enable_buffering` or by a `response` handler.
+    pub buffering: bool,
+    /// Trailers of the upstream (`$sent_trailer_`, `$upstream_trailer_`).
+    pub trailers: Option<HeaderMap>,
+}

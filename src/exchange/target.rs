@@ -1,0 +1,72 @@
+//! Where a request goes: what the matched service says and `kong.service` changes.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// What goes to the upstream beside method, headers and body (nginx's `$upstream_*` variables of Kong).
+#[derive(Debug, Clone, Default)]
+pub struct Outbound {
+    /// `$upstream_scheme`.
+    pub scheme: String,
+    /// `$upstream_host`: the Host header; empty lets the balancer decide.
+    pub host: String,
+    /// `$upstream_uri`: path, and query once access has ended.
+    pub uri: String,
+    /// Whether a plugin wrote `$upstream_uri` itself with its own query.
+    pub uri_has_args: bool,
+    /// `$upstream_x_forwarded_for` and the rest of Kong's forwarding headers.
+    pub x_forwarded_for: String,
+    pub x_forwarded_proto: String,
+    pub x_forwarded_host: String,
+    pub x_forwarded_port: String,
+    pub x_forwarded_path: String,
+    pub x_forwarded_prefix: Option<String>,
+    /// `$upstream_te`, `$upstream_connection`, `$upstream_upgrade`.
+    pub upgrade: Option<String>,
+}
+
+/// Kong's `balancer_data`: host, port and limits of the upstream call.
+#[derive(Debug, Clone)]
+pub struct ServiceTarget {
+    /// A host name, an Upstream's name or an IP literal.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// Tries beyond the first.
+    pub retries: u32,
+    /// Limits of one try.
+    pub connect_timeout: Duration,
+    pub write_timeout: Duration,
+    pub read_timeout: Duration,
+    /// `preserve_host` of the route.
+    pub preserve_host: bool,
+    /// Whether a plugin chose (`set_target`, `set_upstream`): then the service's host doesn't matter.
+    pub chosen: bool,
+}
+
+impl Default for ServiceTarget {
+    fn default() -> Self {
+        let limit = Duration::from_secs(60);
+        Self {
+            host: String::new(),
+            port: 80,
+            retries: 5,
+            connect_timeout: limit,
+            write_timeout: limit,
+            read_timeout: limit,
+            preserve_host: false,
+            chosen: false,
+        }
+    }
+}
+
+/// One try.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// The address tried.
+    pub addr: SocketAddr,
+    /// Why it failed, None if it answered.
+    pub error: Option<String>,
+    /// How long connecting took.
+    pub connect_time: Option<Duration>,
+}

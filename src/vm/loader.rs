@@ -1,0 +1,89 @@
+//! Where Lua modules come from: embedded sources, `lua_package_path`, the drop-in folder.
+//!
+//! Must not: run plugin code by itself.
+
+use std::path::{Path, PathBuf};
+
+use mlua::{Lua, Value};
+
+/// Registers an embedded module; it is compiled when first required.
+///
+/// # Errors
+/// When Lua is out of memory.
+pub fn preload(lua: &Lua, name: &str, source: &'static str) -> mlua::Result<()> {
+    let chunk_name = format!(
+        "@moongate/{}.lua",
+        name.trim_start_matches("moongate.").replace('.', "/")
+    );
+    let loader = lua.create_function(move |lua, name: Value| -> mlua::Result<Value> {
+        lua.load(source).set_name(chunk_name.clone()).call(name)
+    })?;
+    let package: mlua::Table = lua.globals().get("package")?;
+    package.get::<mlua::Table>("preload")?.set(name, loader)
+}
+
+/// Sets the search paths: the user's `lua_package_path` first, then the drop-in folder's layouts.
+///
+/// # Errors
+/// When Lua is out of memory.
+pub fn search_paths(lua: &Lua, path: &str, cpath: &str, dir: &Path) -> mlua::Result<()> {
+    let package: mlua::Table = lua.globals().get("package")?;
+    let full = |mine: &str, env: &str, default: String| {
+        let env = std::env::var(env).unwrap_or_default();
+        let mut all = String::new();
+        for part in [mine, &env] {
+            let part = part.trim_matches(';');
+            if !part.is_empty() {
+                all.push_str(part);
+                all.push(';');
+            }
+        }
+        all + &default
+    };
+    package.set("path", full(path, "LUA_PATH", package.get("path")?))?;
+    package.set("cpath", full(cpath, "LUA_CPATH", package.get("cpath")?))?;
+    let root = dir.to_path_buf();
+    let clones = lua.create_function(move |lua, ()| lua.create_sequence_from(clones(&root)))?;
+    let readable = lua.create_function(|_, file: String| Ok(Path::new(&file).is_file()))?;
+    lua.load(include_str!("loader.lua"))
+        .set_name("@moongate/vm/loader.lua")
+        .call((dir.to_string_lossy().into_owned(), clones, readable))
+}
+
+/// Folders under `root` that hold a whole plugin repository: they have `kong/plugins`, or a handler of their own.
+pub fn clones(root: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(root) else {
+        return Vec::new();
+    };
+    let mut found: Vec<String> = entries
+        .flatten()
+        .map(|e| e.path())
+        .filter(|p| p.join("kong/plugins").is_dir())
+        .map(|p| p.to_string_lossy().into_owned())
+        .collect();
+    found.sort();
+    found
+}
+
+/// Names of the plugins that lie under `root` in any of the drop-in layouts, with the folder of each.
+pub fn dropped_in(root: &Path) -> Vec<(String, PathBuf)> {
+    let mut found = Vec::new();
+    let mut look = |dir: PathBuf| {
+        for e in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            let path = e.path();
+            if path.join("handler.lua").is_file()
+                && let Some(name) = path.file_name().and_then(|n| n.to_str())
+            {
+                found.push((name.to_string(), path.clone()));
+            }
+        }
+    };
+    look(root.join("kong/plugins"));
+    look(root.to_path_buf());
+    for clone in clones(root) {
+        look(Path::new(&clone).join("kong/plugins"));
+    }
+    found.sort();
+    found.dedup_by(|a, b| a.0 == b.0);
+    found
+}

@@ -1,0 +1,118 @@
+//! The current request is a poll scope: set around each resume of Lua, gone when it returns.
+//!
+//! Must not: be stored anywhere; ops ask for it anew at each call.
+#![allow(unsafe_code)]
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use crate::exchange::{Exchange, Phase};
+
+/// What Lua sees while it runs: the phase, the slot of its `ngx.ctx`, and the request if there is one.
+#[derive(Debug)]
+pub struct Scope {
+    /// The index of this scope's tables on the Lua side (`ngx.ctx`, `kong.ctx`); unique among the living.
+    pub slot: u32,
+    /// The phase.
+    pub phase: Cell<Phase>,
+    /// The request; None in init_worker and timers.
+    pub exchange: Option<RefCell<Exchange>>,
+    /// The plugin that runs now: its index in the registry, or NONE.
+    pub plugin: Cell<u16>,
+    /// Where the plugin loop stands in this phase (owned by `plugin::run`).
+    pub cursor: Cell<u32>,
+    /// (plugin, configuration) pairs that this request collected (owned by `plugin::chain`).
+    pub chain: RefCell<Vec<(u16, u32)>>,
+    /// The code of an `ngx.exit` that did not yield (header_filter), 0 if none.
+    pub soft_exit: Cell<i64>,
+    /// Streams the client's body into memory on demand (`ngx.req.read_body`); set by the proxy.
+    pub body_reader: RefCell<Option<Rc<dyn BodyReader>>>,
+}
+
+/// Reads the rest of the client's body for Lua.
+pub trait BodyReader: std::fmt::Debug {
+    /// Resolves when [`Exchange`]'s `request.body` holds it whole; `Err` is the nginx-style reason.
+    fn read(&self, scope: Rc<Scope>) -> std::pin::Pin<Box<dyn Future<Output = Result<(), String>>>>;
+}
+
+/// The value of [`Scope::plugin`] outside plugins.
+pub const NO_PLUGIN: u16 = u16::MAX;
+
+impl Scope {
+    /// A scope around `exchange`, or around none (timers, init_worker).
+    pub fn new(slot: u32, phase: Phase, exchange: Option<Exchange>) -> Rc<Self> {
+        Rc::new(Self {
+            slot,
+            phase: Cell::new(phase),
+            exchange: exchange.map(RefCell::new),
+            plugin: Cell::new(NO_PLUGIN),
+            cursor: Cell::new(0),
+            chain: RefCell::default(),
+            soft_exit: Cell::new(0),
+            body_reader: RefCell::default(),
+        })
+    }
+}
+
+thread_local! {
+    static CURRENT: Cell<*const Scope> = const { Cell::new(std::ptr::null()) };
+}
+
+/// Restores the outer scope when dropped.
+pub(super) struct Entered {
+    outer: *const Scope,
+    _scope: Rc<Scope>,
+}
+
+/// Makes `scope` current until the guard is dropped.
+pub(super) fn enter(scope: Rc<Scope>) -> Entered {
+    Entered {
+        outer: CURRENT.replace(Rc::as_ptr(&scope)),
+        _scope: scope,
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        CURRENT.set(self.outer);
+    }
+}
+
+/// Runs `f` on the current scope, if Lua runs in one.
+#[inline]
+pub fn with<R>(f: impl FnOnce(&Scope) -> R) -> Option<R> {
+    let p = CURRENT.get();
+    // SAFETY: the pointer is set only by `enter`, whose guard keeps the Rc alive and resets it on drop; it
+    // never leaves this thread.
+    (!p.is_null()).then(|| f(unsafe { &*p }))
+}
+
+/// The current scope, kept alive (for futures).
+pub fn current() -> Option<Rc<Scope>> {
+    let p = CURRENT.get();
+    if p.is_null() {
+        return None;
+    }
+    // SAFETY: as in `with`; `p` came from `Rc::as_ptr` and one strong reference is held by the guard.
+    unsafe {
+        Rc::increment_strong_count(p);
+        Some(Rc::from_raw(p))
+    }
+}
+
+/// Runs `f` on the current request, to read it. None outside requests.
+#[inline]
+pub fn read<R>(f: impl FnOnce(&Exchange) -> R) -> Option<R> {
+    with(|s| s.exchange.as_ref().map(|x| f(&x.borrow()))).flatten()
+}
+
+/// Runs `f` on the current request, to change it. None outside requests.
+#[inline]
+pub fn write<R>(f: impl FnOnce(&mut Exchange) -> R) -> Option<R> {
+    with(|s| s.exchange.as_ref().map(|x| f(&mut x.borrow_mut()))).flatten()
+}
+
+/// The current phase; init_worker outside any scope.
+pub fn phase() -> Phase {
+    with(|s| s.phase.get()).unwrap_or(Phase::InitWorker)
+}

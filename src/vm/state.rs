@@ -1,0 +1,320 @@
+//! One Lua state: its birth, its coroutines, its slots, its end.
+//!
+//! Must not: know what handlers do; it is driven by `driver`.
+#![allow(unsafe_code)]
+
+use std::cell::{Cell, RefCell};
+use std::ffi::{c_int, c_void};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mlua::{Lua, LuaOptions, StdLib, Table, ffi};
+
+use super::watchdog::Watch;
+use super::{loader, op};
+
+/// How a state is made.
+#[derive(Debug, Clone)]
+pub struct VmOptions {
+    /// Cap on Lua's memory in bytes; 0 for none.
+    pub memory_limit: usize,
+    /// CPU time after which a running handler is stopped.
+    pub handler_timeout: Duration,
+    /// `lua_package_path` and `lua_package_cpath`.
+    pub package_path: String,
+    /// See `package_path`.
+    pub package_cpath: String,
+    /// The drop-in folder.
+    pub lua_dir: PathBuf,
+}
+
+impl Default for VmOptions {
+    fn default() -> Self {
+        Self {
+            memory_limit: 512 << 20,
+            handler_timeout: Duration::from_secs(10),
+            package_path: String::new(),
+            package_cpath: String::new(),
+            lua_dir: PathBuf::from("lua"),
+        }
+    }
+}
+
+/// Through which a room brings its ops and modules into a state.
+pub struct Registrar<'a> {
+    /// The state, for set-up code.
+    pub lua: &'a Lua,
+    ops: Table,
+}
+
+impl Registrar<'_> {
+    /// Registers op `name` of `room`: Lua finds it as `require("moongate.ops").room.name`.
+    ///
+    /// # Errors
+    /// When Lua is out of memory.
+    pub fn op(&self, room: &str, name: &str, f: ffi::lua_CFunction) -> mlua::Result<()> {
+        // SAFETY: `f` comes from `op::raw`, or is a binding that keeps the same rules.
+        let f = unsafe { self.lua.create_c_function(f)? };
+        let table = match self.ops.raw_get::<Option<Table>>(room)? {
+            Some(t) => t,
+            None => {
+                let t = self.lua.create_table()?;
+                self.ops.raw_set(room, &t)?;
+                t
+            }
+        };
+        table.raw_set(name, f)
+    }
+
+    /// Registers an embedded Lua module under the name that `require` takes.
+    ///
+    /// # Errors
+    /// When Lua is out of memory.
+    pub fn module(&self, name: &str, source: &'static str) -> mlua::Result<()> {
+        loader::preload(self.lua, name, source)
+    }
+}
+
+/// A room's way into a state.
+pub type Install = fn(&Registrar) -> mlua::Result<()>;
+
+/// A coroutine of the pool: its thread and the registry reference that keeps it alive.
+#[derive(Debug)]
+pub(super) struct Coroutine {
+    pub(super) ptr: *mut ffi::lua_State,
+    reference: c_int,
+}
+
+/// A Lua function kept in the registry for [`Vm::run`].
+#[derive(Debug, Clone, Copy)]
+pub struct Func(pub(super) c_int);
+
+/// One Lua state of one worker thread.
+pub struct Vm {
+    pub(super) main: *mut ffi::lua_State,
+    pub(super) watch: Arc<Watch>,
+    idle: RefCell<Vec<Coroutine>>,
+    live: Cell<usize>,
+    free_slots: RefCell<Vec<u32>>,
+    next_slot: Cell<u32>,
+    slots_ref: c_int,
+    memory_limit: usize,
+    retired: Cell<bool>,
+    lua: Lua,
+}
+
+const IDLE_COROUTINES: usize = 1024;
+
+impl Vm {
+    /// Builds a state and lets each room install itself, in order.
+    ///
+    /// # Errors
+    /// When a room's Lua does not load.
+    pub fn new(options: &VmOptions, rooms: &[Install]) -> mlua::Result<Rc<Self>> {
+        // SAFETY: `unsafe_new_with` allows ffi, debug and C modules, which plugins need; they are the
+        // operator's own code.
+        let lua = unsafe { Lua::unsafe_new_with(StdLib::ALL, LuaOptions::default()) };
+        if options.memory_limit > 0 {
+            lua.set_memory_limit(options.memory_limit)?;
+        }
+        let mut main = std::ptr::null_mut();
+        // SAFETY: only reads the state's pointer; it stays valid as long as `lua` lives.
+        unsafe {
+            lua.exec_raw::<()>((), |state| main = main_of(state))?;
+        }
+        let ops = lua.create_table()?;
+        let package: Table = lua.globals().get("package")?;
+        let loaded: Table = package.get("loaded")?;
+        loaded.set("moongate.ops", &ops)?;
+        let slots = lua.create_table()?;
+        loaded.set("moongate.slots", &slots)?;
+        let registrar = Registrar { lua: &lua, ops };
+        registrar.op("vm", "take", op::take)?;
+        registrar.op("vm", "slot", op::raw(slot))?;
+        registrar.op("vm", "phase", op::raw(phase))?;
+        lua.load(include_str!("coroutine.lua"))
+            .set_name("@moongate/vm/coroutine.lua")
+            .call::<()>((
+                mlua::LightUserData(op::wait_sentinel()),
+                mlua::LightUserData(op::exit_sentinel()),
+            ))?;
+        loader::search_paths(
+            &lua,
+            &options.package_path,
+            &options.package_cpath,
+            &options.lua_dir,
+        )?;
+        for room in rooms {
+            room(&registrar)?;
+        }
+        let slots_ref = reference(&lua, slots)?;
+        Ok(Rc::new(Self {
+            main,
+            watch: Watch::new(main, options.handler_timeout),
+            idle: RefCell::default(),
+            live: Cell::new(0),
+            free_slots: RefCell::default(),
+            next_slot: Cell::new(1),
+            slots_ref,
+            memory_limit: options.memory_limit,
+            retired: Cell::new(false),
+            lua,
+        }))
+    }
+
+    /// The state, for set-up code (not for the request path).
+    pub fn lua(&self) -> &Lua {
+        &self.lua
+    }
+
+    /// Runs set-up code under the watchdog.
+    pub fn guarded<R>(&self, f: impl FnOnce(&Lua) -> R) -> R {
+        self.watch.begin();
+        let r = f(&self.lua);
+        self.watch.end();
+        r
+    }
+
+    /// Keeps a function for [`Vm::run`].
+    ///
+    /// # Errors
+    /// When Lua is out of memory.
+    pub fn keep(&self, f: mlua::Function) -> mlua::Result<Func> {
+        reference(&self.lua, f).map(Func)
+    }
+
+    /// Coroutines that are running or waiting.
+    pub fn live_coroutines(&self) -> usize {
+        self.live.get()
+    }
+
+    /// Whether memory could not be won back: the worker should build a new state.
+    pub fn retired(&self) -> bool {
+        self.retired.get()
+    }
+
+    /// A slot for the tables of one scope.
+    pub fn take_slot(&self) -> u32 {
+        self.free_slots.borrow_mut().pop().unwrap_or_else(|| {
+            let n = self.next_slot.get();
+            self.next_slot.set(n + 1);
+            n
+        })
+    }
+
+    /// Slots in use.
+    pub fn live_slots(&self) -> usize {
+        self.next_slot.get() as usize - 1 - self.free_slots.borrow().len()
+    }
+
+    /// Forgets the slot's tables.
+    pub fn free_slot(&self, slot: u32) {
+        // SAFETY: rawgeti on the registry and rawseti of nil on a plain table neither allocate nor raise; the
+        // main state is not running (drops happen outside Lua), and its stack is put back.
+        unsafe {
+            let top = ffi::lua_gettop(self.main);
+            ffi::lua_rawgeti(self.main, ffi::LUA_REGISTRYINDEX, self.slots_ref.into());
+            ffi::lua_rawgeti(self.main, -1, i64::from(slot) as _);
+            let used = ffi::lua_type(self.main, -1) != ffi::LUA_TNIL;
+            ffi::lua_settop(self.main, top + 1);
+            if used {
+                ffi::lua_pushnil(self.main);
+                ffi::lua_rawseti(self.main, -2, i64::from(slot) as _);
+            }
+            ffi::lua_settop(self.main, top);
+        }
+        self.free_slots.borrow_mut().push(slot);
+    }
+
+    /// A fresh or used coroutine; None when Lua is out of memory.
+    pub(super) fn take_coroutine(&self) -> Option<Coroutine> {
+        let co = self.idle.borrow_mut().pop().or_else(|| {
+            let mut made = Coroutine {
+                ptr: std::ptr::null_mut(),
+                reference: 0,
+            };
+            // SAFETY: `new_coroutine` runs protected and writes through the pointer before it returns.
+            let status =
+                unsafe { ffi::lua_cpcall(self.main, new_coroutine, (&raw mut made).cast::<c_void>()) };
+            if status != 0 {
+                // SAFETY: drops the error message.
+                unsafe { ffi::lua_settop(self.main, -2) };
+                return None;
+            }
+            Some(made)
+        })?;
+        self.live.set(self.live.get() + 1);
+        Some(co)
+    }
+
+    /// Takes back a coroutine whose function returned.
+    pub(super) fn give_coroutine(&self, co: Coroutine) {
+        self.live.set(self.live.get() - 1);
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < IDLE_COROUTINES {
+            idle.push(co);
+        } else {
+            self.forget(co);
+        }
+    }
+
+    /// Drops an errored or abandoned coroutine.
+    pub(super) fn drop_coroutine(&self, co: Coroutine) {
+        self.live.set(self.live.get() - 1);
+        self.forget(co);
+    }
+
+    fn forget(&self, co: Coroutine) {
+        // SAFETY: luaL_unref writes only existing integer keys of the registry: no allocation, no error.
+        unsafe { ffi::luaL_unref(self.main, ffi::LUA_REGISTRYINDEX, co.reference) };
+    }
+
+    /// After a failed handler: if memory is short, collects everything; retires the state if that wins too little.
+    pub(super) fn recover_memory(&self) {
+        if self.memory_limit == 0 || self.lua.used_memory() < self.memory_limit / 4 * 3 {
+            return;
+        }
+        self.idle.borrow_mut().drain(..).for_each(|co| self.forget(co));
+        let _ = self.lua.gc_collect();
+        let _ = self.lua.gc_collect();
+        if self.lua.used_memory() > self.memory_limit / 10 * 9 {
+            self.retired.set(true);
+        }
+    }
+}
+
+fn slot(_: &op::Args, ret: &mut op::Ret) {
+    ret.num(super::scope::with(|s| s.slot).unwrap_or(0));
+}
+
+fn phase(_: &op::Args, ret: &mut op::Ret) {
+    ret.num(super::scope::phase() as u32);
+}
+
+fn reference(lua: &Lua, value: impl mlua::IntoLua) -> mlua::Result<c_int> {
+    let mut r = 0;
+    // SAFETY: runs protected by mlua with `value` on top of the stack, which luaL_ref pops.
+    unsafe {
+        lua.exec_raw::<()>(value, |state| r = ffi::luaL_ref(state, ffi::LUA_REGISTRYINDEX))?;
+    }
+    Ok(r)
+}
+
+/// The main state behind a coroutine (mlua may hand out one of its own).
+unsafe fn main_of(state: *mut ffi::lua_State) -> *mut ffi::lua_State {
+    // mlua runs set-up code on the state it was created with, which is the main one.
+    state
+}
+
+unsafe extern "C-unwind" fn new_coroutine(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: called by lua_cpcall with the pointer to a Coroutine as its light userdata; nothing droppable.
+    unsafe {
+        let made = ffi::lua_touserdata(state, 1).cast::<Coroutine>();
+        let ptr = ffi::lua_newthread(state);
+        let reference = ffi::luaL_ref(state, ffi::LUA_REGISTRYINDEX);
+        *made = Coroutine { ptr, reference };
+    }
+    0
+}

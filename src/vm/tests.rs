@@ -1,0 +1,210 @@
+//! The vm's own laws, before anything is built on it.
+#![allow(clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use super::*;
+use crate::exchange::Phase;
+
+fn sleep(a: &Args, r: &mut Ret) {
+    let ms = a.num(1).unwrap_or(0.0);
+    r.wait(async move {
+        tokio::time::sleep(Duration::from_millis(ms as u64)).await;
+        let mut out = Out::new();
+        out.num(ms);
+        out
+    });
+}
+
+fn exit(a: &Args, r: &mut Ret) {
+    r.exit(a.int(1).unwrap_or(0));
+}
+
+fn boom(_: &Args, _: &mut Ret) {
+    panic!("boom");
+}
+
+fn vm(limit: usize) -> std::rc::Rc<Vm> {
+    let options = VmOptions {
+        memory_limit: limit,
+        handler_timeout: Duration::from_millis(300),
+        ..VmOptions::default()
+    };
+    Vm::new(
+        &options,
+        &[|r| {
+            r.op("t", "sleep", op::raw(sleep))?;
+            r.op("t", "exit", op::raw(exit))?;
+            r.op("t", "boom", op::raw(boom))?;
+            r.lua
+                .load(
+                    "local o = require 'moongate.ops'
+                     function sleep(ms) o.t.sleep(ms) return o.vm.take() end
+                     exit, boom = o.t.exit, o.t.boom",
+                )
+                .exec()
+        }],
+    )
+    .unwrap()
+}
+
+fn run(vm: &std::rc::Rc<Vm>, src: &str) -> Flow {
+    let f = vm.keep(vm.lua().load(src).into_function().unwrap()).unwrap();
+    let slot = vm.take_slot();
+    let scope = Scope::new(slot, Phase::Access, None);
+    let rt = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let flow = rt.block_on(vm.run(&scope, f, &[]));
+    vm.free_slot(slot);
+    flow
+}
+
+const SHAPES: &[(&str, &str)] = &[
+    ("plain", "BODY"),
+    (
+        "pcall",
+        "local ok, e = pcall(function() BODY end) if not ok then error(e, 0) end",
+    ),
+    ("wrap", "coroutine.wrap(function() BODY end)()"),
+    (
+        "resume",
+        "local co = coroutine.create(function() BODY end) local ok, e = coroutine.resume(co)
+         if not ok then error(e, 0) end",
+    ),
+    (
+        "iterator",
+        "for _ in function(_, i) if not i then BODY return 1 end end do end",
+    ),
+    (
+        "metamethod",
+        "local t = setmetatable({}, {__index = function() BODY return 1 end}) local _ = t.x",
+    ),
+    (
+        "nested",
+        "coroutine.wrap(function() coroutine.wrap(function() local ok, e = pcall(function() BODY end)
+         if not ok then error(e, 0) end end)() end)()",
+    ),
+];
+
+#[test]
+fn a09_matrix_of_endings_and_shapes() {
+    let vm = vm(64 << 20);
+    for (shape, frame) in SHAPES {
+        let src = |body: &str| frame.replace("BODY", body);
+        let ends = |body: &str| run(&vm, &src(body));
+        assert!(
+            matches!(ends("local x = sleep(2) assert(x == 2)"), Flow::Done),
+            "{shape} yield"
+        );
+        assert!(
+            matches!(ends("pcall(exit, 403) error('not here')"), Flow::Exit(403)),
+            "{shape} exit"
+        );
+        let Flow::Failed(f) = ends("error('bad thing')") else {
+            panic!("{shape} error")
+        };
+        assert!(f.message.contains("bad thing"), "{shape}: {}", f.message);
+        let Flow::Failed(f) = ends("boom()") else {
+            panic!("{shape} panic")
+        };
+        assert!(
+            f.message.contains("panic in an op: boom"),
+            "{shape}: {}",
+            f.message
+        );
+        let Flow::Failed(f) = ends("while true do pcall(function() while true do end end) end") else {
+            panic!("{shape} runaway")
+        };
+        assert_eq!(f.kind, driver::FaultKind::Runaway, "{shape}: {}", f.message);
+        let Flow::Failed(f) = ends("local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end") else {
+            panic!("{shape} memory")
+        };
+        assert!(f.message.contains("not enough memory"), "{shape}: {}", f.message);
+        assert!(matches!(ends("sleep(1)"), Flow::Done), "{shape} lives on");
+        assert_eq!(vm.live_coroutines(), 0, "{shape}");
+        assert_eq!(vm.live_slots(), 0, "{shape}");
+        assert!(!vm.retired());
+    }
+}
+
+#[test]
+fn a09_a_bare_yield_goes_on_and_iterators_end() {
+    let vm = vm(0);
+    assert!(matches!(
+        run(&vm, "coroutine.yield() sleep(1) coroutine.yield()"),
+        Flow::Done
+    ));
+    let src = "local n = 0
+        for v in coroutine.wrap(function() for i = 1, 3 do sleep(1) coroutine.yield(i) end end) do n = n + v end
+        assert(n == 6)
+        local co = coroutine.create(function(a) local b = coroutine.yield(a + 1) sleep(1) error('x' .. b) end)
+        local ok, v = coroutine.resume(co, 1) assert(ok and v == 2)
+        local ok, e = coroutine.resume(co, 'y') assert(not ok and e:find('xy', 1, true))
+        assert(coroutine.status(co) == 'dead')";
+    let flow = run(&vm, src);
+    assert!(matches!(flow, Flow::Done), "{flow:?}");
+}
+
+#[test]
+fn a09_no_yield_across_c_is_an_error() {
+    let vm = vm(0);
+    let Flow::Failed(f) = run(&vm, "('x'):gsub('x', function() sleep(1) end)") else {
+        panic!()
+    };
+    assert!(
+        f.message.contains("attempt to yield across C-call boundary"),
+        "{}",
+        f.message
+    );
+}
+
+#[test]
+fn a09_a_thousand_runs_keep_their_slots() {
+    let vm = vm(0);
+    let src = "local o = require('moongate.ops').vm
+        local s = o.slot()
+        for i = 1, 20 do sleep(i % 3) assert(o.slot() == s) end";
+    let f = vm.keep(vm.lua().load(src).into_function().unwrap()).unwrap();
+    let rt = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&rt, async {
+        let mut tasks = Vec::new();
+        for _ in 0..1000 {
+            let vm = vm.clone();
+            tasks.push(tokio::task::spawn_local(async move {
+                let slot = vm.take_slot();
+                let scope = Scope::new(slot, Phase::Access, None);
+                let flow = vm.run(&scope, f, &[]).await;
+                vm.free_slot(slot);
+                matches!(flow, Flow::Done)
+            }));
+        }
+        for t in tasks {
+            assert!(t.await.unwrap());
+        }
+    });
+    assert_eq!((vm.live_coroutines(), vm.live_slots()), (0, 0));
+}
+
+#[test]
+fn a09_a_dropped_run_releases_its_coroutine() {
+    let vm = vm(0);
+    let f = vm
+        .keep(vm.lua().load("sleep(1e6)").into_function().unwrap())
+        .unwrap();
+    let rt = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    rt.block_on(async {
+        let scope = Scope::new(1, Phase::Access, None);
+        let run = vm.run(&scope, f, &[]);
+        assert!(tokio::time::timeout(Duration::from_millis(5), run).await.is_err());
+    });
+    assert_eq!(vm.live_coroutines(), 0);
+}
