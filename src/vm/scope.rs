@@ -6,11 +6,13 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use super::Vm;
 use crate::exchange::{Exchange, Phase};
 
 /// What Lua sees while it runs: the phase, the slot of its `ngx.ctx`, and the request if there is one.
-#[derive(Debug)]
 pub struct Scope {
+    /// The state it runs in; kept alive by its scopes across a reload.
+    pub vm: Rc<Vm>,
     /// The index of this scope's tables on the Lua side (`ngx.ctx`, `kong.ctx`); unique among the living.
     pub slot: u32,
     /// The phase.
@@ -40,9 +42,10 @@ pub const NO_PLUGIN: u16 = u16::MAX;
 
 impl Scope {
     /// A scope around `exchange`, or around none (timers, init_worker).
-    pub fn new(slot: u32, phase: Phase, exchange: Option<Exchange>) -> Rc<Self> {
+    pub fn new(vm: &Rc<Vm>, phase: Phase, exchange: Option<Exchange>) -> Rc<Self> {
         Rc::new(Self {
-            slot,
+            slot: vm.take_slot(),
+            vm: vm.clone(),
             phase: Cell::new(phase),
             exchange: exchange.map(RefCell::new),
             plugin: Cell::new(NO_PLUGIN),
@@ -51,6 +54,12 @@ impl Scope {
             soft_exit: Cell::new(0),
             body_reader: RefCell::default(),
         })
+    }
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        self.vm.free_slot(self.slot);
     }
 }
 

@@ -196,7 +196,7 @@ impl Vm {
     }
 
     /// A slot for the tables of one scope.
-    pub fn take_slot(&self) -> u32 {
+    pub(super) fn take_slot(&self) -> u32 {
         self.free_slots.borrow_mut().pop().unwrap_or_else(|| {
             let n = self.next_slot.get();
             self.next_slot.set(n + 1);
@@ -210,7 +210,7 @@ impl Vm {
     }
 
     /// Forgets the slot's tables.
-    pub fn free_slot(&self, slot: u32) {
+    pub(super) fn free_slot(&self, slot: u32) {
         // SAFETY: rawgeti on the registry and rawseti of nil on a plain table neither allocate nor raise; the
         // main state is not running (drops happen outside Lua), and its stack is put back.
         unsafe {

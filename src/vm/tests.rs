@@ -50,15 +50,12 @@ fn vm(limit: usize) -> std::rc::Rc<Vm> {
 
 fn run(vm: &std::rc::Rc<Vm>, src: &str) -> Flow {
     let f = vm.keep(vm.lua().load(src).into_function().unwrap()).unwrap();
-    let slot = vm.take_slot();
-    let scope = Scope::new(slot, Phase::Access, None);
+    let scope = Scope::new(vm, Phase::Access, None);
     let rt = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    let flow = rt.block_on(vm.run(&scope, f, &[]));
-    vm.free_slot(slot);
-    flow
+    rt.block_on(vm.run(&scope, f, &[]))
 }
 
 const SHAPES: &[(&str, &str)] = &[
@@ -177,11 +174,8 @@ fn a09_a_thousand_runs_keep_their_slots() {
         for _ in 0..1000 {
             let vm = vm.clone();
             tasks.push(tokio::task::spawn_local(async move {
-                let slot = vm.take_slot();
-                let scope = Scope::new(slot, Phase::Access, None);
-                let flow = vm.run(&scope, f, &[]).await;
-                vm.free_slot(slot);
-                matches!(flow, Flow::Done)
+                let scope = Scope::new(&vm, Phase::Access, None);
+                matches!(vm.run(&scope, f, &[]).await, Flow::Done)
             }));
         }
         for t in tasks {
@@ -202,7 +196,7 @@ fn a09_a_dropped_run_releases_its_coroutine() {
         .build()
         .unwrap();
     rt.block_on(async {
-        let scope = Scope::new(1, Phase::Access, None);
+        let scope = Scope::new(&vm, Phase::Access, None);
         let run = vm.run(&scope, f, &[]);
         assert!(tokio::time::timeout(Duration::from_millis(5), run).await.is_err());
     });
