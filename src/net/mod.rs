@@ -11,6 +11,7 @@ pub mod counted;
 pub mod guard;
 pub mod head;
 pub mod head_parser;
+pub mod head_writer;
 pub mod known;
 mod skeleton;
 mod target;

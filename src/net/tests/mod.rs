@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod fuzz;
+mod head_writer;
 mod hyper_server;
 mod messages;
 mod refusals;
