@@ -1,3 +1,20 @@
 //! Sockets and raw bytes: listeners, the framing guard, addresses, the head writer.
 //!
+//! `guard` stands between a client's stream and hyper's HTTP/1 server: it reads every byte first, refuses what
+//! RFC 9112 says must be refused, keeps each head as it was sent (`head`) and shows hyper a skeleton only.
+//! `head_writer` is its mirror on the upstream side. `real_ip` and `forwarded` are pure functions on addresses.
+//!
 //! Must not: know routes, plugins or Lua.
+
+pub mod chunked;
+pub mod counted;
+pub mod guard;
+pub mod head;
+pub mod head_parser;
+pub mod head_writer;
+pub mod known;
+mod skeleton;
+mod target;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! The guard under a real hyper server connection.
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::rc::Rc;
+
+use http_body::Body;
+use hyper::body::Incoming as HyperBody;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::*;
+
+async fn drain(mut body: HyperBody) -> Result<usize, hyper::Error> {
+    let mut total = 0;
+    while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        total += frame?.data_ref().map_or(0, |data| data.len());
+    }
+    Ok(total)
+}
+
+/// Serves `input` and returns what the client reads and the targets the service saw.
+async fn serve(input: &[u8]) -> (String, Vec<String>) {
+    let (mut client, server) = tokio::io::duplex(1 << 16);
+    let (guard, handle) = GuardedIo::new(server, Limits::default());
+    let targets = Rc::new(RefCell::new(Vec::new()));
+    let seen = Rc::clone(&targets);
+    let service = service_fn(move |request: Request<HyperBody>| {
+        let (handle, seen) = (handle.clone(), Rc::clone(&seen));
+        async move {
+            let (status, text) = match handle.pop().unwrap() {
+                Incoming::Head(head) => {
+                    seen.borrow_mut()
+                        .push(String::from_utf8_lossy(head.target()).into_owned());
+                    match (drain(request.into_body()).await, handle.body_fault()) {
+                        (Ok(total), None) => (200, format!("read {total}")),
+                        (Err(_), Some(fault)) => (fault.status, fault.reason.to_owned()),
+                        (result, fault) => panic!("{result:?} {fault:?}"),
+                    }
+                }
+                Incoming::Fault(fault) => (fault.status, fault.reason.to_owned()),
+            };
+            let mut response = Response::new(text);
+            *response.status_mut() = StatusCode::from_u16(status).unwrap();
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let connection = http1::Builder::new()
+        .pipeline_flush(true)
+        .serve_connection(guard, service);
+    let talk = async {
+        client.write_all(input).await.unwrap();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    let (answer, _) = tokio::join!(talk, connection);
+    let targets = targets.borrow().clone();
+    (answer, targets)
+}
+
+#[tokio::test]
+async fn a04_hyper_serves_guarded_pipelines() {
+    let (answer, targets) = serve(
+        b"GET /a<b HTTP/1.1\r\nHost: h\r\n\r\nPOST /`2 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n\
+          3\r\nabc\r\n0\r\n\r\nPUT /{3} HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nConnection: close\r\n\r\nabcd",
+    )
+    .await;
+    assert_eq!(targets, ["/a<b", "/`2", "/{3}"]);
+    assert_eq!(answer.matches("HTTP/1.1 200 OK").count(), 3, "{answer}");
+    assert!(answer.contains("read 0") && answer.contains("read 3") && answer.ends_with("read 4"));
+}
+
+#[tokio::test]
+async fn a04_refusals_are_answered_in_their_turn() {
+    let (answer, targets) = serve(
+        b"GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\nBad : x\r\n\r\nGET /3 HTTP/1.1\r\n\r\n",
+    )
+    .await;
+    assert_eq!(targets, ["/1"]);
+    let first = answer.find("HTTP/1.1 200 OK").unwrap();
+    let second = answer.find("HTTP/1.1 400 Bad Request").unwrap();
+    assert!(first < second && answer.contains("connection: close"), "{answer}");
+    assert!(answer.ends_with("client sent invalid header line"));
+}
+
+#[tokio::test]
+async fn a04_broken_chunks_are_answered_400() {
+    let (answer, targets) = serve(
+        b"POST /1 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\nGET /2 HTTP/1.1\r\n\r\n",
+    )
+    .await;
+    assert_eq!(targets, ["/1"]);
+    assert!(answer.starts_with("HTTP/1.1 400 Bad Request"), "{answer}");
+    assert_eq!(answer.matches("HTTP/1.1").count(), 1);
+}
