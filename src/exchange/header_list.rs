@@ -2,7 +2,9 @@
 //!
 //! Must not: judge framing (the guard did) or know hop-by-hop rules (the forwarder does).
 
-/// A range of the list's buffer.
+use bytes::Bytes;
+
+/// A range of the list's text: the raw head, then what was added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     /// First byte.
@@ -20,9 +22,6 @@ impl Span {
         }
     }
 
-    fn of(self, buf: &[u8]) -> &[u8] {
-        &buf[self.start as usize..(self.start + self.len) as usize]
-    }
 }
 
 /// One header line.
@@ -32,32 +31,28 @@ pub struct Entry {
     value: Span,
 }
 
-/// Headers in the order they came. The buffer begins with the raw head; changes are appended to it.
+/// Headers in the order they came. The text of changes is appended behind the raw head.
 #[derive(Debug, Clone, Default)]
 pub struct HeaderList {
-    buf: Vec<u8>,
-    raw_len: usize,
+    raw: Bytes,
+    added: Vec<u8>,
     entries: Vec<Entry>,
 }
 
 impl HeaderList {
     /// Takes the raw head and the ranges of its names and values.
-    pub fn from_raw(buf: Vec<u8>, spans: impl IntoIterator<Item = (Span, Span)>) -> Self {
-        let raw_len = buf.len();
-        let entries = spans
-            .into_iter()
-            .map(|(name, value)| Entry { name, value })
-            .collect();
-        Self {
-            buf,
-            raw_len,
-            entries,
-        }
+    pub fn from_raw(raw: Bytes, spans: impl IntoIterator<Item = (Span, Span)>) -> Self {
+        let entries = spans.into_iter().map(|(name, value)| Entry { name, value }).collect();
+        Self { raw, added: Vec::new(), entries }
+    }
+
+    fn text(&self, span: Span) -> &[u8] {
+        text(&self.raw, &self.added, span)
     }
 
     /// The raw head as it came (request line included).
     pub fn raw(&self) -> &[u8] {
-        &self.buf[..self.raw_len]
+        &self.raw
     }
 
     /// How many header lines there are.
@@ -74,11 +69,11 @@ impl HeaderList {
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.entries
             .iter()
-            .map(|e| (e.name.of(&self.buf), e.value.of(&self.buf)))
+            .map(|e| (self.text(e.name), self.text(e.value)))
     }
 
     fn is(&self, e: &Entry, name: &[u8]) -> bool {
-        e.name.len as usize == name.len() && e.name.of(&self.buf).eq_ignore_ascii_case(name)
+        e.name.len as usize == name.len() && same(self.text(e.name), name)
     }
 
     /// The first value of `name` (any case).
@@ -87,15 +82,15 @@ impl HeaderList {
         self.entries
             .iter()
             .find(|e| self.is(e, name))
-            .map(|e| e.value.of(&self.buf))
+            .map(|e| self.text(e.value))
     }
 
     /// Like [`Self::get`], but `_` in `name` also matches `-` (as `$http_name` does).
     pub fn get_var(&self, name: &[u8]) -> Option<&[u8]> {
         self.entries
             .iter()
-            .find(|e| same_var(e.name.of(&self.buf), name))
-            .map(|e| e.value.of(&self.buf))
+            .find(|e| same_var(self.text(e.name), name))
+            .map(|e| self.text(e.value))
     }
 
     /// Every value of `name`, in order.
@@ -103,12 +98,12 @@ impl HeaderList {
         self.entries
             .iter()
             .filter(move |e| self.is(e, name))
-            .map(|e| e.value.of(&self.buf))
+            .map(|e| self.text(e.value))
     }
 
     fn store(&mut self, text: &[u8]) -> Span {
-        let start = self.buf.len();
-        self.buf.extend_from_slice(text);
+        let start = self.raw.len() + self.added.len();
+        self.added.extend_from_slice(text);
         Span::new(start, text.len())
     }
 
@@ -131,11 +126,9 @@ impl HeaderList {
             name: new_name,
             value: new_value,
         };
-        let (buf, mut at) = (&self.buf, 0);
+        let (raw, added, mut at) = (&self.raw, &self.added, 0);
         self.entries.retain(|e| {
-            let keep = at <= first
-                || e.name.len as usize != name.len()
-                || !e.name.of(buf).eq_ignore_ascii_case(name);
+            let keep = at <= first || !same(text(raw, added, e.name), name);
             at += 1;
             keep
         });
@@ -143,10 +136,21 @@ impl HeaderList {
 
     /// Removes every line of `name`.
     pub fn remove(&mut self, name: &[u8]) {
-        let buf = &self.buf;
-        self.entries
-            .retain(|e| e.name.len as usize != name.len() || !e.name.of(buf).eq_ignore_ascii_case(name));
+        let (raw, added) = (&self.raw, &self.added);
+        self.entries.retain(|e| !same(text(raw, added, e.name), name));
     }
+}
+
+fn text<'a>(raw: &'a [u8], added: &'a [u8], span: Span) -> &'a [u8] {
+    let (start, len) = (span.start as usize, span.len as usize);
+    match start.checked_sub(raw.len()) {
+        None => &raw[start..start + len],
+        Some(at) => &added[at..at + len],
+    }
+}
+
+fn same(header: &[u8], name: &[u8]) -> bool {
+    header.len() == name.len() && header.eq_ignore_ascii_case(name)
 }
 
 fn same_var(header: &[u8], var: &[u8]) -> bool {

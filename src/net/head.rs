@@ -126,6 +126,17 @@ impl RequestHead {
         }
     }
 
+    /// The exact bytes, shared.
+    pub fn raw_bytes(&self) -> Bytes {
+        self.raw.clone()
+    }
+
+    /// Where each header's name and value stand in the raw bytes: (start, length) twice.
+    pub fn spans(&self) -> impl Iterator<Item = ((usize, usize), (usize, usize))> {
+        let at = |s: Span| (s.start as usize, (s.end - s.start) as usize);
+        self.headers.iter().map(move |h| (at(h.name), at(h.value)))
+    }
+
     /// The method as sent; empty when it could not be read.
     pub fn method(&self) -> &[u8] {
         self.method.of(&self.raw)

@@ -1,1 +1,17 @@
-//! From a plan to bytes: the connect plan, the connector, the pool and the attempt.
+//! From a plan to bytes: the connect plan, names, connections, the pool and one try.
+//!
+//! Must not: know routes, phases or Lua; what may be tried again is judged here by the error itself, how often
+//! is the proxy's to say.
+
+pub mod body;
+pub mod conn;
+pub mod error;
+pub mod names;
+pub mod plan;
+pub mod pool;
+
+pub use body::UpstreamBody;
+pub use conn::{Conn, OutBody};
+pub use error::AttemptError;
+pub use plan::ConnectPlan;
+pub use pool::Pool;

@@ -25,6 +25,8 @@ pub struct Scope {
     pub cursor: Cell<u32>,
     /// (plugin, configuration) pairs that this request collected (owned by `plugin::chain`).
     pub chain: RefCell<Vec<(u16, u32)>>,
+    /// Bits of the phases that the collected plugins handle (owned by `plugin::chain`).
+    pub handled: Cell<u32>,
     /// The code of an `ngx.exit` that did not yield (header_filter), 0 if none.
     pub soft_exit: Cell<i64>,
     /// Streams the client's body into memory on demand (`ngx.req.read_body`); set by the proxy.
@@ -51,6 +53,7 @@ impl Scope {
             plugin: Cell::new(NO_PLUGIN),
             cursor: Cell::new(0),
             chain: RefCell::default(),
+            handled: Cell::new(0),
             soft_exit: Cell::new(0),
             body_reader: RefCell::default(),
         })

@@ -102,6 +102,7 @@ pub struct Vm {
     slots_ref: c_int,
     memory_limit: usize,
     retired: Cell<bool>,
+    guest: std::cell::OnceCell<Rc<dyn std::any::Any>>,
     lua: Lua,
 }
 
@@ -160,6 +161,7 @@ impl Vm {
             slots_ref,
             memory_limit: options.memory_limit,
             retired: Cell::new(false),
+            guest: std::cell::OnceCell::new(),
             lua,
         }))
     }
@@ -167,6 +169,17 @@ impl Vm {
     /// The state, for set-up code (not for the request path).
     pub fn lua(&self) -> &Lua {
         &self.lua
+    }
+
+    /// What a higher floor keeps with the state (the plugin room its plan); set once.
+    pub fn set_guest(&self, guest: Rc<dyn std::any::Any>) {
+        let _ = self.guest.set(guest);
+    }
+
+    /// What [`Vm::set_guest`] set, if it is a `T`.
+    #[inline]
+    pub fn guest<T: 'static>(&self) -> Option<&T> {
+        self.guest.get()?.downcast_ref()
     }
 
     /// Runs set-up code under the watchdog.

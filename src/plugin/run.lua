@@ -1,0 +1,102 @@
+-- The plugin loop: one function per phase, entered once per phase and request; which plugin comes next and with
+-- which configuration is Rust's to say. Configurations become tables lazily and keep their identity.
+
+local ops = require("moongate.ops").plugin
+local next_plugin, load_conf = ops.next, ops.conf
+
+local plugins, handlers, confs = {}, {}, {}
+package.loaded["moongate.plugins"] = plugins
+
+local function runner(field)
+  return function()
+    local p, c = next_plugin()
+    while p do
+      local conf = confs[c]
+      if conf == nil then
+        conf = load_conf(c)
+        confs[c] = conf
+      end
+      local handler = handlers[p]
+      handler[field](handler, conf)
+      p, c = next_plugin()
+    end
+  end
+end
+
+local M = { plugins = plugins }
+
+for _, field in ipairs({
+  "certificate", "rewrite", "access", "response", "header_filter", "body_filter", "log",
+}) do
+  M[field] = runner(field)
+end
+
+local PHASES = {
+  "init_worker", "configure", "certificate", "rewrite", "access", "response", "header_filter", "body_filter",
+  "log",
+}
+
+local function callable(v)
+  local mt = type(v) == "table" and getmetatable(v)
+  return type(v) == "function" or (mt and mt.__call ~= nil)
+end
+
+-- Loads one handler: its table, PRIORITY, VERSION, the phases it handles and its no_* fields.
+function M.load(name)
+  local handler = require("kong.plugins." .. name .. ".handler")
+  if type(handler) ~= "table" then
+    error("plugin '" .. name .. "': handler.lua must return a table, got " .. type(handler), 0)
+  end
+  local mt = getmetatable(handler)
+  if callable(handler) and mt and mt.__call and type(handler.new) == "function" then
+    handler = handler() -- a BasePlugin:extend() class
+  end
+  local phases = {}
+  for _, phase in ipairs(PHASES) do
+    local f = handler[phase]
+    if f ~= nil and type(f) ~= "function" then
+      error("plugin '" .. name .. "': handler." .. phase .. " must be a function, got " .. type(f), 0)
+    end
+    phases[phase] = f ~= nil
+  end
+  -- BasePlugin defines every phase; only what the class itself adds counts
+  local base = package.loaded["kong.plugins.base_plugin"]
+  if type(base) == "table" then
+    for _, phase in ipairs(PHASES) do
+      if phases[phase] and handler[phase] == base[phase] then
+        phases[phase] = false
+      end
+    end
+  end
+  local priority = handler.PRIORITY
+  if priority ~= nil and type(priority) ~= "number" then
+    error("plugin '" .. name .. "': PRIORITY must be a number", 0)
+  end
+  return handler, priority or 0, handler.VERSION, phases,
+    handler.no_route and true or false, handler.no_service and true or false, handler.no_consumer and true or false
+end
+
+function M.place(index, name, handler)
+  handlers[index] = handler
+  plugins[index] = { name = name, handler = handler }
+end
+
+function M.call(index, phase, arg)
+  local handler = handlers[index]
+  return handler[phase](handler, arg)
+end
+
+-- configure(configs): every configuration of a plugin, or nil when there is none
+function M.configure(index, list)
+  local configs
+  if #list > 0 then
+    configs = {}
+    for i, c in ipairs(list) do
+      confs[c] = confs[c] or load_conf(c)
+      configs[i] = confs[c]
+    end
+  end
+  return M.call(index, "configure", configs)
+end
+
+return M

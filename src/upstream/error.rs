@@ -1,0 +1,66 @@
+//! Why a try failed, and whether another may follow.
+//!
+//! Must not: count tries.
+
+use std::io;
+use std::time::Duration;
+
+/// A failed try.
+#[derive(Debug, thiserror::Error)]
+pub enum AttemptError {
+    /// The name has no address.
+    #[error("name resolution failed for {host}: {reason}")]
+    Name {
+        /// The name.
+        host: String,
+        /// The resolver's words.
+        reason: String,
+    },
+    /// `connect()` failed.
+    #[error("connect() failed ({0}) while connecting to upstream")]
+    Connect(io::Error),
+    /// Connecting took longer than the limit.
+    #[error("upstream timed out (110: Connection timed out) while connecting to upstream")]
+    ConnectTimeout(Duration),
+    /// The upstream closed before any byte of a response.
+    #[error("upstream prematurely closed connection while reading response header from upstream")]
+    Closed {
+        /// Whether the connection had served a request before: then it was merely stale.
+        reused: bool,
+        /// Whether any byte of the request was written.
+        sent: bool,
+    },
+    /// No response head within the limit.
+    #[error("upstream timed out (110: Connection timed out) while reading response header from upstream")]
+    ReadTimeout(Duration),
+    /// What came is not an HTTP/1 response.
+    #[error("upstream sent invalid header while reading response header from upstream ({0})")]
+    Invalid(String),
+    /// The client's body could not be read.
+    #[error("reading client request body failed: {0}")]
+    ClientBody(String),
+    /// A scheme that is not spoken yet.
+    #[error("not supported: upstream scheme {0}")]
+    Scheme(String),
+}
+
+impl AttemptError {
+    /// A stale kept-alive connection: the next try is free.
+    pub fn is_stale(&self) -> bool {
+        matches!(self, Self::Closed { reused: true, .. })
+    }
+
+    /// Whether nginx's `proxy_next_upstream error timeout` would go on: not once a request that is not
+    /// idempotent was sent.
+    ///
+    /// # Source
+    /// ngx_http_upstream.c, `ngx_http_upstream_next`
+    pub fn retryable(&self, idempotent: bool) -> bool {
+        match self {
+            Self::Name { .. } | Self::Connect(_) | Self::ConnectTimeout(_) => true,
+            Self::Closed { sent, .. } => idempotent || !sent,
+            Self::ReadTimeout(_) => idempotent,
+            Self::Invalid(_) | Self::ClientBody(_) | Self::Scheme(_) => false,
+        }
+    }
+}
