@@ -395,6 +395,9 @@ fn a12_deprecated_keys_are_warned_about() {
         ["the 'router_consistency' configuration property is deprecated, use 'worker_consistency' instead"]
     );
     assert_eq!(loaded.settings.get("worker_consistency"), Some("strict"));
+    let text = loaded.settings.to_kong_env();
+    let warnings = Settings::from_kong_env(&text, Vec::new()).unwrap().warnings;
+    assert_eq!(warnings, Vec::<String>::new(), "said once, when it was given");
 }
 
 #[test]
