@@ -78,9 +78,12 @@ mod tests {
 
     fn scratch(name: &str) -> PathBuf {
         std::env::temp_dir()
-            .join(format!("moongate-pid-{}", std::process::id()))
-            .join(name)
+            .join(format!("moongate-pid-{}-{name}", std::process::id()))
             .join("pids/nginx.pid")
+    }
+
+    fn clear(path: &Path) {
+        std::fs::remove_dir_all(path.parent().unwrap().parent().unwrap()).unwrap();
     }
 
     #[test]
@@ -91,6 +94,7 @@ mod tests {
         assert_eq!(running(&path), None, "one's own pid is no other gateway");
         drop(file);
         assert!(!path.exists());
+        clear(&path);
     }
 
     #[test]
@@ -102,6 +106,7 @@ mod tests {
         assert_eq!(read(&path), Some(1));
         assert_eq!(running(&path), Some(1));
         assert!(!remove_stale(&path).unwrap());
+        clear(&path);
     }
 
     #[test]
@@ -118,5 +123,6 @@ mod tests {
             assert!(!path.exists());
         }
         assert!(!remove_stale(&path).unwrap());
+        clear(&path);
     }
 }
