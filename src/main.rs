@@ -1,3 +1,5 @@
+//! The `moongate` binary; what it does is in [`moongate::cli`].
+
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    moongate::cli::main()
 }

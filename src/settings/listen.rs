@@ -143,13 +143,13 @@ impl Flags {
             self.backlog = Some(backlog);
             return true;
         }
-        if let Some(value) = word.strip_prefix("so_keepalive=") {
-            if value == "on" || value == "off" || value.split(':').count() == 3 {
+        match word.strip_prefix("so_keepalive=") {
+            Some(value) if value == "on" || value == "off" || value.split(':').count() == 3 => {
                 self.so_keepalive = Some(value.to_owned());
-                return true;
+                true
             }
+            _ => false,
         }
-        false
     }
 
     fn listen(&self, addr: SocketAddr, host: &str) -> Listen {

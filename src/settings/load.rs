@@ -36,10 +36,6 @@ const ALIASES: &[(&str, &str)] = &[
     ("ssl_dhparam", "nginx_http_ssl_dhparam"),
     ("ssl_session_tickets", "nginx_http_ssl_session_tickets"),
     ("ssl_session_timeout", "nginx_http_ssl_session_timeout"),
-    ("privileged_worker", "dedicated_config_processing"),
-    ("router_consistency", "worker_consistency"),
-    ("opentelemetry_tracing", "tracing_instrumentations"),
-    ("opentelemetry_tracing_sampling_rate", "tracing_sampling_rate"),
 ];
 
 /// Keys Kong has put out of use, with what took their place.
@@ -70,6 +66,7 @@ impl Settings {
 
         let mut layers: Vec<Layer> = vec![defaults_layer()];
         layers.extend(base);
+        let given_at = layers.len();
         layers.extend(usual.map(|(_, layer)| layer));
         let gateway_at = layers.len();
         layers.extend(named.map(|(_, layer)| layer));
@@ -83,7 +80,7 @@ impl Settings {
         if let Some(json) = gateway {
             layers.insert(gateway_at, gateway_layer(&json, &mut errors));
         }
-        warn_deprecated(&layers[1..], &mut warnings);
+        warn_deprecated(&layers[given_at..], &mut warnings);
 
         let mut merged = merge(layers);
         let refs = dereference(&mut merged, sources)?;
@@ -181,11 +178,7 @@ fn gateway_of(text: &str) -> Option<Value> {
 
 fn warn_deprecated(layers: &[Layer], warnings: &mut Vec<String>) {
     for (old, new) in DEPRECATED {
-        let set = |layer: &Layer| {
-            layer
-                .get(*old)
-                .is_some_and(|v| !v.is_empty() && v != default_of(old))
-        };
+        let set = |layer: &Layer| layer.get(*old).is_some_and(|v| !v.is_empty());
         if layers.iter().any(set) {
             warnings.push(format!(
                 "the '{old}' configuration property is deprecated, use '{new}' instead"
@@ -194,16 +187,15 @@ fn warn_deprecated(layers: &[Layer], warnings: &mut Vec<String>) {
     }
 }
 
-fn default_of(key: &str) -> &'static str {
-    KEYS.iter()
-        .find(|(k, ..)| *k == key)
-        .map_or("", |(_, _, default)| default)
-}
-
 /// Later layers win; aliases follow within each layer; empty values are dropped.
 fn merge(layers: Vec<Layer>) -> Layer {
     let mut merged = Layer::new();
     for mut layer in layers {
+        for (old, new) in DEPRECATED {
+            if let (Some(value), None) = (layer.get(*old).cloned(), layer.get(*new)) {
+                layer.insert((*new).to_owned(), value);
+            }
+        }
         for (kong, nginx) in ALIASES {
             match (layer.get(*kong).cloned(), layer.get(*nginx).cloned()) {
                 (Some(value), None) => drop(layer.insert((*nginx).to_owned(), value)),

@@ -25,7 +25,7 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new(name: &str, text: &str) -> Self {
-        let dir = std::env::temp_dir().join(format!("moongate-settings-{}", std::process::id()));
+        let dir = std::env::temp_dir().join(format!("moongate-settings-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         let path = dir.join(name);
         std::fs::File::create(&path)
@@ -38,7 +38,9 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        if let Some(dir) = self.0.parent() {
+            let _ = std::fs::remove_dir_all(dir);
+        }
     }
 }
 
@@ -395,6 +397,9 @@ fn a12_deprecated_keys_are_warned_about() {
         ["the 'router_consistency' configuration property is deprecated, use 'worker_consistency' instead"]
     );
     assert_eq!(loaded.settings.get("worker_consistency"), Some("strict"));
+    let text = loaded.settings.to_kong_env();
+    let warnings = Settings::from_kong_env(&text, Vec::new()).unwrap().warnings;
+    assert_eq!(warnings, Vec::<String>::new(), "said once, when it was given");
 }
 
 #[test]
