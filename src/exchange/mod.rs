@@ -44,7 +44,7 @@ pub struct Matched {
     pub route: RouteIdx,
     /// Its service, if it has one.
     pub service: Option<ServiceIdx>,
-    /// Captures of a regex path: positional (0 is the whole match), then named.
+    /// Captures of a regex path.
     pub captures: Option<Box<Captures>>,
     /// The matched prefix, for `X-Forwarded-Prefix` (None unless `strip_path`).
     pub prefix: Option<String>,
@@ -53,7 +53,7 @@ pub struct Matched {
 /// Captures of a regex path.
 #[derive(Debug, Clone, Default)]
 pub struct Captures {
-    /// Positional captures, without the whole match.
+    /// Positional captures; 0 is the whole match.
     pub positional: Vec<Option<String>>,
     /// Named captures.
     pub named: Vec<(String, String)>,

@@ -31,6 +31,8 @@ pub struct Request {
     pub host: String,
     /// The decoded, normalized path (`$uri`; writable by `ngx.req.set_uri`).
     pub uri: String,
+    /// Whether `ngx.req.set_uri` changed `uri`.
+    pub rewritten: bool,
     /// The query without `?` (`$args`; writable).
     pub args: Option<String>,
     /// Headers; also hold the raw head.
@@ -49,6 +51,11 @@ impl Request {
     /// The path of the target, before any `?`, as sent.
     pub fn raw_path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
+    }
+
+    /// The path to route by: the target's own, or `$uri` where Lua rewrote it.
+    pub fn uri_path(&self) -> &str {
+        if self.rewritten { &self.uri } else { self.raw_path() }
     }
 
     /// The request line as sent, for logs (`$request`).

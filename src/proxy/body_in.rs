@@ -1,0 +1,262 @@
+//! The client's body: streamed to the upstream with back-pressure, kept for a replay as far as permitted, or
+//! read whole for Lua.
+//!
+//! Must not: read ahead of who wants it.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::spool;
+use crate::exchange::Body;
+use crate::net::guard::GuardHandle;
+use crate::vm::Scope;
+use crate::vm::scope::BodyReader;
+
+/// Limits on a client's body.
+#[derive(Debug, Clone)]
+pub struct BodyLimits {
+    /// `client_max_body_size`; 0 for none.
+    pub max: u64,
+    /// `client_body_buffer_size`: kept in memory, for Lua and for a replay.
+    pub buffer: u64,
+    /// Silence allowed between two reads (`client_body_timeout`).
+    pub timeout: Duration,
+    /// Where larger bodies go while Lua reads them.
+    pub temp_dir: PathBuf,
+}
+
+/// The client's side of a body.
+pub struct ClientStream {
+    incoming: RefCell<Option<Incoming>>,
+    guard: GuardHandle,
+    limits: BodyLimits,
+    length: Option<u64>,
+    /// Chunks handed to an upstream, as far as `limits.buffer` permits.
+    kept: RefCell<Vec<Bytes>>,
+    kept_len: Cell<u64>,
+    /// `request_buffering`: whether chunks may be kept.
+    keep: Cell<bool>,
+    /// Something was handed out that is not kept.
+    lost: Cell<bool>,
+    received: Cell<u64>,
+    ended: Cell<bool>,
+    too_large: Cell<bool>,
+}
+
+impl std::fmt::Debug for ClientStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientStream").field("received", &self.received.get()).finish_non_exhaustive()
+    }
+}
+
+impl ClientStream {
+    /// Wraps a request's body.
+    pub fn new(incoming: Incoming, guard: GuardHandle, length: Option<u64>, limits: BodyLimits) -> Rc<Self> {
+        let ended = incoming.is_end_stream();
+        Rc::new(Self {
+            incoming: RefCell::new(Some(incoming)),
+            guard,
+            limits,
+            length,
+            kept: RefCell::default(),
+            kept_len: Cell::new(0),
+            keep: Cell::new(true),
+            lost: Cell::new(false),
+            received: Cell::new(0),
+            ended: Cell::new(ended),
+            too_large: Cell::new(false),
+        })
+    }
+
+    /// Bytes of the body so far.
+    pub fn received(&self) -> u64 {
+        self.received.get()
+    }
+
+    /// Whether the body went over `client_max_body_size`.
+    pub fn too_large(&self) -> bool {
+        self.too_large.get()
+    }
+
+    /// `request_buffering` of the route.
+    pub fn permit_keeping(&self, permitted: bool) {
+        self.keep.set(permitted);
+    }
+
+    /// Whether the body can be sent (again) from its first byte.
+    pub fn replayable(&self) -> bool {
+        !self.lost.get()
+    }
+
+    /// The body for one try.
+    pub fn attempt(self: &Rc<Self>) -> StreamOut {
+        StreamOut { source: self.clone(), at: 0, silence: None }
+    }
+
+    fn poll_chunk(&self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let mut incoming = self.incoming.borrow_mut();
+        let Some(body) = incoming.as_mut() else {
+            return Poll::Ready(None);
+        };
+        let frame = std::task::ready!(Pin::new(body).poll_frame(cx));
+        let frame = match frame {
+            None => {
+                self.ended.set(true);
+                return Poll::Ready(None);
+            }
+            Some(Err(e)) => {
+                let reason = self.guard.body_fault().map_or_else(|| e.to_string(), |f| f.reason.to_string());
+                return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::InvalidData, reason))));
+            }
+            Some(Ok(frame)) => frame,
+        };
+        if let Some(data) = frame.data_ref() {
+            self.received.set(self.received.get() + data.len() as u64);
+            if self.limits.max > 0 && self.received.get() > self.limits.max {
+                self.too_large.set(true);
+                let e = io::Error::new(io::ErrorKind::FileTooLarge, "client intended to send too large body");
+                return Poll::Ready(Some(Err(e)));
+            }
+        }
+        if body.is_end_stream() {
+            self.ended.set(true);
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn keep(&self, data: &Bytes) {
+        let total = self.kept_len.get() + data.len() as u64;
+        if self.keep.get() && !self.lost.get() && total <= self.limits.buffer {
+            self.kept.borrow_mut().push(data.clone());
+            self.kept_len.set(total);
+        } else {
+            self.lost.set(true);
+            self.kept.borrow_mut().clear();
+        }
+    }
+
+    async fn read_all(&self) -> Result<Body, String> {
+        let mut memory: Vec<u8> = Vec::new();
+        let mut file: Option<spool::Spool> = None;
+        for chunk in self.kept.borrow().iter() {
+            memory.extend_from_slice(chunk);
+        }
+        loop {
+            let next = tokio::time::timeout(self.limits.timeout, poll_fn(|cx| self.poll_chunk(cx)));
+            let frame = match next.await {
+                Err(_) => return Err("client timed out".into()),
+                Ok(None) => break,
+                Ok(Some(Err(e))) => return Err(e.to_string()),
+                Ok(Some(Ok(frame))) => frame,
+            };
+            let Ok(data) = frame.into_data() else { continue };
+            if file.is_none() && memory.len() as u64 + data.len() as u64 <= self.limits.buffer {
+                memory.extend_from_slice(&data);
+                continue;
+            }
+            let spool = match &mut file {
+                Some(f) => f,
+                None => {
+                    let mut f = spool::Spool::create(&self.limits.temp_dir).await.map_err(|e| e.to_string())?;
+                    f.write(Bytes::from(std::mem::take(&mut memory))).await.map_err(|e| e.to_string())?;
+                    file.insert(f)
+                }
+            };
+            spool.write(data).await.map_err(|e| e.to_string())?;
+        }
+        match file {
+            None => Ok(Body::Memory(memory.into())),
+            Some(f) => {
+                let len = f.len();
+                let path = f.finish().await.map_err(|e| e.to_string())?;
+                Ok(Body::File(Arc::new(path), len))
+            }
+        }
+    }
+}
+
+/// Reads the body whole for Lua.
+#[derive(Debug)]
+pub struct Reader(pub Rc<ClientStream>);
+
+impl BodyReader for Reader {
+    fn read(&self, scope: Rc<Scope>) -> Pin<Box<dyn Future<Output = Result<(), String>>>> {
+        let stream = self.0.clone();
+        Box::pin(async move {
+            let streaming = |s: &Scope| {
+                s.exchange.as_ref().is_some_and(|x| matches!(x.borrow().request.body, Body::Streaming))
+            };
+            if !streaming(&scope) {
+                return Ok(());
+            }
+            let body = stream.read_all().await?;
+            if let Some(x) = &scope.exchange {
+                x.borrow_mut().request.body = body;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The body of one try: what was kept, then the client's stream.
+pub struct StreamOut {
+    source: Rc<ClientStream>,
+    at: usize,
+    silence: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl http_body::Body for StreamOut {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        let this = &mut *self;
+        if let Some(chunk) = this.source.kept.borrow().get(this.at).cloned() {
+            this.at += 1;
+            return Poll::Ready(Some(Ok(Frame::data(chunk))));
+        }
+        match this.source.poll_chunk(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                this.silence = None;
+                if let Some(data) = frame.data_ref() {
+                    this.source.keep(data);
+                    this.at += 1;
+                } else {
+                    this.source.lost.set(true);
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Pending => {
+                let limit = this.source.limits.timeout;
+                let sleep = this.silence.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+                if sleep.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::TimedOut, "client timed out"))));
+                }
+                Poll::Pending
+            }
+            done => done,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.source.ended.get() && self.at >= self.source.kept.borrow().len()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.source.length.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}

@@ -1,0 +1,221 @@
+//! The response's body as the client gets it: an own answer or the upstream's, through body_filter, counted, and
+//! at its end the log.
+//!
+//! The end of the body is a body_filter call of its own, made when the source ends and before the last frame is
+//! handed over (hyper does not poll a body past its length). Must not: buffer beyond one chunk.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use super::Generation;
+use super::log::Tail;
+use crate::exchange::{Exchange, Phase};
+use crate::upstream::UpstreamBody;
+use crate::vm::{Flow, Scope};
+
+/// A failed body: the connection is cut, so that the client sees it is incomplete.
+#[derive(Debug, thiserror::Error)]
+#[error("response body broke off: {0}")]
+pub struct BrokenOff(pub String);
+
+/// Where the bytes come from.
+pub enum Source {
+    /// None (left).
+    Empty,
+    /// An own answer.
+    Full(Bytes),
+    /// The upstream's.
+    Upstream(Box<UpstreamBody>),
+}
+
+/// The body.
+pub struct ClientBody {
+    source: Source,
+    filter: bool,
+    /// Exact length, if it can be known.
+    exact: Option<u64>,
+    tail: Option<Tail>,
+}
+
+/// Runs body_filter over one chunk.
+///
+/// # Errors
+/// A handler's error: the response is truncated.
+pub fn filter(g: &Generation, scope: &Rc<Scope>, chunk: Bytes, last: bool) -> Result<Bytes, BrokenOff> {
+    let Some(cell) = &scope.exchange else { return Ok(chunk) };
+    {
+        let mut x = cell.borrow_mut();
+        x.response.chunk = chunk;
+        x.response.last_chunk = last;
+        x.response.new_chunk = None;
+    }
+    match g.phases.run_now(&g.vm, scope, Phase::BodyFilter) {
+        Some(Flow::Failed(fault)) => {
+            super::log::handler_failed(g, scope, Phase::BodyFilter, &fault);
+            Err(BrokenOff(fault.message))
+        }
+        _ => {
+            let mut x = cell.borrow_mut();
+            let old = std::mem::take(&mut x.response.chunk);
+            Ok(x.response.new_chunk.take().unwrap_or(old))
+        }
+    }
+}
+
+impl ClientBody {
+    /// A body whose end runs the log.
+    pub fn new(source: Source, filter: bool, tail: Tail) -> Self {
+        let exact = match &source {
+            Source::Empty => Some(0),
+            Source::Full(b) => Some(b.len() as u64),
+            Source::Upstream(u) if !filter => u.size_hint().exact(),
+            Source::Upstream(_) => None,
+        };
+        Self { source, filter, exact, tail: Some(tail) }
+    }
+
+    fn count(&self, n: usize) {
+        if let Some(t) = &self.tail {
+            t.with(|x| x.response.body_bytes_sent += n as u64);
+        }
+    }
+
+    fn end(&mut self) {
+        self.source = Source::Empty;
+        if let Some(t) = self.tail.take() {
+            t.complete();
+        }
+    }
+
+    fn broken(&mut self, reason: String) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        if let Some(t) = &self.tail {
+            t.broken(&reason);
+        }
+        self.end();
+        Poll::Ready(Some(Err(BrokenOff(reason))))
+    }
+
+    fn filtered(&self, chunk: Bytes, last: bool) -> Result<Bytes, BrokenOff> {
+        match &self.tail {
+            Some(t) if self.filter => filter(t.generation(), t.scope(), chunk, last),
+            _ => Ok(chunk),
+        }
+    }
+
+    /// Passes a data chunk through the filters; with `ended`, the end too.
+    fn data(&mut self, data: Bytes, ended: bool) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        let mut out = match self.filtered(data, false) {
+            Ok(b) => b,
+            Err(e) => return self.broken(e.0),
+        };
+        if ended && self.filter {
+            let rest = match self.filtered(Bytes::new(), true) {
+                Ok(b) => b,
+                Err(e) => return self.broken(e.0),
+            };
+            if out.is_empty() {
+                out = rest;
+            } else if !rest.is_empty() {
+                out = [&out[..], &rest[..]].concat().into();
+            }
+        }
+        self.count(out.len());
+        if ended {
+            self.end();
+        }
+        Poll::Ready(Some(Ok(Frame::data(out))))
+    }
+}
+
+impl Body for ClientBody {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        let this = &mut *self;
+        loop {
+            let upstream = match &mut this.source {
+                Source::Empty => {
+                    this.end();
+                    return Poll::Ready(None);
+                }
+                Source::Full(b) => {
+                    let b = std::mem::take(b);
+                    this.count(b.len());
+                    this.end();
+                    return Poll::Ready(Some(Ok(Frame::data(b))));
+                }
+                Source::Upstream(u) => u,
+            };
+            match std::task::ready!(Pin::new(&mut **upstream).poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    let ended = upstream.is_end_stream();
+                    match frame.into_data() {
+                        Ok(data) => {
+                            if this.filter && !ended {
+                                match this.filtered(data, false) {
+                                    Ok(out) if out.is_empty() => continue,
+                                    Ok(out) => {
+                                        this.count(out.len());
+                                        return Poll::Ready(Some(Ok(Frame::data(out))));
+                                    }
+                                    Err(e) => return this.broken(e.0),
+                                }
+                            }
+                            return this.data(data, ended);
+                        }
+                        Err(frame) => {
+                            if let (Some(t), Some(m)) = (&this.tail, frame.trailers_ref()) {
+                                t.with(|x: &mut Exchange| x.response.trailers = Some(m.clone()));
+                            }
+                            // the filters see the end before the trailers leave
+                            match this.filtered(Bytes::new(), true) {
+                                Ok(rest) if rest.is_empty() || !this.filter => {}
+                                Ok(rest) => {
+                                    this.count(rest.len());
+                                    this.end();
+                                    return Poll::Ready(Some(Ok(Frame::data(rest))));
+                                }
+                                Err(e) => return this.broken(e.0),
+                            }
+                            this.end();
+                            return Poll::Ready(Some(Ok(frame)));
+                        }
+                    }
+                }
+                None => {
+                    let rest = match this.filtered(Bytes::new(), true) {
+                        Ok(r) => r,
+                        Err(e) => return this.broken(e.0),
+                    };
+                    let send = this.filter && !rest.is_empty();
+                    if send {
+                        this.count(rest.len());
+                    }
+                    this.end();
+                    return Poll::Ready(send.then(|| Ok(Frame::data(rest))));
+                }
+                Some(Err(e)) => return this.broken(e.to_string()),
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Empty => true,
+            Source::Full(_) => false,
+            Source::Upstream(u) => !self.filter && u.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.exact.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}

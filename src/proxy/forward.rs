@@ -1,0 +1,262 @@
+//! The upstream's turn: choosing addresses, trying, judging failures, until a response head is there.
+//!
+//! At most 1 + retries tries; a stale kept-alive connection costs none. Must not: run Lua or touch the client's
+//! side.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Instant;
+
+use hyper::body::Incoming;
+
+use super::body_in::ClientStream;
+use super::fault::Fault;
+use super::head_out::{self, Framing};
+use super::spool::FileBody;
+use super::{Generation, access};
+use crate::balancer::{Destination, resolve};
+use crate::entity::{TargetIdx, UpstreamIdx};
+use crate::exchange::{Attempt, Body, Exchange, Source};
+use crate::logs::Level;
+use crate::upstream::{AttemptError, Conn, ConnectPlan, OutBody, UpstreamBody};
+use crate::vm::Scope;
+
+/// How many stale connections one request may meet before they count as tries.
+const STALE_LIMIT: u32 = 512;
+
+/// Where one try goes.
+struct Choice {
+    host: String,
+    port: u16,
+    /// The Host header.
+    host_header: String,
+    target: Option<(UpstreamIdx, TargetIdx)>,
+}
+
+/// Chooses for the next try.
+fn choose(generation: &Generation, x: &Exchange, tried: &[TargetIdx]) -> Result<Choice, Fault> {
+    let with_port = |host: &str, port: u16| {
+        let default = if x.outbound.scheme == "https" { 443 } else { 80 };
+        if port == default { host.to_owned() } else { format!("{host}:{port}") }
+    };
+    match resolve(&x.target.host, x.target.port, &generation.snapshot) {
+        Destination::Upstream(up) => {
+            let target = generation
+                .next_target(up, tried)
+                .or_else(|| generation.next_target(up, &[]))
+                .ok_or(Fault::NoPeer)?;
+            let entity = generation.snapshot.upstream(up).ok_or(Fault::NoPeer)?;
+            let t = entity.targets.get(target.index()).ok_or(Fault::NoPeer)?;
+            let host_header = match (&entity.host_header, x.outbound.host.as_str()) {
+                (_, set) if !set.is_empty() => set.to_owned(),
+                (Some(own), _) => own.clone(),
+                (None, _) => with_port(&t.host, t.port),
+            };
+            Ok(Choice { host: t.host.clone(), port: t.port, host_header, target: Some((up, target)) })
+        }
+        Destination::Direct { host, port } => {
+            let host_header = match x.outbound.host.as_str() {
+                "" => with_port(host, port),
+                set => set.to_owned(),
+            };
+            Ok(Choice { host: host.to_owned(), port, host_header, target: None })
+        }
+    }
+}
+
+/// Sends the exchange's request upstream and leaves the response's head in it.
+///
+/// # Errors
+/// Why there is no response.
+pub async fn forward(
+    generation: &Generation,
+    scope: &Rc<Scope>,
+    stream: &Rc<ClientStream>,
+) -> Result<UpstreamBody, Fault> {
+    let Some(cell) = &scope.exchange else { return Err(Fault::NoService) };
+    let (retries, connect_timeout, read_timeout, idempotent) = {
+        let mut x = cell.borrow_mut();
+        if x.outbound.scheme != "http" {
+            return Err(AttemptError::Scheme(x.outbound.scheme.clone()).into());
+        }
+        access::join_query(&mut x);
+        x.timing.access_end = Some(Instant::now());
+        let idempotent = !matches!(x.request.method.as_str(), "POST" | "LOCK" | "PATCH");
+        (x.target.retries, x.target.connect_timeout, x.target.read_timeout, idempotent)
+    };
+    let mut tried: Vec<TargetIdx> = Vec::new();
+    let mut tries = 0;
+    let mut stale = 0;
+    loop {
+        let choice = choose(generation, &cell.borrow(), &tried)?;
+        if let Some((_, t)) = choice.target {
+            tried.push(t);
+        }
+        let error = match one_try(generation, scope, stream, &choice, connect_timeout, read_timeout).await {
+            Ok(body) => return Ok(body),
+            Err(e) => e,
+        };
+        if error.is_stale() && stream.replayable() && stale < STALE_LIMIT {
+            stale += 1;
+            tried.pop();
+            continue;
+        }
+        tries += 1;
+        if tries > retries || !error.retryable(idempotent) || !stream.replayable() {
+            return Err(if stream.too_large() { Fault::BodyTooLarge } else { error.into() });
+        }
+        generation.worker.error(Level::Error, &error.to_string(), Some(&cell.borrow()));
+    }
+}
+
+async fn one_try(
+    generation: &Generation,
+    scope: &Rc<Scope>,
+    stream: &Rc<ClientStream>,
+    choice: &Choice,
+    connect_timeout: std::time::Duration,
+    read_timeout: std::time::Duration,
+) -> Result<UpstreamBody, AttemptError> {
+    let Some(cell) = &scope.exchange else {
+        return Err(AttemptError::Scheme(String::new()));
+    };
+    let pool = &generation.worker.pool;
+    let addrs = generation.worker.names.resolve(&choice.host, choice.port).await?;
+    let (mut conn, connect_time) = connect(generation, cell, &addrs, connect_timeout).await?;
+    let addr = conn.plan.addr;
+    let (head, request) = {
+        let x = cell.borrow();
+        let framing = head_out::framing(&x);
+        let mut head = conn.head_buffer();
+        head_out::write(&mut head, &x, &generation.settings, &choice.host_header, framing);
+        let body = match (&x.request.body, framing) {
+            (_, Framing::None | Framing::Length(0)) => OutBody::Empty,
+            (Body::Memory(b), _) => OutBody::Full(Some(b.clone())),
+            (Body::File(path, len), _) => {
+                let (path, len) = (path.clone(), *len);
+                drop(x);
+                let file = FileBody::open(path, len)
+                    .await
+                    .map_err(|e| AttemptError::ClientBody(e.to_string()))?;
+                let x = cell.borrow();
+                let request = head_out::skeleton(&x, framing, OutBody::Stream(Box::pin(file)));
+                drop(x);
+                return answer(generation, cell, conn, head, request, read_timeout, addr, connect_time).await;
+            }
+            (Body::Streaming, _) => OutBody::Stream(Box::pin(stream.attempt())),
+        };
+        let request = head_out::skeleton(&x, framing, body);
+        (head, request)
+    };
+    let _ = &mut conn;
+    let _ = pool;
+    answer(generation, cell, conn, head, request, read_timeout, addr, connect_time).await
+}
+
+#[allow(clippy::too_many_arguments, reason = "one call split in two for the file's await")]
+async fn answer(
+    generation: &Generation,
+    cell: &std::cell::RefCell<Exchange>,
+    mut conn: Conn,
+    head: Vec<u8>,
+    request: http::Request<OutBody>,
+    read_timeout: std::time::Duration,
+    addr: SocketAddr,
+    connect_time: Option<std::time::Duration>,
+) -> Result<UpstreamBody, AttemptError> {
+    match conn.request(head, request, read_timeout).await {
+        Ok(response) => {
+            let mut x = cell.borrow_mut();
+            x.attempts.push(Attempt { addr, error: None, connect_time });
+            Ok(accept(generation, &mut x, conn, response, read_timeout))
+        }
+        Err(e) => {
+            generation.worker.pool.discard(conn);
+            if !e.is_stale() {
+                let error = Some(e.to_string());
+                cell.borrow_mut().attempts.push(Attempt { addr, error, connect_time });
+            }
+            Err(e)
+        }
+    }
+}
+
+/// A kept connection to any of the addresses, else a new one to the first that answers.
+async fn connect(
+    generation: &Generation,
+    cell: &std::cell::RefCell<Exchange>,
+    addrs: &[SocketAddr],
+    limit: std::time::Duration,
+) -> Result<(Conn, Option<std::time::Duration>), AttemptError> {
+    let pool = &generation.worker.pool;
+    for addr in addrs {
+        if let Some(conn) = pool.kept(&ConnectPlan { addr: *addr }) {
+            return Ok((conn, None));
+        }
+    }
+    let mut last = None;
+    for addr in addrs {
+        let began = Instant::now();
+        match pool.connect(ConnectPlan { addr: *addr }, limit).await {
+            Ok(conn) => return Ok((conn, Some(began.elapsed()))),
+            Err(e) => {
+                let error = Some(e.to_string());
+                cell.borrow_mut().attempts.push(Attempt { addr: *addr, error, connect_time: None });
+                last = Some(e);
+            }
+        }
+    }
+    Err(last.unwrap_or(AttemptError::Name { host: String::new(), reason: "no address".into() }))
+}
+
+/// Takes the response's head into the exchange.
+fn accept(
+    generation: &Generation,
+    x: &mut Exchange,
+    conn: Conn,
+    response: http::Response<Incoming>,
+    read_timeout: std::time::Duration,
+) -> UpstreamBody {
+    x.timing.head_at = Some(Instant::now());
+    let (parts, incoming) = response.into_parts();
+    x.response.status = parts.status.as_u16();
+    x.response.upstream_status = Some(parts.status.as_u16());
+    x.response.source = Source::Service;
+    let mut headers = parts.headers;
+    strip_hop_by_hop(&mut headers);
+    // what plugins set before the response came wins over the upstream's, as with ngx.header in access
+    let early = std::mem::replace(&mut x.response.headers, headers);
+    let mut last: Option<http::HeaderName> = None;
+    for (name, value) in early {
+        match name {
+            Some(n) => {
+                x.response.headers.insert(n.clone(), value);
+                last = Some(n);
+            }
+            None => {
+                if let Some(n) = &last {
+                    x.response.headers.append(n.clone(), value);
+                }
+            }
+        }
+    }
+    UpstreamBody::new(incoming, conn, generation.worker.pool.clone(), read_timeout)
+}
+
+fn strip_hop_by_hop(headers: &mut http::HeaderMap) {
+    use http::header as h;
+    if let Some(c) = headers.remove(h::CONNECTION)
+        && let Ok(list) = c.to_str()
+    {
+        for name in list.split(',').map(str::trim) {
+            if !name.eq_ignore_ascii_case("close") && !name.is_empty() {
+                headers.remove(name);
+            }
+        }
+    }
+    for name in [h::TRANSFER_ENCODING, h::UPGRADE] {
+        headers.remove(name);
+    }
+    headers.remove("keep-alive");
+    headers.remove("proxy-connection");
+}

@@ -1,0 +1,146 @@
+//! The last act: the log phase and the access line, once per exchange, client aborts included.
+//!
+//! Nothing runs in `Drop`: the drop moves the exchange to the worker's queue, a task empties it. Must not: be
+//! waited for by a client.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::{Generation, Worker};
+use crate::exchange::{Exchange, Phase};
+use crate::logs::Level;
+use crate::vm::{self, Flow, Scope};
+
+/// An exchange whose log is due.
+pub struct Finished {
+    generation: Rc<Generation>,
+    scope: Rc<Scope>,
+}
+
+/// Holds an exchange until its end, however that comes.
+pub struct Tail {
+    inner: Option<Finished>,
+    complete: bool,
+}
+
+impl Tail {
+    /// Begins to hold.
+    pub fn new(generation: Rc<Generation>, scope: Rc<Scope>) -> Self {
+        let n = &generation.worker.exchanges;
+        n.set(n.get() + 1);
+        Self { inner: Some(Finished { generation, scope }), complete: false }
+    }
+
+    /// The generation it runs in.
+    #[allow(clippy::expect_used, reason = "inner is there until drop")]
+    pub fn generation(&self) -> &Rc<Generation> {
+        &self.inner.as_ref().expect("held until dropped").generation
+    }
+
+    /// Its scope.
+    #[allow(clippy::expect_used, reason = "inner is there until drop")]
+    pub fn scope(&self) -> &Rc<Scope> {
+        &self.inner.as_ref().expect("held until dropped").scope
+    }
+
+    /// Changes the exchange.
+    pub fn with(&self, f: impl FnOnce(&mut Exchange)) {
+        if let Some(x) = &self.scope().exchange {
+            f(&mut x.borrow_mut());
+        }
+    }
+
+    /// The response was handed over whole.
+    pub fn complete(mut self) {
+        self.complete = true;
+    }
+
+    /// The response broke off on our side: logged as an error.
+    pub fn broken(&self, reason: &str) {
+        let g = self.generation();
+        if let Some(x) = &self.scope().exchange {
+            g.worker.error(Level::Error, reason, Some(&x.borrow()));
+        }
+    }
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        let Some(f) = self.inner.take() else { return };
+        if let Some(cell) = &f.scope.exchange {
+            let mut x = cell.borrow_mut();
+            x.timing.ended = Some(Instant::now());
+            if !self.complete && !x.response.head_sent {
+                x.response.status = 499;
+            }
+        }
+        let worker = f.generation.worker.clone();
+        worker.exchanges.set(worker.exchanges.get() - 1);
+        worker.finished.borrow_mut().push(f);
+        worker.log_due.notify_one();
+    }
+}
+
+/// Runs the log phase of what has finished, for ever.
+pub async fn log_task(worker: Rc<Worker>) {
+    loop {
+        worker.log_due.notified().await;
+        drain(&worker);
+    }
+}
+
+/// Runs the log phase of what has finished.
+pub fn drain(worker: &Rc<Worker>) {
+    loop {
+        let due = std::mem::take(&mut *worker.finished.borrow_mut());
+        if due.is_empty() {
+            return;
+        }
+        for f in due {
+            run_log(&f);
+            let cell = f.scope.exchange.as_ref();
+            if let Some(x) = cell {
+                worker.access(&x.borrow());
+            }
+            cleanup(&f.scope);
+        }
+    }
+}
+
+fn run_log(f: &Finished) {
+    let g = &f.generation;
+    let mut flow = g.phases.run_now(&g.vm, &f.scope, Phase::Log);
+    // each log handler is isolated: one that fails does not keep the others from running
+    while let Some(Flow::Failed(fault)) = flow {
+        handler_failed(g, &f.scope, Phase::Log, &fault);
+        flow = Some(g.phases.go_on_now(&g.vm, &f.scope));
+    }
+}
+
+/// Removes a spooled body.
+fn cleanup(scope: &Scope) {
+    if let Some(cell) = &scope.exchange
+        && let crate::exchange::Body::File(path, _) = &cell.borrow().request.body
+    {
+        let path = path.clone();
+        tokio::task::spawn_blocking(move || {
+            let _ = std::fs::remove_file(path.as_path());
+        });
+    }
+}
+
+/// Writes the error line of a failed handler: plugin, phase, Lua's file:line, traceback.
+pub fn handler_failed(g: &Generation, scope: &Scope, phase: Phase, fault: &vm::Fault) {
+    let plugin = g.plan.plugins.get(usize::from(scope.plugin.get())).map_or("", |p| p.name.as_str());
+    let text = format!(
+        "[kong] [{plugin}] {} handler failed: {}{}{}",
+        phase.name(),
+        fault.message,
+        if fault.traceback.is_empty() { "" } else { "\n" },
+        fault.traceback
+    );
+    match &scope.exchange {
+        Some(x) => g.worker.error(Level::Error, &text, Some(&x.borrow())),
+        None => g.worker.error(Level::Error, &text, None),
+    }
+}
