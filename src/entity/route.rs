@@ -1,8 +1,9 @@
 //! Routes: which requests belong to which service.
 
-use super::{Protocol, ServiceIdx};
+use super::shape::{Field, Kind, entity_error, is_nonempty};
+use super::{Protocol, ServiceIdx, text};
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// How a matched path is joined to the service's path.
@@ -91,4 +92,187 @@ fn header_rules<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<HeaderRule>, D
             values,
         })
         .collect())
+}
+
+const ADDRESS: &Field = &Field::element(Kind::Record(&[
+    Field::new("ip", Kind::Text).check(text::ip_or_cidr),
+    Field::new("port", Kind::Integer(0, 65535)),
+]));
+
+const STRINGS: Kind = Kind::Array(&Field::element(Kind::Text).check(text::header_value));
+
+pub(super) const FIELDS: &[Field] = &[
+    Field::new("name", Kind::Text).unique().check(text::utf8_name),
+    Field::new(
+        "protocols",
+        Kind::Set(&Field::element(Kind::Text).one_of(Protocol::NAMES)),
+    )
+    .required()
+    .default(r#"["http","https"]"#)
+    .check(protocols),
+    Field::new("https_redirect_status_code", Kind::Integer(0, 999))
+        .required()
+        .default("426")
+        .one_of(&["426", "301", "302", "307", "308"]),
+    Field::new("strip_path", Kind::Boolean).required().default("true"),
+    Field::new("preserve_host", Kind::Boolean)
+        .required()
+        .default("false"),
+    Field::new("request_buffering", Kind::Boolean)
+        .required()
+        .default("true"),
+    Field::new("response_buffering", Kind::Boolean)
+        .required()
+        .default("true"),
+    Field::new("service", Kind::Foreign("services")),
+    Field::new(
+        "snis",
+        Kind::Set(&Field::element(Kind::Text).check(text::wildcard_host)),
+    ),
+    Field::new("sources", Kind::Set(ADDRESS)),
+    Field::new("destinations", Kind::Set(ADDRESS)),
+    Field::new(
+        "methods",
+        Kind::Set(&Field::element(Kind::Text).check(text::method)),
+    ),
+    Field::new(
+        "hosts",
+        Kind::Array(&Field::element(Kind::Text).check(text::route_host)),
+    ),
+    Field::new(
+        "paths",
+        Kind::Array(&Field::element(Kind::Text).check(text::route_path)),
+    ),
+    Field::new(
+        "headers",
+        Kind::Map(text::route_header_name, &Field::element(STRINGS)),
+    ),
+    Field::new("regex_priority", Kind::Integer(-(1 << 31), 1 << 31)).default("0"),
+    Field::new("path_handling", Kind::Text)
+        .default("\"v0\"")
+        .one_of(&["v0", "v1"]),
+];
+
+fn protocols(value: &Value) -> Result<(), String> {
+    const SETS: [(&[&str], &str); 4] = [
+        (&["http", "https"], "('http', 'https')"),
+        (&["tcp", "tls", "udp"], "('tcp', 'tls', 'udp')"),
+        (&["tls_passthrough"], "('tls_passthrough')"),
+        (&["grpc", "grpcs"], "('grpc', 'grpcs')"),
+    ];
+    let given: Vec<&str> = value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    if given.is_empty() {
+        return Err("length must be at least 1".to_owned());
+    }
+    let mut sets: Vec<&str> = Vec::new();
+    for (set, shown) in given
+        .iter()
+        .filter_map(|name| SETS.iter().find(|(set, _)| set.contains(name)))
+    {
+        if !sets.contains(shown) && !set.is_empty() {
+            sets.push(shown);
+        }
+    }
+    if sets.len() > 1 {
+        return Err(format!("these sets are mutually exclusive: {}", sets.join(", ")));
+    }
+    Ok(())
+}
+
+/// Routes of gRPC keep the path: their default of `strip_path` is another one.
+pub fn grpc_defaults(route: &mut Map<String, Value>) {
+    let first = route
+        .get("protocols")
+        .and_then(|p| p.get(0))
+        .and_then(Value::as_str);
+    if matches!(first, Some("grpc" | "grpcs")) && route.get("strip_path").is_none_or(Value::is_null) {
+        route.insert("strip_path".to_owned(), Value::Bool(false));
+    }
+}
+
+pub(super) fn check(route: &Map<String, Value>, errors: &mut Map<String, Value>) {
+    let given: Vec<&str> = route
+        .get("protocols")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let has = |name: &str| given.contains(&name);
+    if is_nonempty(route.get("snis")) && !["grpcs", "https", "tls", "tls_passthrough"].into_iter().any(has) {
+        errors.insert("snis".to_owned(), Value::from("length must be 0"));
+        entity_error(
+            errors,
+            "'snis' can only be set when 'protocols' is 'grpcs', 'https', 'tls' or 'tls_passthrough'",
+        );
+    }
+    let (forbidden, family, needed, shown): (&[&str], _, &[&str], _) = match given.first().copied() {
+        Some("tcp" | "tls" | "udp") => (
+            &["methods", "hosts", "paths", "headers"],
+            "'tcp', 'tls', 'tls_passthrough' or 'udp'",
+            &["sources", "destinations", "snis"],
+            "'tcp', 'tls' or 'udp'",
+        ),
+        Some("tls_passthrough") => {
+            if !is_nonempty(route.get("snis")) {
+                entity_error(errors, "must set snis when 'protocols' is 'tls_passthrough'");
+            }
+            (
+                &["methods", "hosts", "paths", "headers"],
+                "'tcp', 'tls', 'tls_passthrough' or 'udp'",
+                &[],
+                "",
+            )
+        }
+        Some("grpc" | "grpcs") => {
+            if route.get("strip_path") == Some(&Value::Bool(true)) {
+                let message = "cannot set 'strip_path' when 'protocols' is 'grpc' or 'grpcs'";
+                errors.insert("strip_path".to_owned(), Value::from(message));
+            }
+            let forbidden = &["methods", "sources", "destinations"];
+            let family = "'grpc' or 'grpcs'";
+            if has("grpcs") {
+                (
+                    forbidden,
+                    family,
+                    &["hosts", "headers", "paths", "snis"],
+                    "'grpcs'",
+                )
+            } else {
+                (forbidden, family, &["hosts", "headers", "paths"], "'grpc'")
+            }
+        }
+        _ if has("https") => (
+            &["sources", "destinations"],
+            "'http' or 'https'",
+            &["methods", "hosts", "headers", "paths", "snis"],
+            "'https'",
+        ),
+        _ => (
+            &["sources", "destinations"],
+            "'http' or 'https'",
+            &["methods", "hosts", "headers", "paths"],
+            "'http'",
+        ),
+    };
+    for field in forbidden.iter().filter(|field| route.contains_key(**field)) {
+        let message = format!("cannot set '{field}' when 'protocols' is {family}");
+        errors.insert((*field).to_owned(), Value::from(message));
+    }
+    if !needed.is_empty() && !needed.iter().any(|field| is_nonempty(route.get(*field))) {
+        let list = needed
+            .iter()
+            .map(|field| format!("'{field}'"))
+            .collect::<Vec<_>>()
+            .join(", ");
+        entity_error(
+            errors,
+            format!("must set one of {list} when 'protocols' is {shown}"),
+        );
+    }
 }
