@@ -116,16 +116,20 @@ pub fn judge(
     object.retain(|_, value| !value.is_null());
     for field in fields {
         if !object.contains_key(field.name) {
-            // Defaults are literals of this crate; a test reads each of them.
             match field.default.map(serde_json::from_str::<Value>) {
                 Some(Ok(default)) => {
                     object.insert(field.name.to_owned(), default);
                 }
-                _ if field.required => {
+                // Defaults are literals of this crate; a test reads each of them.
+                Some(Err(error)) => {
+                    errors.insert(field.name.to_owned(), Value::from(error.to_string()));
+                    continue;
+                }
+                None if field.required => {
                     errors.insert(field.name.to_owned(), Value::from("required field missing"));
                     continue;
                 }
-                _ => continue,
+                None => continue,
             }
         }
         if let Some(value) = object.get_mut(field.name)

@@ -132,3 +132,6 @@ impl Router {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
