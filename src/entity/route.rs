@@ -195,6 +195,65 @@ pub fn grpc_defaults(route: &mut Map<String, Value>) {
     }
 }
 
+/// What a family of protocols forbids and needs.
+struct Family {
+    /// Fields that may not be set.
+    forbidden: &'static [&'static str],
+    /// The family's name in messages about these.
+    name: &'static str,
+    /// Fields of which one must be set.
+    needed: &'static [&'static str],
+    /// The protocol's name in messages about these.
+    protocol: &'static str,
+}
+
+/// The family of the first protocol, as Kong picks a route's subschema.
+fn family(protocols: &[&str]) -> Family {
+    const STREAM: &str = "'tcp', 'tls', 'tls_passthrough' or 'udp'";
+    const CRITERIA: &[&str] = &["methods", "hosts", "headers", "paths", "snis"];
+    let has = |name: &str| protocols.contains(&name);
+    let no_http: &[&str] = &["methods", "hosts", "paths", "headers"];
+    match protocols.first().copied() {
+        Some("tcp" | "tls" | "udp") => Family {
+            forbidden: no_http,
+            name: STREAM,
+            needed: &["sources", "destinations", "snis"],
+            protocol: "'tcp', 'tls' or 'udp'",
+        },
+        Some("tls_passthrough") => Family {
+            forbidden: no_http,
+            name: STREAM,
+            needed: &[],
+            protocol: "",
+        },
+        Some("grpc" | "grpcs") => {
+            let forbidden = &["methods", "sources", "destinations"];
+            let (needed, protocol) = match has("grpcs") {
+                true => (&CRITERIA[1..], "'grpcs'"),
+                false => (&CRITERIA[1..4], "'grpc'"),
+            };
+            Family {
+                forbidden,
+                name: "'grpc' or 'grpcs'",
+                needed,
+                protocol,
+            }
+        }
+        _ => {
+            let (needed, protocol) = match has("https") {
+                true => (CRITERIA, "'https'"),
+                false => (&CRITERIA[..4], "'http'"),
+            };
+            Family {
+                forbidden: &["sources", "destinations"],
+                name: "'http' or 'https'",
+                needed,
+                protocol,
+            }
+        }
+    }
+}
+
 pub(super) fn check(route: &Map<String, Value>, errors: &mut Map<String, Value>) {
     let given: Vec<&str> = route
         .get("protocols")
@@ -211,57 +270,23 @@ pub(super) fn check(route: &Map<String, Value>, errors: &mut Map<String, Value>)
             "'snis' can only be set when 'protocols' is 'grpcs', 'https', 'tls' or 'tls_passthrough'",
         );
     }
-    let (forbidden, family, needed, shown): (&[&str], _, &[&str], _) = match given.first().copied() {
-        Some("tcp" | "tls" | "udp") => (
-            &["methods", "hosts", "paths", "headers"],
-            "'tcp', 'tls', 'tls_passthrough' or 'udp'",
-            &["sources", "destinations", "snis"],
-            "'tcp', 'tls' or 'udp'",
-        ),
-        Some("tls_passthrough") => {
-            if !is_nonempty(route.get("snis")) {
-                entity_error(errors, "must set snis when 'protocols' is 'tls_passthrough'");
-            }
-            (
-                &["methods", "hosts", "paths", "headers"],
-                "'tcp', 'tls', 'tls_passthrough' or 'udp'",
-                &[],
-                "",
-            )
-        }
-        Some("grpc" | "grpcs") => {
-            if route.get("strip_path") == Some(&Value::Bool(true)) {
-                let message = "cannot set 'strip_path' when 'protocols' is 'grpc' or 'grpcs'";
-                errors.insert("strip_path".to_owned(), Value::from(message));
-            }
-            let forbidden = &["methods", "sources", "destinations"];
-            let family = "'grpc' or 'grpcs'";
-            if has("grpcs") {
-                (
-                    forbidden,
-                    family,
-                    &["hosts", "headers", "paths", "snis"],
-                    "'grpcs'",
-                )
-            } else {
-                (forbidden, family, &["hosts", "headers", "paths"], "'grpc'")
-            }
-        }
-        _ if has("https") => (
-            &["sources", "destinations"],
-            "'http' or 'https'",
-            &["methods", "hosts", "headers", "paths", "snis"],
-            "'https'",
-        ),
-        _ => (
-            &["sources", "destinations"],
-            "'http' or 'https'",
-            &["methods", "hosts", "headers", "paths"],
-            "'http'",
-        ),
-    };
+    if given.first() == Some(&"tls_passthrough") && !is_nonempty(route.get("snis")) {
+        entity_error(errors, "must set snis when 'protocols' is 'tls_passthrough'");
+    }
+    if matches!(given.first(), Some(&"grpc" | &"grpcs"))
+        && route.get("strip_path") == Some(&Value::Bool(true))
+    {
+        let message = "cannot set 'strip_path' when 'protocols' is 'grpc' or 'grpcs'";
+        errors.insert("strip_path".to_owned(), Value::from(message));
+    }
+    let Family {
+        forbidden,
+        name,
+        needed,
+        protocol,
+    } = family(&given);
     for field in forbidden.iter().filter(|field| route.contains_key(**field)) {
-        let message = format!("cannot set '{field}' when 'protocols' is {family}");
+        let message = format!("cannot set '{field}' when 'protocols' is {name}");
         errors.insert((*field).to_owned(), Value::from(message));
     }
     if !needed.is_empty() && !needed.iter().any(|field| is_nonempty(route.get(*field))) {
@@ -272,7 +297,7 @@ pub(super) fn check(route: &Map<String, Value>, errors: &mut Map<String, Value>)
             .join(", ");
         entity_error(
             errors,
-            format!("must set one of {list} when 'protocols' is {shown}"),
+            format!("must set one of {list} when 'protocols' is {protocol}"),
         );
     }
 }

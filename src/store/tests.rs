@@ -408,21 +408,23 @@ fn a10_order_is_priority_then_name_descending() {
     assert_eq!(order.id("a"), Some(PluginId(2)));
 }
 
+/// Kong's order of precedence.
+const SCOPES: [&str; 8] = [
+    r#""route":"r0","service":"s0","consumer":"c0""#,
+    r#""route":"r0","consumer":"c0""#,
+    r#""service":"s0","consumer":"c0""#,
+    r#""route":"r0","service":"s0""#,
+    r#""consumer":"c0""#,
+    r#""route":"r0""#,
+    r#""service":"s0""#,
+    r#""enabled":true"#,
+];
+
 #[test]
 fn a10_the_most_specific_configuration_applies() {
-    let scopes = [
-        r#""route":"r0","service":"s0","consumer":"c0""#,
-        r#""route":"r0","consumer":"c0""#,
-        r#""service":"s0","consumer":"c0""#,
-        r#""route":"r0","service":"s0""#,
-        r#""consumer":"c0""#,
-        r#""route":"r0""#,
-        r#""service":"s0""#,
-        r#""enabled":true"#,
-    ];
     // Each configuration applies once all before it are gone.
-    for first in 0..scopes.len() {
-        let plugins: Vec<_> = scopes[first..]
+    for first in 0..SCOPES.len() {
+        let plugins: Vec<_> = SCOPES[first..]
             .iter()
             .map(|s| format!(r#"{{"name":"two",{s}}}"#))
             .collect();
@@ -435,7 +437,11 @@ fn a10_the_most_specific_configuration_applies() {
             "{first}"
         );
     }
-    let plugins: Vec<_> = scopes
+}
+
+#[test]
+fn a10_a_handler_may_be_blind_to_a_scope() {
+    let plugins: Vec<_> = SCOPES
         .iter()
         .map(|s| format!(r#"{{"name":"two",{s}}}"#))
         .collect();
@@ -512,4 +518,24 @@ fn a10_what_is_disabled_or_of_streams_does_not_apply() {
         );
         assert_eq!((found, index.globals(PluginId(plugin))), (None, None));
     }
+}
+
+#[test]
+fn a12_stream_and_grpc_routes_are_judged_by_their_family() {
+    let of = |route: &str| refused(&format!(r#"{{"_format_version":"3.0","routes":[{route}]}}"#));
+    assert!(of(r#"{"protocols":["tcp"],"paths":["/"]}"#).contains(
+        "in 'paths': cannot set 'paths' when 'protocols' is 'tcp', 'tls', 'tls_passthrough' or 'udp'"
+    ));
+    assert!(of(r#"{"protocols":["tcp"]}"#).contains("must set one of 'sources', 'destinations', 'snis'"));
+    assert!(of(r#"{"protocols":["tls_passthrough"]}"#).contains("must set snis when"));
+    assert!(
+        of(r#"{"protocols":["grpc"],"methods":["GET"],"strip_path":true}"#)
+            .contains("in 'strip_path': cannot set 'strip_path'")
+    );
+    assert!(
+        of(r#"{"protocols":["grpcs"]}"#).contains("must set one of 'hosts', 'headers', 'paths', 'snis' when")
+    );
+    assert!(of(r#"{"protocols":["http"]}"#).contains("one of 'methods', 'hosts', 'headers', 'paths' when"));
+    let good = load(r#"{"_format_version":"3.0","routes":[{"protocols":["grpc"],"paths":["/"]}]}"#).unwrap();
+    assert!(!good.routes[0].strip_path, "gRPC keeps the path");
 }
