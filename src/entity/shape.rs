@@ -277,6 +277,12 @@ pub fn put(tree: &mut Value, path: &[Step], error: Value) {
     };
     match step {
         Step::Field(name) => {
+            // A list whose entries are also called by name becomes an object, its entries keyed by their number.
+            if let Value::Array(items) = tree {
+                let numbered = std::mem::take(items).into_iter().enumerate();
+                let wrong = numbered.filter(|(_, item)| !item.is_null());
+                *tree = Value::Object(wrong.map(|(at, item)| ((at + 1).to_string(), item)).collect());
+            }
             if !tree.is_object() {
                 *tree = Value::Object(Map::new());
             }
@@ -285,6 +291,10 @@ pub fn put(tree: &mut Value, path: &[Step], error: Value) {
             }
         }
         Step::Entry(at) => {
+            if let Value::Object(object) = tree {
+                let slot = object.entry((at + 1).to_string()).or_insert(Value::Null);
+                return put(slot, rest, error);
+            }
             if !tree.is_array() {
                 *tree = Value::Array(Vec::new());
             }

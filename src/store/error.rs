@@ -58,7 +58,11 @@ fn print(tree: &Value, of: &str, indent: usize, out: &mut String) {
     match tree {
         Value::Object(fields) => {
             for (name, value) in fields {
-                line(format!("in '{name}'"), name, value);
+                let label = match name.parse::<usize>() {
+                    Ok(number) => format!("- in entry {number} of '{of}'"),
+                    Err(_) => format!("in '{name}'"),
+                };
+                line(label, name, value);
             }
         }
         Value::Array(entries) => {

@@ -314,6 +314,16 @@ fn a12_names_ids_and_references_must_be_right() {
         "- in entry 2 of 'services': uniqueness violation: 'services' entity with name set to 'a' already declared"
     ));
     assert!(twice.contains("in 'y': uniqueness violation: 'consumers' entity with custom_id set to '1'"));
+    let mixed = refused(
+        r#"{"_format_version":"3.0","consumers":[{"username":"x","custom_id":"1"},{"username":"x"},
+        {"username":"z","custom_id":"1"},{"username":"z"}]}"#,
+    );
+    let wanted = "\
+in 'consumers':
+  - in entry 2 of 'consumers': uniqueness violation: 'consumers' entity with username set to 'x' already declared
+  in 'z': uniqueness violation: 'consumers' entity with custom_id set to '1' already declared
+  - in entry 4 of 'consumers': uniqueness violation: 'consumers' entity with username set to 'z' already declared";
+    assert_eq!(mixed, wanted);
     let id = refused(r#"{"_format_version":"3.0","plugins":[{"name":"two"},{"name":"two"}]}"#);
     assert!(id.contains("'plugins' entity with primary key set to"), "{id}");
     let lost = refused(r#"{"_format_version":"3.0","routes":[{"name":"r","paths":["/"],"service":"gone"}]}"#);
