@@ -41,3 +41,45 @@ pub fn resolve<'h>(host: &'h str, port: u16, snapshot: &Snapshot) -> Destination
         None => Destination::Direct { host, port },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::store::{Document, Format};
+    use std::time::SystemTime;
+
+    #[test]
+    fn a12_only_names_of_upstreams_are_balanced() {
+        let text = r#"{"_format_version":"3.0","upstreams":[{"name":"pool"}]}"#;
+        let document = Document::parse(text, Format::Json).unwrap();
+        let snapshot = document
+            .into_snapshot(SystemTime::now(), &[], &mut |_, entity| {
+                Ok(entity["config"].clone())
+            })
+            .unwrap();
+        assert_eq!(
+            resolve("pool", 80, &snapshot),
+            Destination::Upstream(UpstreamIdx(0))
+        );
+        for (host, bare) in [
+            ("other", "other"),
+            ("10.0.0.1", "10.0.0.1"),
+            ("[::1]", "::1"),
+            ("::1", "::1"),
+            ("", ""),
+        ] {
+            assert_eq!(
+                resolve(host, 81, &snapshot),
+                Destination::Direct { host: bare, port: 81 }
+            );
+        }
+        assert_eq!(
+            resolve("pool", 1, &Snapshot::empty()),
+            Destination::Direct {
+                host: "pool",
+                port: 1
+            }
+        );
+    }
+}

@@ -67,3 +67,65 @@ impl RoundRobin {
 fn gcd(a: i64, b: i64) -> i64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn targets(weights: &[u16]) -> Vec<Target> {
+        let target = |weight: &u16| {
+            serde_json::from_value(serde_json::json!({ "id": "i", "target": "t:1", "weight": weight }))
+                .unwrap()
+        };
+        weights.iter().map(target).collect()
+    }
+
+    fn counts(balancer: &mut RoundRobin, picks: usize, of: usize) -> Vec<usize> {
+        let mut counts = vec![0; of];
+        for _ in 0..picks {
+            counts[balancer.next(&[]).unwrap().index()] += 1;
+        }
+        counts
+    }
+
+    #[test]
+    fn a12_picks_are_proportional_to_weights() {
+        for seed in [0, 1, 7, 12_345, u64::MAX] {
+            let mut balancer = RoundRobin::new(&targets(&[500, 100, 0, 400]), seed);
+            assert_eq!(counts(&mut balancer, 1000, 4), [500, 100, 0, 400], "seed {seed}");
+            assert_eq!(counts(&mut balancer, 10, 4), [5, 1, 0, 4], "each cycle is exact");
+        }
+    }
+
+    #[test]
+    fn a12_picks_are_spread_out() {
+        let mut balancer = RoundRobin::new(&targets(&[5, 1, 1]), 0);
+        let picks: Vec<u32> = (0..7).map(|_| balancer.next(&[]).unwrap().0).collect();
+        assert_eq!(picks, [0, 0, 1, 0, 2, 0, 0]);
+        let mut balancer = RoundRobin::new(&targets(&[100, 100]), 3);
+        let picks: Vec<u32> = (0..6).map(|_| balancer.next(&[]).unwrap().0).collect();
+        assert!(picks.windows(2).all(|pair| pair[0] != pair[1]), "{picks:?}");
+    }
+
+    #[test]
+    fn a12_tried_and_weightless_targets_are_not_picked() {
+        let mut balancer = RoundRobin::new(&targets(&[10, 10, 0, 10]), 0);
+        let mut tried = Vec::new();
+        while let Some(next) = balancer.next(&tried) {
+            assert!(!tried.contains(&next));
+            tried.push(next);
+        }
+        tried.sort();
+        assert_eq!(tried, [TargetIdx(0), TargetIdx(1), TargetIdx(3)]);
+        assert_eq!(RoundRobin::new(&targets(&[0, 0]), 9).next(&[]), None);
+        assert_eq!(RoundRobin::new(&[], 9).next(&[]), None);
+    }
+
+    #[test]
+    fn a12_seeds_start_workers_at_different_targets() {
+        let first = |seed| RoundRobin::new(&targets(&[1, 1, 1]), seed).next(&[]).unwrap();
+        assert_ne!(first(0), first(1));
+        assert_ne!(first(1), first(2));
+    }
+}

@@ -1,8 +1,9 @@
 //! Certificates, the server names they serve, and CA certificates: as data, not parsed here.
 
-use super::CertificateIdx;
+use super::shape::{Field, Kind, entity_error};
+use super::{CertificateIdx, text};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// A certificate chain and its key, in PEM.
 #[derive(Debug, Clone, Deserialize)]
@@ -58,4 +59,33 @@ pub struct CaCertificate {
     /// The entity's table as Lua sees it.
     #[serde(skip)]
     pub raw: Value,
+}
+
+pub(super) const FIELDS: &[Field] = &[
+    Field::new("cert", Kind::Text).required(),
+    Field::new("key", Kind::Text).required(),
+    Field::new("cert_alt", Kind::Text),
+    Field::new("key_alt", Kind::Text),
+];
+
+pub(super) const SNI_FIELDS: &[Field] = &[
+    Field::new("name", Kind::Text)
+        .required()
+        .unique()
+        .check(text::wildcard_host),
+    Field::new("certificate", Kind::Foreign("certificates")).required(),
+];
+
+pub(super) const CA_FIELDS: &[Field] = &[
+    Field::new("cert", Kind::Text).required(),
+    Field::new("cert_digest", Kind::Text).unique(),
+];
+
+pub(super) fn check(certificate: &Map<String, Value>, errors: &mut Map<String, Value>) {
+    if certificate.contains_key("cert_alt") != certificate.contains_key("key_alt") {
+        entity_error(
+            errors,
+            "all or none of these fields must be set: 'cert_alt', 'key_alt'",
+        );
+    }
 }

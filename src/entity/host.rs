@@ -147,3 +147,53 @@ fn name(text: &str) -> Result<(String, Option<u16>), AddressError> {
     }
     Ok((host.to_owned(), port))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a12_addresses_of_targets() {
+        for (text, kind, host, port) in [
+            ("example.com", HostKind::Name, "example.com", None),
+            ("example.com.:80", HostKind::Name, "example.com.", Some(80)),
+            ("under_score", HostKind::Name, "under_score", None),
+            ("010.1.2.3:65535", HostKind::Ipv4, "10.1.2.3", Some(65535)),
+            ("::1", HostKind::Ipv6, "::1", None),
+            ("[FE80::1]:8080", HostKind::Ipv6, "fe80::1", Some(8080)),
+            ("[::1]", HostKind::Ipv6, "::1", None),
+        ] {
+            let address = parse_address(text).unwrap();
+            assert_eq!(
+                address,
+                Address {
+                    kind,
+                    host: host.to_owned(),
+                    port
+                },
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            ":",
+            "1.2.3",
+            "1.2.3.4.5",
+            "256.1.1.1",
+            "1.2.3.4:x",
+            "1.2.3.4:70000",
+            "a:70000",
+            "a b",
+            "-a-.b",
+            "a..b",
+            "[::1",
+            "[::1]x",
+            "[::1]:",
+            ":::",
+            "http://a",
+        ] {
+            assert!(parse_address(text).is_err(), "{text}");
+        }
+    }
+}

@@ -8,6 +8,8 @@
 mod certificate;
 mod consumer;
 mod host;
+pub mod kinds;
+pub mod path;
 mod plugin;
 mod protocol;
 mod route;
@@ -24,8 +26,8 @@ pub use consumer::Consumer;
 pub use host::{Address, HostKind, host_kind, parse_address};
 pub use plugin::PluginEntity;
 pub use protocol::Protocol;
-pub use route::{HeaderRule, PathHandling, Route};
-pub use service::Service;
+pub use route::{HeaderRule, PathHandling, Route, grpc_defaults};
+pub use service::{Service, expand_url};
 pub use upstream::{Algorithm, Target, Upstream};
 
 macro_rules! index {

@@ -1,6 +1,7 @@
 //! Plugin entities: one plugin's configuration for some scope.
 
-use super::{ConsumerIdx, Protocol, RouteIdx, ServiceIdx};
+use super::shape::{Field, Kind};
+use super::{ConsumerIdx, Protocol, RouteIdx, ServiceIdx, text};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -39,3 +40,21 @@ pub struct PluginEntity {
     #[serde(skip)]
     pub raw: Value,
 }
+
+pub(super) const FIELDS: &[Field] = &[
+    Field::new("name", Kind::Text).required(),
+    Field::new("instance_name", Kind::Text)
+        .unique()
+        .check(text::utf8_name),
+    Field::new("route", Kind::Foreign("routes")),
+    Field::new("service", Kind::Foreign("services")),
+    Field::new("consumer", Kind::Foreign("consumers")),
+    Field::new("config", Kind::Any),
+    Field::new(
+        "protocols",
+        Kind::Set(&Field::element(Kind::Text).one_of(Protocol::NAMES)),
+    )
+    .required()
+    .default(r#"["grpc","grpcs","http","https"]"#),
+    Field::new("enabled", Kind::Boolean).required().default("true"),
+];

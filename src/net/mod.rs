@@ -8,11 +8,14 @@
 
 pub mod chunked;
 pub mod counted;
+pub mod forwarded;
 pub mod guard;
 pub mod head;
 pub mod head_parser;
 pub mod head_writer;
 pub mod known;
+pub mod listen;
+pub mod real_ip;
 mod skeleton;
 mod target;
 

@@ -10,6 +10,12 @@ pub trait HeaderLookup {
     fn any(&self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> bool;
 }
 
+impl HeaderLookup for crate::exchange::HeaderList {
+    fn any(&self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        self.get_all(name.as_bytes()).any(test)
+    }
+}
+
 impl HeaderLookup for http::HeaderMap {
     fn any(&self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
         self.get_all(name).iter().any(|value| test(value.as_bytes()))

@@ -12,11 +12,11 @@
 
 mod criteria;
 mod index;
-mod normalize;
+
 mod upstream_path;
 
+pub use crate::entity::path::{escape, normalize};
 pub use criteria::HeaderLookup;
-pub use normalize::{escape, normalize};
 pub use upstream_path::{forwarded_prefix, upstream_path};
 
 use crate::entity::{RouteIdx, ServiceIdx};
@@ -132,3 +132,6 @@ impl Router {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

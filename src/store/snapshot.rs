@@ -33,8 +33,10 @@ pub struct Snapshot {
     pub other: BTreeMap<String, Vec<Value>>,
     /// MD5 of the document in hex; [`EMPTY_HASH`] for the empty snapshot.
     pub hash: String,
-    pub(super) ids: HashMap<String, (Kind, u32)>,
-    pub(super) keys: HashMap<(Kind, String), u32>,
+    /// Whether secrets are given in the clear (`_transform`), to be hashed by their plugins.
+    pub transform: bool,
+    pub(super) ids: HashMap<Kind, HashMap<String, u32>>,
+    pub(super) keys: HashMap<Kind, HashMap<String, u32>>,
 }
 
 /// What an id or key names.
@@ -89,15 +91,11 @@ impl Snapshot {
     }
 
     fn by_id(&self, kind: Kind, id: &str) -> Option<u32> {
-        self.ids
-            .get(id)
-            .filter(|(found, _)| *found == kind)
-            .map(|(_, at)| *at)
+        self.ids.get(&kind)?.get(id).copied()
     }
 
     fn by_key(&self, kind: Kind, key: &str) -> Option<u32> {
-        // One allocation per look-up by name; ids, which requests use, need none.
-        self.keys.get(&(kind, key.to_owned())).copied()
+        self.keys.get(&kind)?.get(key).copied()
     }
 
     /// A service by id or name.
@@ -132,9 +130,6 @@ impl Snapshot {
 
     /// An upstream by its name, which is a host name.
     pub fn upstream_by_name(&self, name: &str) -> Option<UpstreamIdx> {
-        if self.upstreams.is_empty() {
-            return None;
-        }
         self.by_key(Kind::Upstream, name).map(UpstreamIdx)
     }
 

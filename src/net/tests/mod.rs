@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod addresses;
 mod fuzz;
 mod head_writer;
 mod hyper_server;
