@@ -2,6 +2,7 @@
 //!
 //! Must not: do I/O, touch Lua, or know which plugins run.
 
+pub mod error_body;
 pub mod header_list;
 pub mod phase;
 pub mod request;

@@ -64,7 +64,7 @@ pub fn route(generation: &Generation, x: &mut Exchange, head: &RequestHead) -> R
         let t = &mut x.target;
         t.host.clone_from(&s.host);
         t.port = s.port;
-        t.retries = s.retries;
+        t.retries = u32::from(s.retries);
         t.connect_timeout = s.connect_timeout;
         t.write_timeout = s.write_timeout;
         t.read_timeout = s.read_timeout;

@@ -109,7 +109,7 @@ impl ClientStream {
         let Some(body) = incoming.as_mut() else {
             return Poll::Ready(None);
         };
-        let frame = std::task::ready!(Pin::new(body).poll_frame(cx));
+        let frame = std::task::ready!(Pin::new(&mut *body).poll_frame(cx));
         let frame = match frame {
             None => {
                 self.ended.set(true);

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::{Generation, Worker};
 use crate::exchange::{Exchange, Phase};
-use crate::logs::Level;
+use crate::logs::level::Level;
 use crate::vm::{self, Flow, Scope};
 
 /// An exchange whose log is due.
@@ -48,6 +48,11 @@ impl Tail {
         if let Some(x) = &self.scope().exchange {
             f(&mut x.borrow_mut());
         }
+    }
+
+    /// Whether the access line asks for more than the exchange keeps (it does not ask for response headers).
+    pub fn wants_headers(&self) -> bool {
+        false
     }
 
     /// The response was handed over whole.

@@ -1,12 +1,16 @@
-//! What a worker keeps across reloads: its pool, names, log queue and gauges.
+//! What a worker keeps across reloads: its pool, names, logs, log queue and gauges.
 //!
 //! Must not: hold anything of one configuration.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use super::begin::Ids;
 use super::log::Finished;
-use crate::logs::{AccessBuffer, LogWriter};
+use crate::exchange::Exchange;
+use crate::logs::access::{AccessBuffer, AccessRecord};
+use crate::logs::error::{ErrorContext, ErrorLog};
+use crate::logs::level::Level;
 use crate::upstream::names::Names;
 use crate::upstream::pool::{Pool, PoolLimits};
 
@@ -26,17 +30,17 @@ pub struct Worker {
     pub finished: RefCell<Vec<Finished>>,
     /// Wakes the log task.
     pub log_due: tokio::sync::Notify,
-    /// Where log lines go.
-    pub logs: LogWriter,
+    /// The error log.
+    pub errors: Rc<ErrorLog>,
     /// Access lines on their way.
     pub access: RefCell<AccessBuffer>,
     /// Request ids' state.
-    pub ids: super::begin::Ids,
+    pub ids: Ids,
 }
 
 impl Worker {
     /// A worker's things.
-    pub fn new(id: usize, limits: PoolLimits, logs: LogWriter, access: AccessBuffer) -> Rc<Self> {
+    pub fn new(id: usize, limits: PoolLimits, errors: Rc<ErrorLog>, access: AccessBuffer) -> Rc<Self> {
         Rc::new(Self {
             id,
             pool: Pool::new(limits),
@@ -45,9 +49,68 @@ impl Worker {
             connections: Cell::new(0),
             finished: RefCell::default(),
             log_due: tokio::sync::Notify::new(),
-            logs,
+            errors,
             access: RefCell::new(access),
-            ids: super::begin::Ids::new(id as u64),
+            ids: Ids::new(id as u64),
         })
     }
+
+    /// Writes an error line.
+    pub fn error(&self, level: Level, message: &str, x: Option<&Exchange>) {
+        if !self.errors.wants(level) {
+            return;
+        }
+        match x {
+            None => self.errors.log(level, message.as_bytes(), &ErrorContext::default()),
+            Some(x) => with_context(x, |c| self.errors.log(level, message.as_bytes(), c)),
+        }
+    }
+
+    /// Writes the access line.
+    pub fn access(&self, x: &Exchange) {
+        let mut access = self.access.borrow_mut();
+        if access.is_off() {
+            return;
+        }
+        let addr = x.client.addr.ip().to_string();
+        let user = remote_user(x);
+        access.log(&AccessRecord {
+            remote_addr: addr.as_bytes(),
+            remote_user: user.as_deref().map(str::as_bytes),
+            request: x.request.line(),
+            status: x.response.status,
+            body_bytes_sent: x.response.body_bytes_sent,
+            referer: x.request.headers.get("referer"),
+            user_agent: x.request.headers.get("user-agent"),
+            request_id: &x.id,
+        });
+    }
+}
+
+/// Runs `f` with what an error line tells of a request.
+pub fn with_context<R>(x: &Exchange, f: impl FnOnce(&ErrorContext<'_>) -> R) -> R {
+    let client = x.client.addr.ip().to_string();
+    f(&ErrorContext {
+        connection: Some(x.connection.serial),
+        client: Some(client.as_bytes()),
+        server: Some(b"kong"),
+        request: Some(x.request.line()),
+        host: x.request.headers.get("host"),
+        request_id: Some(&x.id),
+        upstream: None,
+        referrer: x.request.headers.get("referer"),
+    })
+}
+
+/// `$remote_user`: the user of Basic authorization.
+fn remote_user(x: &Exchange) -> Option<String> {
+    use base64::Engine;
+    let value = x.request.headers.get("authorization")?;
+    let (scheme, rest) = value.split_at_checked(6)?;
+    if !scheme.eq_ignore_ascii_case(b"basic ") {
+        return None;
+    }
+    let plain = base64::engine::general_purpose::STANDARD.decode(rest.trim_ascii()).ok()?;
+    let end = plain.iter().position(|b| *b == b':')?;
+    String::from_utf8(plain[..end].to_vec()).ok()
 }

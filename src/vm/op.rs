@@ -355,7 +355,7 @@ where
             state,
             top: ffi::lua_gettop(state),
         };
-        let f: F = std::mem::MaybeUninit::<F>::uninit().assume_init();
+        let f: F = std::ptr::NonNull::<F>::dangling().read();
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| f(&args, &mut *ret))) {
             panicked(ret, panic);
         }

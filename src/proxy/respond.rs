@@ -1,0 +1,264 @@
+//! The one way out: upstream responses, exits, errors and faults all leave here, through header_filter and
+//! body_filter.
+//!
+//! Must not: decide what the answer is.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http_body::Body as _;
+
+use super::Generation;
+use super::body_out::{ClientBody, Source, filter};
+use super::fault::{Fault, Verdict};
+use super::log::{Tail, handler_failed};
+use crate::exchange::response::Source as Made;
+use crate::exchange::{Exchange, Phase, error_body};
+use crate::upstream::UpstreamBody;
+use crate::vm::{Flow, Scope};
+
+const SERVER: &str = concat!("moongate/", env!("CARGO_PKG_VERSION"));
+const VIA: &str = concat!("1.1 moongate/", env!("CARGO_PKG_VERSION"));
+
+/// Puts a fault's answer into the exchange and its line into the log; returns what was decided.
+pub fn answer_fault(g: &Generation, scope: &Scope, fault: &Fault) -> Verdict {
+    let verdict = fault.verdict();
+    let Some(cell) = &scope.exchange else { return verdict };
+    if let (Some(level), false) = (verdict.level, matches!(fault, Fault::Handler(..))) {
+        g.worker.error(level, &fault.to_string(), Some(&cell.borrow()));
+    }
+    let mut x = cell.borrow_mut();
+    if let Fault::HttpsRequired(status) = fault
+        && *status != 426
+    {
+        redirect(&mut x, *status);
+        return verdict;
+    }
+    if matches!(fault, Fault::HttpsRequired(_)) {
+        x.response.headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        x.response.headers.insert(header::UPGRADE, HeaderValue::from_static("TLS/1.2, HTTP/1.1"));
+    }
+    x.response.source = Made::Error;
+    render(g, &mut x, verdict.status, verdict.message);
+    verdict
+}
+
+fn redirect(x: &mut Exchange, status: u16) {
+    let location = format!("https://{}{}", x.request.host, x.request.target);
+    x.response.status = status;
+    x.response.source = Made::Exit;
+    if let Ok(v) = HeaderValue::from_str(&location) {
+        x.response.headers.insert(header::LOCATION, v);
+    }
+    x.response.body = Some(Vec::new());
+}
+
+/// Kong's error body for `status`, by what the client accepts.
+pub fn render(g: &Generation, x: &mut Exchange, status: u16, message: Option<&str>) {
+    let get = |n: &str| x.request.headers.get(n).and_then(|v| std::str::from_utf8(v).ok());
+    let answer = error_body::render(
+        get("accept"),
+        get("content-type"),
+        &g.settings.error_default_type,
+        status,
+        message,
+        x.id_str(),
+    );
+    x.response.status = status;
+    x.response.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
+    if let Some((code, text)) = answer.grpc {
+        x.response.headers.insert("grpc-status", HeaderValue::from(u16::from(code)));
+        if let Ok(v) = HeaderValue::from_str(&text) {
+            x.response.headers.insert("grpc-message", v);
+        }
+    }
+    x.response.body = Some(answer.body.into_bytes());
+}
+
+/// What `ngx.exit(code)` without a body leads to.
+pub fn answer_exit(g: &Generation, x: &mut Exchange, code: u16) {
+    if x.response.body.is_some() {
+        if x.response.status == 0 {
+            x.response.status = if code >= 200 { code } else { 200 };
+        }
+        return;
+    }
+    x.response.source = Made::Exit;
+    // nginx's error_page list in Kong's template
+    const KONGS: [u16; 14] = [400, 404, 405, 408, 411, 412, 413, 414, 417, 494, 500, 502, 503, 504];
+    if KONGS.contains(&code) {
+        render(g, x, code, None);
+    } else if code >= 300 {
+        x.response.status = code;
+        let status = StatusCode::from_u16(code).ok();
+        let reason = match code {
+            401 => "Authorization Required",
+            _ => status.and_then(|s| s.canonical_reason()).unwrap_or("Error"),
+        };
+        let page = format!(
+            "<html>\r\n<head><title>{code} {reason}</title></head>\r\n<body>\r\n<center><h1>{code} {reason}</h1>\
+             </center>\r\n<hr><center>moongate</center>\r\n</body>\r\n</html>\r\n"
+        );
+        if !x.response.headers.contains_key(header::CONTENT_TYPE) {
+            x.response.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
+        }
+        x.response.body = Some(page.into_bytes());
+    } else {
+        x.response.status = code.max(200);
+        x.response.body = Some(Vec::new());
+    }
+}
+
+/// Runs header_filter and builds the response; the end of its body runs the log.
+pub fn respond(tail: Tail, upstream: Option<UpstreamBody>, close: bool) -> Response<ClientBody> {
+    let g = tail.generation().clone();
+    let scope = tail.scope().clone();
+    let mut upstream = upstream;
+    if let Some(Flow::Failed(fault)) = g.phases.run_now(&g.vm, &scope, Phase::HeaderFilter) {
+        handler_failed(&g, &scope, Phase::HeaderFilter, &fault);
+        upstream = None;
+        if let Some(cell) = &scope.exchange {
+            let mut x = cell.borrow_mut();
+            x.response.headers = HeaderMap::new();
+            x.response.source = Made::Error;
+            render(&g, &mut x, 500, Some("An unexpected error occurred"));
+        }
+    }
+    let Some(cell) = &scope.exchange else {
+        return Response::new(ClientBody::new(Source::Empty, false, tail));
+    };
+    let filters = scope.handled.get() & Phase::BodyFilter as u32 != 0;
+    let head_only = {
+        let x = cell.borrow();
+        x.request.method == "HEAD" || matches!(x.response.status, 204 | 304) || x.response.status < 200
+    };
+    let own = cell.borrow_mut().response.body.take();
+    let (source, filter_later) = match (own, upstream) {
+        (Some(body), _) => (own_body(&g, &scope, body, filters, head_only), false),
+        (None, Some(u)) if head_only => {
+            drop(u);
+            if filters {
+                let _ = filter(&g, &scope, Bytes::new(), true);
+            }
+            (Source::Empty, false)
+        }
+        (None, Some(u)) => {
+            if filters && u.is_end_stream() {
+                (own_body(&g, &scope, Vec::new(), true, false), false)
+            } else {
+                (Source::Upstream(Box::new(u)), filters)
+            }
+        }
+        (None, None) => (Source::Empty, false),
+    };
+    let mut x = cell.borrow_mut();
+    gateway_headers(&g, &mut x);
+    frame(&mut x.response.headers, &source, filter_later, head_only);
+    if close {
+        x.response.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    x.response.head_sent = true;
+    let mut response = Response::new(());
+    *response.status_mut() = StatusCode::from_u16(x.response.status).unwrap_or(StatusCode::OK);
+    // the log phase still asks for the headers
+    *response.headers_mut() = if scope.handled.get() & LATER != 0 || tail.wants_headers() {
+        x.response.headers.clone()
+    } else {
+        std::mem::take(&mut x.response.headers)
+    };
+    drop(x);
+    let source = if head_only { Source::Empty } else { source };
+    response.map(|()| ClientBody::new(source, filter_later, tail))
+}
+
+const LATER: u32 = Phase::BodyFilter as u32 | Phase::Log as u32;
+
+/// An own answer is whole already, so body_filter runs before the head leaves and the length is exact.
+fn own_body(g: &Generation, scope: &Rc<Scope>, body: Vec<u8>, filters: bool, head_only: bool) -> Source {
+    let mut bytes = Bytes::from(body);
+    if filters {
+        let chunk = if head_only { Bytes::new() } else { bytes.clone() };
+        let first = if chunk.is_empty() { Ok(chunk) } else { filter(g, scope, chunk, false) };
+        let both = first.and_then(|first| Ok((first, filter(g, scope, Bytes::new(), true)?)));
+        bytes = match both {
+            Ok((first, rest)) if rest.is_empty() => first,
+            Ok((first, rest)) => [&first[..], &rest[..]].concat().into(),
+            // nothing was sent yet: an empty body is all that is left of it
+            Err(_) => Bytes::new(),
+        };
+    }
+    Source::Full(bytes)
+}
+
+/// Content-Length as the body now is.
+fn frame(headers: &mut HeaderMap, source: &Source, filtered: bool, head_only: bool) {
+    match source {
+        Source::Full(b) => {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(b.len()));
+        }
+        Source::Upstream(_) if filtered => {
+            headers.remove(header::CONTENT_LENGTH);
+        }
+        Source::Empty if !head_only => {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0u16));
+        }
+        _ => {}
+    }
+}
+
+fn millis(d: Duration) -> HeaderValue {
+    HeaderValue::from(u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Server, Via, latencies, request id: switched by `headers`.
+fn gateway_headers(g: &Generation, x: &mut Exchange) {
+    let want = &g.settings.headers;
+    let proxied = x.response.source == Made::Service;
+    let timing = x.timing.clone();
+    let h = &mut x.response.headers;
+    if proxied {
+        if want.upstream_latency
+            && let Some(d) = timing.upstream_latency()
+        {
+            h.insert(HeaderName::from_static("x-kong-upstream-latency"), millis(d));
+        }
+        if want.proxy_latency
+            && let Some(d) = timing.proxy_latency()
+        {
+            h.insert(HeaderName::from_static("x-kong-proxy-latency"), millis(d));
+        }
+        if want.upstream_status
+            && let Some(s) = x.response.upstream_status
+        {
+            h.insert(HeaderName::from_static("x-kong-upstream-status"), HeaderValue::from(s));
+        }
+        if want.via {
+            let via = match h.get(header::VIA).and_then(|v| v.to_str().ok()) {
+                Some(before) => HeaderValue::from_str(&format!("{before}, {VIA}")).ok(),
+                None => Some(HeaderValue::from_static(VIA)),
+            };
+            if let Some(v) = via {
+                h.insert(header::VIA, v);
+            }
+        }
+        if want.server && !h.contains_key(header::SERVER) {
+            h.insert(header::SERVER, HeaderValue::from_static(SERVER));
+        }
+    } else {
+        if want.response_latency {
+            h.insert(HeaderName::from_static("x-kong-response-latency"), millis(timing.started.elapsed()));
+        }
+        if want.server {
+            h.insert(header::SERVER, HeaderValue::from_static(SERVER));
+        } else {
+            h.remove(header::SERVER);
+        }
+    }
+    if want.request_id
+        && let Ok(v) = HeaderValue::from_bytes(&x.id)
+    {
+        h.insert(HeaderName::from_static("x-kong-request-id"), v);
+    }
+}

@@ -1,0 +1,232 @@
+//! The request path: one plain function that reads like the list of phases.
+//!
+//! Must not: hold details; each phase has its room.
+
+use std::rc::Rc;
+
+use http::Response;
+use http_body::Body as _;
+use hyper::body::Incoming as HyperBody;
+
+use super::body_in::{BodyLimits, ClientStream, Reader};
+use super::body_out::{BrokenOff, ClientBody};
+use super::fault::Fault;
+use super::log::{Tail, handler_failed};
+use super::{Generation, access, begin, forward, respond};
+use crate::exchange::{Connection, Phase};
+use crate::net::guard::GuardHandle;
+use crate::net::head::Incoming;
+use crate::plugin::chain;
+use crate::upstream::UpstreamBody;
+use crate::vm::{Flow, Scope};
+
+/// The largest upstream body that the response phase buffers, bytes.
+const MAX_BUFFERED: usize = 64 << 20;
+
+/// How a request goes on after a phase.
+enum Next {
+    /// To the next phase.
+    Go,
+    /// To the way out: the answer stands in the exchange.
+    Answer {
+        /// Whether the connection closes after it.
+        close: bool,
+    },
+    /// Cut the connection (`ngx.exit(444)`).
+    Cut,
+}
+
+/// Serves one request.
+///
+/// # Errors
+/// Only to cut the connection.
+pub async fn serve(
+    g: Rc<Generation>,
+    connection: Rc<Connection>,
+    incoming: Incoming,
+    guard: GuardHandle,
+    body: HyperBody,
+    limits: BodyLimits,
+) -> Result<Response<ClientBody>, BrokenOff> {
+    let (head, refused) = match incoming {
+        Incoming::Head(head) => (head, None),
+        Incoming::Fault(fault) => (fault.head.clone(), Some(Fault::Head(Box::new(fault)))),
+    };
+    let exchange = begin::begin(&g, &connection, &head);
+    let (length, max) = (exchange.request.content_length, limits.max);
+    let scope = Scope::new(&g.vm, Phase::Rewrite, Some(exchange));
+    let tail = Tail::new(g.clone(), scope.clone());
+    let stream = ClientStream::new(body, guard, length, limits);
+    scope.body_reader.replace(Some(Rc::new(Reader(stream.clone()))));
+
+    let mut before = match refused {
+        Some(fault) => fail(&g, &scope, &fault),
+        None => phase(&g, &scope, Phase::Rewrite).await,
+    };
+    if matches!(before, Next::Go) && max > 0 && length.is_some_and(|n| n > max) {
+        before = fail(&g, &scope, &Fault::BodyTooLarge);
+    }
+    if matches!(before, Next::Go) {
+        before = match route(&g, &scope, &head, &stream) {
+            Ok(()) => Next::Go,
+            Err(fault) => fail(&g, &scope, &fault),
+        };
+    }
+    if !matches!(before, Next::Go) {
+        // what ends before access runs the later phases of global plugins
+        if let Some(plan) = chain::plan(&scope) {
+            plan.collect_globals(&scope);
+        }
+        return leave(tail, before, None);
+    }
+    let after = phase(&g, &scope, Phase::Access).await;
+    if let Some(plan) = chain::plan(&scope)
+        && !matches!(after, Next::Go)
+    {
+        scope.phase.set(Phase::Access);
+        plan.collect_rest(&scope);
+    }
+    if !matches!(after, Next::Go) {
+        return leave(tail, after, None);
+    }
+    if let Some(fault) = without_target(&scope) {
+        let next = fail(&g, &scope, &fault);
+        return leave(tail, next, None);
+    }
+    scope.phase.set(Phase::Balancer);
+    match forward::forward(&g, &scope, &stream).await {
+        Err(fault) => {
+            let next = fail(&g, &scope, &fault);
+            leave(tail, next, None)
+        }
+        Ok(upstream) => {
+            if scope.handled.get() & Phase::Response as u32 != 0 || buffering(&scope) {
+                let next = buffered(&g, &scope, upstream).await;
+                return leave(tail, next, None);
+            }
+            leave(tail, Next::Go, Some(upstream))
+        }
+    }
+}
+
+fn leave(tail: Tail, next: Next, upstream: Option<UpstreamBody>) -> Result<Response<ClientBody>, BrokenOff> {
+    match next {
+        Next::Go => Ok(respond::respond(tail, upstream, false)),
+        Next::Answer { close } => Ok(respond::respond(tail, upstream, close)),
+        Next::Cut => {
+            tail.with(|x| x.response.status = 444);
+            tail.complete();
+            Err(BrokenOff("closed by ngx.exit(444)".into()))
+        }
+    }
+}
+
+fn fail(g: &Generation, scope: &Scope, fault: &Fault) -> Next {
+    Next::Answer { close: respond::answer_fault(g, scope, fault).close }
+}
+
+fn route(
+    g: &Generation,
+    scope: &Scope,
+    head: &crate::net::head::RequestHead,
+    stream: &ClientStream,
+) -> Result<(), Fault> {
+    let Some(cell) = &scope.exchange else { return Ok(()) };
+    let mut x = cell.borrow_mut();
+    access::route(g, &mut x, head)?;
+    if let Some(route) = x.matched.as_ref().and_then(|m| g.snapshot.route(m.route)) {
+        stream.permit_keeping(route.request_buffering);
+    }
+    Ok(())
+}
+
+/// Whether access left nowhere to go.
+fn without_target(scope: &Scope) -> Option<Fault> {
+    let x = scope.exchange.as_ref()?.borrow();
+    let service = x.matched.as_ref().is_some_and(|m| m.service.is_some());
+    (!service && !x.target.chosen).then_some(Fault::NoService)
+}
+
+fn buffering(scope: &Scope) -> bool {
+    scope.exchange.as_ref().is_some_and(|x| x.borrow().response.buffering)
+}
+
+/// Runs rewrite, access or response, and turns its end into what comes next.
+async fn phase(g: &Rc<Generation>, scope: &Rc<Scope>, phase: Phase) -> Next {
+    let Some(run) = g.phases.run(&g.vm, scope, phase) else { return Next::Go };
+    let flow = run.await;
+    let Some(cell) = &scope.exchange else { return Next::Go };
+    match flow {
+        Flow::Done => {
+            let mut x = cell.borrow_mut();
+            // ngx.say without ngx.exit has begun the answer
+            if x.response.body.is_some() && phase != Phase::Response {
+                respond::answer_exit(g, &mut x, 200);
+                Next::Answer { close: false }
+            } else {
+                Next::Go
+            }
+        }
+        Flow::Exit(444) => Next::Cut,
+        Flow::Exit(code) if code < 200 && cell.borrow().response.body.is_none() => {
+            if code < 0 {
+                respond::render(g, &mut cell.borrow_mut(), 500, None);
+                return Next::Answer { close: false };
+            }
+            Next::Go // ngx.exit(ngx.OK): this phase is over
+        }
+        Flow::Exit(code) => {
+            respond::answer_exit(g, &mut cell.borrow_mut(), u16::try_from(code).unwrap_or(500));
+            Next::Answer { close: false }
+        }
+        Flow::Failed(fault) => {
+            handler_failed(g, scope, phase, &fault);
+            {
+                let mut x = cell.borrow_mut();
+                x.response.headers.clear();
+            }
+            fail(g, scope, &Fault::Handler(phase, fault))
+        }
+    }
+}
+
+/// Reads the upstream's body whole, then runs the response phase.
+async fn buffered(g: &Rc<Generation>, scope: &Rc<Scope>, upstream: UpstreamBody) -> Next {
+    let body = match collect(upstream).await {
+        Ok(b) => b,
+        Err(reason) => return fail(g, scope, &Fault::Buffering(reason)),
+    };
+    let Some(cell) = &scope.exchange else { return Next::Go };
+    cell.borrow_mut().response.buffered = Some(body.clone());
+    let next = if scope.handled.get() & Phase::Response as u32 == 0 {
+        Next::Go
+    } else {
+        phase(g, scope, Phase::Response).await
+    };
+    if matches!(next, Next::Go) {
+        let mut x = cell.borrow_mut();
+        if x.response.body.is_none() {
+            x.response.body = Some(body.to_vec());
+        }
+    }
+    next
+}
+
+async fn collect(mut upstream: UpstreamBody) -> Result<bytes::Bytes, String> {
+    let mut all = Vec::new();
+    loop {
+        let frame = std::future::poll_fn(|cx| std::pin::Pin::new(&mut upstream).poll_frame(cx)).await;
+        match frame {
+            None => return Ok(all.into()),
+            Some(Err(e)) => return Err(e.to_string()),
+            Some(Ok(f)) => {
+                if let Ok(data) = f.into_data() {
+                    if all.len() + data.len() > MAX_BUFFERED {
+                        return Err(format!("larger than {MAX_BUFFERED} bytes"));
+                    }
+                    all.extend_from_slice(&data);
+                }
+            }
+        }
+    }
+}
