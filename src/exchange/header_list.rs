@@ -21,7 +21,6 @@ impl Span {
             len: len as u32,
         }
     }
-
 }
 
 /// One header line.
@@ -42,8 +41,15 @@ pub struct HeaderList {
 impl HeaderList {
     /// Takes the raw head and the ranges of its names and values.
     pub fn from_raw(raw: Bytes, spans: impl IntoIterator<Item = (Span, Span)>) -> Self {
-        let entries = spans.into_iter().map(|(name, value)| Entry { name, value }).collect();
-        Self { raw, added: Vec::new(), entries }
+        let entries = spans
+            .into_iter()
+            .map(|(name, value)| Entry { name, value })
+            .collect();
+        Self {
+            raw,
+            added: Vec::new(),
+            entries,
+        }
     }
 
     fn text(&self, span: Span) -> &[u8] {

@@ -55,7 +55,11 @@ impl Request {
 
     /// The path to route by: the target's own, or `$uri` where Lua rewrote it.
     pub fn uri_path(&self) -> &str {
-        if self.rewritten { &self.uri } else { self.raw_path() }
+        if self.rewritten {
+            &self.uri
+        } else {
+            self.raw_path()
+        }
     }
 
     /// The request line as sent, for logs (`$request`).

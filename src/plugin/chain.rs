@@ -32,9 +32,19 @@ impl Plan {
     pub fn new(plugins: Rc<Vec<PluginInfo>>, index: PluginIndex, snapshot: Arc<Snapshot>) -> Self {
         let bits = |id: &PluginId| plugins.get(usize::from(id.0)).map_or(0, |p| p.phases);
         let handled = index.used().iter().map(bits).fold(0, |a, b| a | b);
-        let globally =
-            index.used().iter().filter(|id| index.globals(**id).is_some()).map(bits).fold(0, |a, b| a | b);
-        Self { handled, handled_globally: globally, plugins, index, snapshot }
+        let globally = index
+            .used()
+            .iter()
+            .filter(|id| index.globals(**id).is_some())
+            .map(bits)
+            .fold(0, |a, b| a | b);
+        Self {
+            handled,
+            handled_globally: globally,
+            plugins,
+            index,
+            snapshot,
+        }
     }
 
     fn info(&self, id: PluginId) -> Option<&PluginInfo> {
@@ -85,7 +95,9 @@ impl Plan {
         while let Some(id) = used.get(at) {
             at += 1;
             let Some(info) = self.info(*id) else { continue };
-            let Some(config) = self.index.lookup(*id, route, service, consumer, info.blind) else { continue };
+            let Some(config) = self.index.lookup(*id, route, service, consumer, info.blind) else {
+                continue;
+            };
             scope.chain.borrow_mut().push((id.0, config.0));
             scope.handled.set(scope.handled.get() | info.phases);
             if run.is_some_and(|p| info.phases & p as u32 != 0) {
@@ -102,7 +114,10 @@ impl Plan {
         let mut at = scope.cursor.get() as usize;
         while let Some((id, config)) = chain.get(at) {
             at += 1;
-            if self.info(PluginId(*id)).is_some_and(|i| i.phases & phase as u32 != 0) {
+            if self
+                .info(PluginId(*id))
+                .is_some_and(|i| i.phases & phase as u32 != 0)
+            {
                 scope.cursor.set(at as u32);
                 return Some((*id, ConfigIdx(*config)));
             }
@@ -162,10 +177,23 @@ fn conf(a: &Args, r: &mut Ret) {
         if let Some(name) = &plugin.instance_name {
             field("plugin_instance_name", name);
         }
-        let route = plugin.route.and_then(|i| snapshot.route(i)).map(|e| e.id.as_str());
-        let service = plugin.service.and_then(|i| snapshot.service(i)).map(|e| e.id.as_str());
-        let consumer = plugin.consumer.and_then(|i| snapshot.consumer(i)).map(|e| e.id.as_str());
-        for (key, id) in [("route_id", route), ("service_id", service), ("consumer_id", consumer)] {
+        let route = plugin
+            .route
+            .and_then(|i| snapshot.route(i))
+            .map(|e| e.id.as_str());
+        let service = plugin
+            .service
+            .and_then(|i| snapshot.service(i))
+            .map(|e| e.id.as_str());
+        let consumer = plugin
+            .consumer
+            .and_then(|i| snapshot.consumer(i))
+            .map(|e| e.id.as_str());
+        for (key, id) in [
+            ("route_id", route),
+            ("service_id", service),
+            ("consumer_id", consumer),
+        ] {
             if let Some(id) = id {
                 field(key, id);
             }

@@ -83,12 +83,17 @@ impl Registry {
         let order = PluginOrder::new(loaded.iter().map(|(i, _)| (i.name.clone(), i.priority)));
         let mut plugins = Vec::with_capacity(loaded.len());
         for (id, name) in order.names().iter().enumerate() {
-            let Some(at) = loaded.iter().position(|(i, _)| i.name == *name) else { continue };
+            let Some(at) = loaded.iter().position(|(i, _)| i.name == *name) else {
+                continue;
+            };
             let (info, handler) = loaded.swap_remove(at);
             place.call::<()>((id, name.as_str(), handler))?;
             plugins.push(info);
         }
-        Ok(Self { plugins: Rc::new(plugins), order })
+        Ok(Self {
+            plugins: Rc::new(plugins),
+            order,
+        })
     }
 }
 
@@ -118,8 +123,22 @@ fn load_one(load: &Function, name: &str) -> Result<(PluginInfo, Table), LoadErro
         _ => String::new(),
     };
     let configure = phases.get("configure")?;
-    let blind = Blind { no_route, no_service, no_consumer };
-    Ok((PluginInfo { name: name.to_string(), priority, version, phases: bits, configure, blind }, handler))
+    let blind = Blind {
+        no_route,
+        no_service,
+        no_consumer,
+    };
+    Ok((
+        PluginInfo {
+            name: name.to_string(),
+            priority,
+            version,
+            phases: bits,
+            configure,
+            blind,
+        },
+        handler,
+    ))
 }
 
 /// An mlua error as Lua's own message, without the wrapping and the traceback.

@@ -28,7 +28,11 @@ fn lossy(bytes: &[u8]) -> String {
 pub fn route(generation: &Generation, x: &mut Exchange, head: &RequestHead) -> Result<(), Fault> {
     let path = normalize(x.request.uri_path().as_bytes(), true).into_owned();
     let host = x.request.headers.get("host").map(lossy).unwrap_or_default();
-    let host = if host.is_empty() { x.request.host.clone() } else { host };
+    let host = if host.is_empty() {
+        x.request.host.clone()
+    } else {
+        host
+    };
     let https = x.request.scheme == "https";
     let found = generation
         .router
@@ -48,7 +52,10 @@ pub fn route(generation: &Generation, x: &mut Exchange, head: &RequestHead) -> R
     let prefix = forwarded_prefix(route, &path, found.matched_path);
     forward_headers(generation, x, head, prefix);
     let told_https = x.client.trusted && x.outbound.x_forwarded_proto == "https";
-    if !https && !told_https && !route.protocols.contains(&Protocol::Http) && route.protocols.contains(&Protocol::Https)
+    if !https
+        && !told_https
+        && !route.protocols.contains(&Protocol::Http)
+        && route.protocols.contains(&Protocol::Https)
     {
         return Err(Fault::HttpsRequired(route.https_redirect_status_code));
     }
@@ -56,7 +63,12 @@ pub fn route(generation: &Generation, x: &mut Exchange, head: &RequestHead) -> R
         Some(Protocol::Https) => "https".into(),
         _ => "http".into(),
     };
-    let up = upstream_path(route, service.and_then(|s| s.path.as_deref()), &path, found.matched_path);
+    let up = upstream_path(
+        route,
+        service.and_then(|s| s.path.as_deref()),
+        &path,
+        found.matched_path,
+    );
     x.outbound.uri = lossy(&escape(&up));
     x.target.preserve_host = route.preserve_host;
     x.outbound.host = if route.preserve_host { host } else { String::new() };
@@ -87,7 +99,11 @@ pub fn route(generation: &Generation, x: &mut Exchange, head: &RequestHead) -> R
 fn forward_headers(generation: &Generation, x: &mut Exchange, head: &RequestHead, prefix: Option<&[u8]>) {
     let remote = x.client.addr.ip().to_string();
     let same = x.client.addr.ip() == x.connection.peer.ip();
-    let peer = if same { remote.clone() } else { x.connection.peer.ip().to_canonical().to_string() };
+    let peer = if same {
+        remote.clone()
+    } else {
+        x.connection.peer.ip().to_canonical().to_string()
+    };
     let port = x.connection.local.port();
     let seen = Observed {
         remote_addr: &remote,
@@ -99,7 +115,15 @@ fn forward_headers(generation: &Generation, x: &mut Exchange, head: &RequestHead
         request_uri: x.request.target.as_bytes(),
         prefix,
     };
-    let Forwarded { by, proto, host, port, path, prefix, .. } = forwarded(head, &seen);
+    let Forwarded {
+        by,
+        proto,
+        host,
+        port,
+        path,
+        prefix,
+        ..
+    } = forwarded(head, &seen);
     x.outbound.x_forwarded_for = lossy(&by);
     x.outbound.x_forwarded_proto = lossy(proto);
     x.outbound.x_forwarded_host = lossy(host);

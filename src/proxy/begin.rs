@@ -23,7 +23,10 @@ impl Ids {
     /// Seeds the ids of one worker.
     pub fn new(worker: u64) -> Self {
         let seed = uuid::Uuid::new_v4().as_u64_pair();
-        Self { state: Cell::new(seed.0 ^ worker), salt: seed.1 }
+        Self {
+            state: Cell::new(seed.0 ^ worker),
+            salt: seed.1,
+        }
     }
 
     /// The next id (two splitmix64 outputs in hex).
@@ -86,7 +89,9 @@ fn request_of(head: &RequestHead, tls: bool) -> Request {
         None => (target.as_str(), None),
     };
     let uri = decode_uri(path);
-    let spans = head.spans().map(|((ns, nl), (vs, vl))| (Span::new(ns, nl), Span::new(vs, vl)));
+    let spans = head
+        .spans()
+        .map(|((ns, nl), (vs, vl))| (Span::new(ns, nl), Span::new(vs, vl)));
     let (content_length, has_body) = match head.framing() {
         Framing::None => (head.get("content-length").map(|_| 0), false),
         Framing::Length(n) => (Some(n), true),

@@ -56,7 +56,9 @@ pub struct ClientStream {
 
 impl std::fmt::Debug for ClientStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ClientStream").field("received", &self.received.get()).finish_non_exhaustive()
+        f.debug_struct("ClientStream")
+            .field("received", &self.received.get())
+            .finish_non_exhaustive()
     }
 }
 
@@ -101,7 +103,11 @@ impl ClientStream {
 
     /// The body for one try.
     pub fn attempt(self: &Rc<Self>) -> StreamOut {
-        StreamOut { source: self.clone(), at: 0, silence: None }
+        StreamOut {
+            source: self.clone(),
+            at: 0,
+            silence: None,
+        }
     }
 
     fn poll_chunk(&self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
@@ -116,7 +122,10 @@ impl ClientStream {
                 return Poll::Ready(None);
             }
             Some(Err(e)) => {
-                let reason = self.guard.body_fault().map_or_else(|| e.to_string(), |f| f.reason.to_string());
+                let reason = self
+                    .guard
+                    .body_fault()
+                    .map_or_else(|| e.to_string(), |f| f.reason.to_string());
                 return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::InvalidData, reason))));
             }
             Some(Ok(frame)) => frame,
@@ -125,7 +134,10 @@ impl ClientStream {
             self.received.set(self.received.get() + data.len() as u64);
             if self.limits.max > 0 && self.received.get() > self.limits.max {
                 self.too_large.set(true);
-                let e = io::Error::new(io::ErrorKind::FileTooLarge, "client intended to send too large body");
+                let e = io::Error::new(
+                    io::ErrorKind::FileTooLarge,
+                    "client intended to send too large body",
+                );
                 return Poll::Ready(Some(Err(e)));
             }
         }
@@ -168,8 +180,12 @@ impl ClientStream {
             let spool = match &mut file {
                 Some(f) => f,
                 None => {
-                    let mut f = spool::Spool::create(&self.limits.temp_dir).await.map_err(|e| e.to_string())?;
-                    f.write(Bytes::from(std::mem::take(&mut memory))).await.map_err(|e| e.to_string())?;
+                    let mut f = spool::Spool::create(&self.limits.temp_dir)
+                        .await
+                        .map_err(|e| e.to_string())?;
+                    f.write(Bytes::from(std::mem::take(&mut memory)))
+                        .await
+                        .map_err(|e| e.to_string())?;
                     file.insert(f)
                 }
             };
@@ -195,7 +211,9 @@ impl BodyReader for Reader {
         let stream = self.0.clone();
         Box::pin(async move {
             let streaming = |s: &Scope| {
-                s.exchange.as_ref().is_some_and(|x| matches!(x.borrow().request.body, Body::Streaming))
+                s.exchange
+                    .as_ref()
+                    .is_some_and(|x| matches!(x.borrow().request.body, Body::Streaming))
             };
             if !streaming(&scope) {
                 return Ok(());
@@ -242,9 +260,14 @@ impl http_body::Body for StreamOut {
             }
             Poll::Pending => {
                 let limit = this.source.limits.timeout;
-                let sleep = this.silence.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+                let sleep = this
+                    .silence
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
                 if sleep.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::TimedOut, "client timed out"))));
+                    return Poll::Ready(Some(Err(io::Error::new(
+                        io::ErrorKind::TimedOut,
+                        "client timed out",
+                    ))));
                 }
                 Poll::Pending
             }
@@ -257,6 +280,8 @@ impl http_body::Body for StreamOut {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.source.length.map_or_else(SizeHint::default, SizeHint::with_exact)
+        self.source
+            .length
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

@@ -46,7 +46,9 @@ pub struct ClientBody {
 /// # Errors
 /// A handler's error: the response is truncated.
 pub fn filter(g: &Generation, scope: &Rc<Scope>, chunk: Bytes, last: bool) -> Result<Bytes, BrokenOff> {
-    let Some(cell) = &scope.exchange else { return Ok(chunk) };
+    let Some(cell) = &scope.exchange else {
+        return Ok(chunk);
+    };
     {
         let mut x = cell.borrow_mut();
         x.response.chunk = chunk;
@@ -75,7 +77,12 @@ impl ClientBody {
             Source::Upstream(u) if !filter => u.size_hint().exact(),
             Source::Upstream(_) => None,
         };
-        Self { source, filter, exact, tail: Some(tail) }
+        Self {
+            source,
+            filter,
+            exact,
+            tail: Some(tail),
+        }
     }
 
     fn count(&self, n: usize) {

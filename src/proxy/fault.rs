@@ -59,14 +59,22 @@ pub struct Verdict {
 impl Fault {
     /// The table.
     pub fn verdict(&self) -> Verdict {
-        let v = |status, message, level, close| Verdict { status, message, level, close };
+        let v = |status, message, level, close| Verdict {
+            status,
+            message,
+            level,
+            close,
+        };
         match self {
             Fault::Head(f) => v(f.status, None, Some(Level::Info), true),
             Fault::NoRoute => v(404, Some("no Route matched with those values"), None, false),
             Fault::HttpsRequired(status) => v(*status, Some("Please use HTTPS protocol"), None, false),
-            Fault::NoService => {
-                v(503, Some("no Service found with those values"), Some(Level::Warn), false)
-            }
+            Fault::NoService => v(
+                503,
+                Some("no Service found with those values"),
+                Some(Level::Warn),
+                false,
+            ),
             Fault::BodyTooLarge => v(413, None, Some(Level::Error), true),
             Fault::ClientBody(_) => v(400, None, Some(Level::Info), true),
             Fault::Upstream(AttemptError::Name { .. }) => {
@@ -77,12 +85,18 @@ impl Fault {
             }
             Fault::Upstream(AttemptError::ClientBody(_)) => v(400, None, Some(Level::Info), true),
             Fault::Upstream(_) | Fault::Buffering(_) => v(502, None, Some(Level::Error), false),
-            Fault::NoPeer => {
-                v(503, Some("failure to get a peer from the ring-balancer"), Some(Level::Error), false)
-            }
-            Fault::Handler(..) => {
-                v(500, Some("An unexpected error occurred"), Some(Level::Error), false)
-            }
+            Fault::NoPeer => v(
+                503,
+                Some("failure to get a peer from the ring-balancer"),
+                Some(Level::Error),
+                false,
+            ),
+            Fault::Handler(..) => v(
+                500,
+                Some("An unexpected error occurred"),
+                Some(Level::Error),
+                false,
+            ),
         }
     }
 }

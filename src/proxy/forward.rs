@@ -37,7 +37,11 @@ struct Choice {
 fn choose(generation: &Generation, x: &Exchange, tried: &[TargetIdx]) -> Result<Choice, Fault> {
     let with_port = |host: &str, port: u16| {
         let default = if x.outbound.scheme == "https" { 443 } else { 80 };
-        if port == default { host.to_owned() } else { format!("{host}:{port}") }
+        if port == default {
+            host.to_owned()
+        } else {
+            format!("{host}:{port}")
+        }
     };
     match resolve(&x.target.host, x.target.port, &generation.snapshot) {
         Destination::Upstream(up) => {
@@ -52,14 +56,24 @@ fn choose(generation: &Generation, x: &Exchange, tried: &[TargetIdx]) -> Result<
                 (Some(own), _) => own.clone(),
                 (None, _) => with_port(&t.host, t.port),
             };
-            Ok(Choice { host: t.host.clone(), port: t.port, host_header, target: Some((up, target)) })
+            Ok(Choice {
+                host: t.host.clone(),
+                port: t.port,
+                host_header,
+                target: Some((up, target)),
+            })
         }
         Destination::Direct { host, port } => {
             let host_header = match x.outbound.host.as_str() {
                 "" => with_port(host, port),
                 set => set.to_owned(),
             };
-            Ok(Choice { host: host.to_owned(), port, host_header, target: None })
+            Ok(Choice {
+                host: host.to_owned(),
+                port,
+                host_header,
+                target: None,
+            })
         }
     }
 }
@@ -73,7 +87,9 @@ pub async fn forward(
     scope: &Rc<Scope>,
     stream: &Rc<ClientStream>,
 ) -> Result<UpstreamBody, Fault> {
-    let Some(cell) = &scope.exchange else { return Err(Fault::NoService) };
+    let Some(cell) = &scope.exchange else {
+        return Err(Fault::NoService);
+    };
     let (retries, connect_timeout, read_timeout, idempotent) = {
         let mut x = cell.borrow_mut();
         if x.outbound.scheme != "http" {
@@ -82,7 +98,12 @@ pub async fn forward(
         access::join_query(&mut x);
         x.timing.access_end = Some(Instant::now());
         let idempotent = !matches!(x.request.method.as_str(), "POST" | "LOCK" | "PATCH");
-        (x.target.retries, x.target.connect_timeout, x.target.read_timeout, idempotent)
+        (
+            x.target.retries,
+            x.target.connect_timeout,
+            x.target.read_timeout,
+            idempotent,
+        )
     };
     let mut tried: Vec<TargetIdx> = Vec::new();
     let mut tries = 0;
@@ -103,9 +124,15 @@ pub async fn forward(
         }
         tries += 1;
         if tries > retries || !error.retryable(idempotent) || !stream.replayable() {
-            return Err(if stream.too_large() { Fault::BodyTooLarge } else { error.into() });
+            return Err(if stream.too_large() {
+                Fault::BodyTooLarge
+            } else {
+                error.into()
+            });
         }
-        generation.worker.error(Level::Error, &error.to_string(), Some(&cell.borrow()));
+        generation
+            .worker
+            .error(Level::Error, &error.to_string(), Some(&cell.borrow()));
     }
 }
 
@@ -141,7 +168,17 @@ async fn one_try(
                 let x = cell.borrow();
                 let request = head_out::skeleton(&x, framing, OutBody::Stream(Box::pin(file)));
                 drop(x);
-                return answer(generation, cell, conn, head, request, read_timeout, addr, connect_time).await;
+                return answer(
+                    generation,
+                    cell,
+                    conn,
+                    head,
+                    request,
+                    read_timeout,
+                    addr,
+                    connect_time,
+                )
+                .await;
             }
             (Body::Streaming, _) => OutBody::Stream(Box::pin(stream.attempt())),
         };
@@ -150,10 +187,23 @@ async fn one_try(
     };
     let _ = &mut conn;
     let _ = pool;
-    answer(generation, cell, conn, head, request, read_timeout, addr, connect_time).await
+    answer(
+        generation,
+        cell,
+        conn,
+        head,
+        request,
+        read_timeout,
+        addr,
+        connect_time,
+    )
+    .await
 }
 
-#[allow(clippy::too_many_arguments, reason = "one call split in two for the file's await")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one call split in two for the file's await"
+)]
 async fn answer(
     generation: &Generation,
     cell: &std::cell::RefCell<Exchange>,
@@ -167,14 +217,22 @@ async fn answer(
     match conn.request(head, request, read_timeout).await {
         Ok(response) => {
             let mut x = cell.borrow_mut();
-            x.attempts.push(Attempt { addr, error: None, connect_time });
+            x.attempts.push(Attempt {
+                addr,
+                error: None,
+                connect_time,
+            });
             Ok(accept(generation, &mut x, conn, response, read_timeout))
         }
         Err(e) => {
             generation.worker.pool.discard(conn);
             if !e.is_stale() {
                 let error = Some(e.to_string());
-                cell.borrow_mut().attempts.push(Attempt { addr, error, connect_time });
+                cell.borrow_mut().attempts.push(Attempt {
+                    addr,
+                    error,
+                    connect_time,
+                });
             }
             Err(e)
         }
@@ -201,12 +259,19 @@ async fn connect(
             Ok(conn) => return Ok((conn, Some(began.elapsed()))),
             Err(e) => {
                 let error = Some(e.to_string());
-                cell.borrow_mut().attempts.push(Attempt { addr: *addr, error, connect_time: None });
+                cell.borrow_mut().attempts.push(Attempt {
+                    addr: *addr,
+                    error,
+                    connect_time: None,
+                });
                 last = Some(e);
             }
         }
     }
-    Err(last.unwrap_or(AttemptError::Name { host: String::new(), reason: "no address".into() }))
+    Err(last.unwrap_or(AttemptError::Name {
+        host: String::new(),
+        reason: "no address".into(),
+    }))
 }
 
 /// Takes the response's head into the exchange.

@@ -60,7 +60,11 @@ pub fn write(out: &mut Vec<u8>, x: &Exchange, settings: &Settings, host_header: 
     line(out, "X-Forwarded-Host", &o.x_forwarded_host);
     line(out, "X-Forwarded-Port", &o.x_forwarded_port);
     line(out, "X-Forwarded-Path", &o.x_forwarded_path);
-    line(out, "X-Forwarded-Prefix", o.x_forwarded_prefix.as_deref().unwrap_or_default());
+    line(
+        out,
+        "X-Forwarded-Prefix",
+        o.x_forwarded_prefix.as_deref().unwrap_or_default(),
+    );
     write_ip(out, x.client.addr.ip());
     let via = settings.headers_upstream.via;
     if settings.headers_upstream.request_id {
@@ -124,7 +128,8 @@ fn via_token(x: &Exchange) -> &'static [u8] {
 }
 
 fn contains_token(list: &[u8], token: &[u8]) -> bool {
-    list.split(|b| *b == b',').any(|t| t.trim_ascii().eq_ignore_ascii_case(token))
+    list.split(|b| *b == b',')
+        .any(|t| t.trim_ascii().eq_ignore_ascii_case(token))
 }
 
 /// Headers that are this hop's own, or that the gateway writes itself.
@@ -138,7 +143,12 @@ fn is_own(name: &[u8], own_id: bool) -> bool {
         10 => is("connection") || is("keep-alive"),
         14 => is("content-length"),
         15 => is("x-forwarded-for"),
-        16 => is("x-forwarded-host") || is("x-forwarded-port") || is("x-forwarded-path") || is("proxy-connection"),
+        16 => {
+            is("x-forwarded-host")
+                || is("x-forwarded-port")
+                || is("x-forwarded-path")
+                || is("proxy-connection")
+        }
         17 => is("transfer-encoding") || is("x-forwarded-proto") || (own_id && is("x-kong-request-id")),
         18 => is("x-forwarded-prefix"),
         _ => false,

@@ -28,7 +28,10 @@ impl Tail {
     pub fn new(generation: Rc<Generation>, scope: Rc<Scope>) -> Self {
         let n = &generation.worker.exchanges;
         n.set(n.get() + 1);
-        Self { inner: Some(Finished { generation, scope }), complete: false }
+        Self {
+            inner: Some(Finished { generation, scope }),
+            complete: false,
+        }
     }
 
     /// The generation it runs in.
@@ -136,7 +139,11 @@ fn cleanup(scope: &Scope) {
 
 /// Writes the error line of a failed handler: plugin, phase, Lua's file:line, traceback.
 pub fn handler_failed(g: &Generation, scope: &Scope, phase: Phase, fault: &vm::Fault) {
-    let plugin = g.plan.plugins.get(usize::from(scope.plugin.get())).map_or("", |p| p.name.as_str());
+    let plugin = g
+        .plan
+        .plugins
+        .get(usize::from(scope.plugin.get()))
+        .map_or("", |p| p.name.as_str());
     let text = format!(
         "[kong] [{plugin}] {} handler failed: {}{}{}",
         phase.name(),

@@ -25,7 +25,9 @@ const VIA: &str = concat!("1.1 moongate/", env!("CARGO_PKG_VERSION"));
 /// Puts a fault's answer into the exchange and its line into the log; returns what was decided.
 pub fn answer_fault(g: &Generation, scope: &Scope, fault: &Fault) -> Verdict {
     let verdict = fault.verdict();
-    let Some(cell) = &scope.exchange else { return verdict };
+    let Some(cell) = &scope.exchange else {
+        return verdict;
+    };
     if let (Some(level), false) = (verdict.level, matches!(fault, Fault::Handler(..))) {
         g.worker.error(level, &fault.to_string(), Some(&cell.borrow()));
     }
@@ -37,8 +39,12 @@ pub fn answer_fault(g: &Generation, scope: &Scope, fault: &Fault) -> Verdict {
         return verdict;
     }
     if matches!(fault, Fault::HttpsRequired(_)) {
-        x.response.headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-        x.response.headers.insert(header::UPGRADE, HeaderValue::from_static("TLS/1.2, HTTP/1.1"));
+        x.response
+            .headers
+            .insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        x.response
+            .headers
+            .insert(header::UPGRADE, HeaderValue::from_static("TLS/1.2, HTTP/1.1"));
     }
     x.response.source = Made::Error;
     render(g, &mut x, verdict.status, verdict.message);
@@ -67,9 +73,14 @@ pub fn render(g: &Generation, x: &mut Exchange, status: u16, message: Option<&st
         x.id_str(),
     );
     x.response.status = status;
-    x.response.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
+    x.response.headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(answer.content_type),
+    );
     if let Some((code, text)) = answer.grpc {
-        x.response.headers.insert("grpc-status", HeaderValue::from(u16::from(code)));
+        x.response
+            .headers
+            .insert("grpc-status", HeaderValue::from(u16::from(code)));
         if let Ok(v) = HeaderValue::from_str(&text) {
             x.response.headers.insert("grpc-message", v);
         }
@@ -87,7 +98,9 @@ pub fn answer_exit(g: &Generation, x: &mut Exchange, code: u16) {
     }
     x.response.source = Made::Exit;
     // nginx's error_page list in Kong's template
-    const KONGS: [u16; 14] = [400, 404, 405, 408, 411, 412, 413, 414, 417, 494, 500, 502, 503, 504];
+    const KONGS: [u16; 14] = [
+        400, 404, 405, 408, 411, 412, 413, 414, 417, 494, 500, 502, 503, 504,
+    ];
     if KONGS.contains(&code) {
         render(g, x, code, None);
     } else if code >= 300 {
@@ -102,7 +115,9 @@ pub fn answer_exit(g: &Generation, x: &mut Exchange, code: u16) {
              </center>\r\n<hr><center>moongate</center>\r\n</body>\r\n</html>\r\n"
         );
         if !x.response.headers.contains_key(header::CONTENT_TYPE) {
-            x.response.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
+            x.response
+                .headers
+                .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
         }
         x.response.body = Some(page.into_bytes());
     } else {
@@ -157,7 +172,9 @@ pub fn respond(tail: Tail, upstream: Option<UpstreamBody>, close: bool) -> Respo
     gateway_headers(&g, &mut x);
     frame(&mut x.response.headers, &source, filter_later, head_only);
     if close {
-        x.response.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        x.response
+            .headers
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     x.response.head_sent = true;
     let mut response = Response::new(());
@@ -180,7 +197,11 @@ fn own_body(g: &Generation, scope: &Rc<Scope>, body: Vec<u8>, filters: bool, hea
     let mut bytes = Bytes::from(body);
     if filters {
         let chunk = if head_only { Bytes::new() } else { bytes.clone() };
-        let first = if chunk.is_empty() { Ok(chunk) } else { filter(g, scope, chunk, false) };
+        let first = if chunk.is_empty() {
+            Ok(chunk)
+        } else {
+            filter(g, scope, chunk, false)
+        };
         let both = first.and_then(|first| Ok((first, filter(g, scope, Bytes::new(), true)?)));
         bytes = match both {
             Ok((first, rest)) if rest.is_empty() => first,
@@ -232,7 +253,10 @@ fn gateway_headers(g: &Generation, x: &mut Exchange) {
         if want.upstream_status
             && let Some(s) = x.response.upstream_status
         {
-            h.insert(HeaderName::from_static("x-kong-upstream-status"), HeaderValue::from(s));
+            h.insert(
+                HeaderName::from_static("x-kong-upstream-status"),
+                HeaderValue::from(s),
+            );
         }
         if want.via {
             let via = match h.get(header::VIA).and_then(|v| v.to_str().ok()) {
@@ -248,7 +272,10 @@ fn gateway_headers(g: &Generation, x: &mut Exchange) {
         }
     } else {
         if want.response_latency {
-            h.insert(HeaderName::from_static("x-kong-response-latency"), millis(timing.started.elapsed()));
+            h.insert(
+                HeaderName::from_static("x-kong-response-latency"),
+                millis(timing.started.elapsed()),
+            );
         }
         if want.server {
             h.insert(header::SERVER, HeaderValue::from_static(SERVER));

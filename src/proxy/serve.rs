@@ -122,7 +122,9 @@ fn leave(tail: Tail, next: Next, upstream: Option<UpstreamBody>) -> Result<Respo
 }
 
 fn fail(g: &Generation, scope: &Scope, fault: &Fault) -> Next {
-    Next::Answer { close: respond::answer_fault(g, scope, fault).close }
+    Next::Answer {
+        close: respond::answer_fault(g, scope, fault).close,
+    }
 }
 
 fn route(
@@ -131,7 +133,9 @@ fn route(
     head: &crate::net::head::RequestHead,
     stream: &ClientStream,
 ) -> Result<(), Fault> {
-    let Some(cell) = &scope.exchange else { return Ok(()) };
+    let Some(cell) = &scope.exchange else {
+        return Ok(());
+    };
     let mut x = cell.borrow_mut();
     access::route(g, &mut x, head)?;
     if let Some(route) = x.matched.as_ref().and_then(|m| g.snapshot.route(m.route)) {
@@ -148,14 +152,21 @@ fn without_target(scope: &Scope) -> Option<Fault> {
 }
 
 fn buffering(scope: &Scope) -> bool {
-    scope.exchange.as_ref().is_some_and(|x| x.borrow().response.buffering)
+    scope
+        .exchange
+        .as_ref()
+        .is_some_and(|x| x.borrow().response.buffering)
 }
 
 /// Runs rewrite, access or response, and turns its end into what comes next.
 async fn phase(g: &Rc<Generation>, scope: &Rc<Scope>, phase: Phase) -> Next {
-    let Some(run) = g.phases.run(&g.vm, scope, phase) else { return Next::Go };
+    let Some(run) = g.phases.run(&g.vm, scope, phase) else {
+        return Next::Go;
+    };
     let flow = run.await;
-    let Some(cell) = &scope.exchange else { return Next::Go };
+    let Some(cell) = &scope.exchange else {
+        return Next::Go;
+    };
     match flow {
         Flow::Done => {
             let mut x = cell.borrow_mut();
@@ -196,7 +207,9 @@ async fn buffered(g: &Rc<Generation>, scope: &Rc<Scope>, upstream: UpstreamBody)
         Ok(b) => b,
         Err(reason) => return fail(g, scope, &Fault::Buffering(reason)),
     };
-    let Some(cell) = &scope.exchange else { return Next::Go };
+    let Some(cell) = &scope.exchange else {
+        return Next::Go;
+    };
     cell.borrow_mut().response.buffered = Some(body.clone());
     let next = if scope.handled.get() & Phase::Response as u32 == 0 {
         Next::Go

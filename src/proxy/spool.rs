@@ -31,7 +31,12 @@ impl Spool {
         tokio::fs::create_dir_all(dir).await?;
         let path = dir.join(uuid::Uuid::new_v4().simple().to_string());
         let file = File::options().write(true).create_new(true).open(&path).await?;
-        Ok(Self { file, path, len: 0, finished: false })
+        Ok(Self {
+            file,
+            path,
+            len: 0,
+            finished: false,
+        })
     }
 
     /// Appends.
@@ -85,7 +90,11 @@ impl FileBody {
     /// # Errors
     /// What the system says.
     pub async fn open(path: Arc<PathBuf>, len: u64) -> io::Result<Self> {
-        Ok(Self { file: File::open(path.as_path()).await?, left: len, _path: path })
+        Ok(Self {
+            file: File::open(path.as_path()).await?,
+            left: len,
+            _path: path,
+        })
     }
 }
 

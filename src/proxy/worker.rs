@@ -61,7 +61,9 @@ impl Worker {
             return;
         }
         match x {
-            None => self.errors.log(level, message.as_bytes(), &ErrorContext::default()),
+            None => self
+                .errors
+                .log(level, message.as_bytes(), &ErrorContext::default()),
             Some(x) => with_context(x, |c| self.errors.log(level, message.as_bytes(), c)),
         }
     }
@@ -110,7 +112,9 @@ fn remote_user(x: &Exchange) -> Option<String> {
     if !scheme.eq_ignore_ascii_case(b"basic ") {
         return None;
     }
-    let plain = base64::engine::general_purpose::STANDARD.decode(rest.trim_ascii()).ok()?;
+    let plain = base64::engine::general_purpose::STANDARD
+        .decode(rest.trim_ascii())
+        .ok()?;
     let end = plain.iter().position(|b| *b == b':')?;
     String::from_utf8(plain[..end].to_vec()).ok()
 }

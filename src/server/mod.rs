@@ -1,9 +1,21 @@
 //! Worker threads, accepting, signals, reload; the embedded echo upstream.
+//!
+//! `run` is the control thread: it judges configurations in a state of its own, hands them to the workers and
+//! waits for signals. Must not: serve requests itself.
+
+mod accept;
+mod config;
+mod control;
+mod rooms;
+mod worker;
 
 pub mod pidfile;
 pub mod process;
 
 use std::path::{Path, PathBuf};
+
+pub use config::ConfigError;
+pub use control::run;
 
 use crate::settings::Settings;
 
@@ -19,31 +31,50 @@ pub struct Source {
 /// Why the gateway did not run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A part that isn't there.
+    /// An address could not be listened on.
+    #[error(transparent)]
+    Listen(#[from] crate::net::listen::ListenError),
+    /// A log could not be opened.
+    #[error("could not open a log: {0}")]
+    Log(#[from] crate::logs::writer::LogError),
+    /// The configuration was refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Something that isn't there.
     #[error("not supported: {0}")]
-    NotSupported(&'static str),
-}
-
-/// Runs the gateway until it is told to stop.
-///
-/// # Errors
-/// What kept it from starting.
-pub fn run(_settings: Settings, _declared: Source) -> Result<(), Error> {
-    Err(Error::NotSupported("server::run"))
+    NotSupported(String),
+    /// The system.
+    #[error("{0}: {1}")]
+    System(&'static str, std::io::Error),
+    /// A worker did not start.
+    #[error("worker {0} did not start: {1}")]
+    Worker(usize, String),
 }
 
 /// Checks a declarative file against the entities' and the plugins' schemas.
 ///
 /// # Errors
 /// What is wrong with it, as text for the user.
-pub fn parse_config(_settings: Settings, _path: &Path) -> Result<(), String> {
-    Err("not supported: server::parse_config".to_owned())
+pub fn parse_config(settings: Settings, path: &Path) -> Result<(), String> {
+    let source = Source {
+        file: Some(path.to_owned()),
+        text: None,
+    };
+    config::prepare(settings, &source, true)
+        .map(|_| ())
+        .map_err(|e| e.to_string())
 }
 
 /// Runs specs; gives the exit code.
 ///
 /// # Errors
 /// What kept the runner from starting.
-pub fn spec(_settings: Settings, _args: Vec<String>) -> Result<i32, String> {
-    Err("not supported: server::spec".to_owned())
+pub fn spec(settings: Settings, args: Vec<String>) -> Result<i32, String> {
+    let vm = rooms::state(&settings).map_err(|e| e.to_string())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| e.to_string())?;
+    let _guard = runtime.enter();
+    crate::busted::run(vm.lua(), &args).map_err(|e| e.to_string())
 }

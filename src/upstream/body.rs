@@ -37,8 +37,14 @@ pub struct UpstreamBody {
 impl UpstreamBody {
     /// Joins a response's body with the connection it comes on.
     pub fn new(incoming: Incoming, conn: Conn, pool: Rc<Pool>, read_timeout: Duration) -> Self {
-        let mut body =
-            Self { incoming, conn: Some(conn), pool, read_timeout, silence: None, progressed: false };
+        let mut body = Self {
+            incoming,
+            conn: Some(conn),
+            pool,
+            read_timeout,
+            silence: None,
+            progressed: false,
+        };
         if body.incoming.is_end_stream() {
             body.finish(&mut Context::from_waker(std::task::Waker::noop()));
         }
@@ -95,7 +101,9 @@ impl Body for UpstreamBody {
             }
             Poll::Pending => {
                 let limit = this.read_timeout;
-                let sleep = this.silence.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+                let sleep = this
+                    .silence
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
                 while sleep.as_mut().poll(cx).is_ready() {
                     if !std::mem::take(&mut this.progressed) {
                         if let Some(conn) = this.conn.take() {

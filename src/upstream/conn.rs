@@ -77,7 +77,10 @@ pub struct Conn {
 
 impl std::fmt::Debug for Conn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Conn").field("plan", &self.plan).field("uses", &self.uses).finish_non_exhaustive()
+        f.debug_struct("Conn")
+            .field("plan", &self.plan)
+            .field("uses", &self.uses)
+            .finish_non_exhaustive()
     }
 }
 
@@ -99,7 +102,14 @@ impl Conn {
             .handshake(io)
             .await
             .map_err(|e| AttemptError::Connect(io::Error::other(e)))?;
-        Ok(Self { plan, uses: 0, idle_since: Instant::now(), send, driver: Some(Box::pin(driver)), head })
+        Ok(Self {
+            plan,
+            uses: 0,
+            idle_since: Instant::now(),
+            send,
+            driver: Some(Box::pin(driver)),
+            head,
+        })
     }
 
     /// Makes progress; false once the connection is over.
@@ -185,4 +195,3 @@ fn judge(e: &hyper::Error, reused: bool, sent: bool) -> AttemptError {
     }
     AttemptError::Closed { reused, sent }
 }
-

@@ -24,7 +24,10 @@ impl Names {
     /// # Errors
     /// [`AttemptError::Name`] when there is none.
     pub async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, AttemptError> {
-        let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+        let bare = host
+            .strip_prefix('[')
+            .and_then(|h| h.strip_suffix(']'))
+            .unwrap_or(host);
         if let Ok(ip) = bare.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(ip, port)]);
         }
@@ -33,9 +36,14 @@ impl Names {
         {
             return Ok(ips.iter().map(|ip| SocketAddr::new(*ip, port)).collect());
         }
-        let failed = |reason: String| AttemptError::Name { host: host.to_string(), reason };
-        let addrs: Vec<SocketAddr> =
-            tokio::net::lookup_host((bare, port)).await.map_err(|e| failed(e.to_string()))?.collect();
+        let failed = |reason: String| AttemptError::Name {
+            host: host.to_string(),
+            reason,
+        };
+        let addrs: Vec<SocketAddr> = tokio::net::lookup_host((bare, port))
+            .await
+            .map_err(|e| failed(e.to_string()))?
+            .collect();
         if addrs.is_empty() {
             return Err(failed("no address".into()));
         }
@@ -46,7 +54,10 @@ impl Names {
                 known.clear();
             }
         }
-        known.insert(host.to_string(), (Instant::now(), addrs.iter().map(SocketAddr::ip).collect()));
+        known.insert(
+            host.to_string(),
+            (Instant::now(), addrs.iter().map(SocketAddr::ip).collect()),
+        );
         Ok(addrs)
     }
 }

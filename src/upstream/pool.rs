@@ -24,7 +24,12 @@ pub struct PoolLimits {
 
 impl Default for PoolLimits {
     fn default() -> Self {
-        Self { per_plan: 512, total: 16384, max_requests: 10_000, idle_timeout: Duration::from_secs(60) }
+        Self {
+            per_plan: 512,
+            total: 16384,
+            max_requests: 10_000,
+            idle_timeout: Duration::from_secs(60),
+        }
     }
 }
 
@@ -88,7 +93,9 @@ impl Pool {
 
     /// Ends a connection's use: keeps it if it can serve again.
     pub fn give_back(&self, mut conn: Conn) {
-        self.counters.active.set(self.counters.active.get().saturating_sub(1));
+        self.counters
+            .active
+            .set(self.counters.active.get().saturating_sub(1));
         if !conn.is_ready()
             || self.limits.per_plan == 0
             || (self.limits.max_requests > 0 && conn.uses >= self.limits.max_requests)
@@ -109,7 +116,9 @@ impl Pool {
 
     /// Ends a connection's use and the connection.
     pub fn discard(&self, conn: Conn) {
-        self.counters.active.set(self.counters.active.get().saturating_sub(1));
+        self.counters
+            .active
+            .set(self.counters.active.get().saturating_sub(1));
         drop(conn);
     }
 

@@ -1,0 +1,200 @@
+//! One client connection: the guard, hyper's HTTP/1 server, time limits.
+//!
+//! Must not: know what a request is answered with.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::rc::{Rc, Weak};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Poll, Waker};
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use tokio::net::TcpStream;
+
+use crate::exchange::Connection;
+use crate::net::guard::{GuardHandle, GuardedIo};
+use crate::net::head_parser::Limits;
+use crate::proxy::body_in::BodyLimits;
+use crate::proxy::{Generation, Worker, serve};
+
+/// `$connection`: unique in the process.
+static SERIAL: AtomicU64 = AtomicU64::new(1);
+
+/// What the accept loop and its connections share.
+pub struct Shared {
+    /// The worker.
+    pub worker: Rc<Worker>,
+    /// The generation that new requests get.
+    pub current: RefCell<Rc<Generation>>,
+    /// Open connections, for time limits and draining.
+    pub open: RefCell<Vec<Weak<Watched>>>,
+    /// Seconds since start, advanced by the sweep.
+    pub clock: Cell<u64>,
+    /// Whether connections are to end after their current request.
+    pub draining: Cell<bool>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    None,
+    Graceful,
+    Kill,
+}
+
+/// One connection under time limits.
+pub struct Watched {
+    guard: GuardHandle,
+    busy: Cell<u32>,
+    since: Cell<u64>,
+    head_since: Cell<Option<u64>>,
+    order: Cell<Order>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Watched {
+    fn tell(&self, order: Order) {
+        if self.order.get() != Order::Kill {
+            self.order.set(order);
+        }
+        if let Some(w) = self.waker.borrow().as_ref() {
+            w.wake_by_ref();
+        }
+    }
+
+    /// Ends the connection after its current request.
+    pub fn finish(&self) {
+        self.tell(Order::Graceful);
+    }
+
+    fn check(&self, now: u64, keepalive: u64, header: u64) {
+        if self.busy.get() > 0 {
+            self.since.set(now);
+            self.head_since.set(None);
+        } else if self.guard.head_started() {
+            let since = self.head_since.get().unwrap_or(now);
+            self.head_since.set(Some(since));
+            if now - since >= header {
+                self.tell(Order::Kill);
+            }
+        } else if now - self.since.get() >= keepalive {
+            self.tell(Order::Graceful);
+        }
+    }
+}
+
+impl Shared {
+    /// Enforces time limits; called every second.
+    pub fn sweep(&self) {
+        let now = self.clock.get() + 1;
+        self.clock.set(now);
+        let settings = self.current.borrow().settings.clone();
+        let (keepalive, header) = (
+            settings.keepalive_timeout.as_secs().max(1),
+            settings.client_header_timeout.as_secs().max(1),
+        );
+        let mut open = self.open.borrow_mut();
+        open.retain(|w| match w.upgrade() {
+            Some(w) => {
+                w.check(now, keepalive, header);
+                true
+            }
+            None => false,
+        });
+    }
+
+    /// Ends every connection after its current request.
+    pub fn drain(&self) {
+        self.draining.set(true);
+        for w in self.open.borrow().iter().filter_map(Weak::upgrade) {
+            w.finish();
+        }
+    }
+}
+
+/// Serves one connection to its end.
+pub async fn connection(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr, local: SocketAddr) {
+    let worker = shared.worker.clone();
+    worker.connections.set(worker.connections.get() + 1);
+    let settings = shared.current.borrow().settings.clone();
+    let buffers = settings.large_client_header_buffers;
+    let (io, guard) = GuardedIo::new(stream, Limits::from_buffers(buffers.count, buffers.size));
+    let watched = Rc::new(Watched {
+        guard: guard.clone(),
+        busy: Cell::new(0),
+        since: Cell::new(shared.clock.get()),
+        head_since: Cell::new(None),
+        order: Cell::new(Order::None),
+        waker: RefCell::default(),
+    });
+    shared.open.borrow_mut().push(Rc::downgrade(&watched));
+    let connection = Rc::new(Connection {
+        serial: SERIAL.fetch_add(1, Ordering::Relaxed),
+        peer,
+        local,
+        tls: false,
+        requests: Cell::new(0),
+    });
+    let limits = BodyLimits {
+        max: settings.client_max_body_size,
+        buffer: settings.client_body_buffer_size,
+        timeout: settings.client_body_timeout,
+        temp_dir: settings.prefix.join("client_body_temp"),
+    };
+    let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
+        let busy = Busy::new(watched.clone());
+        let (shared, connection, guard, limits) =
+            (shared.clone(), connection.clone(), guard.clone(), limits.clone());
+        async move {
+            let _busy = busy;
+            let Some(head) = guard.pop() else {
+                return Err(crate::proxy::body_out::BrokenOff("no head".into()));
+            };
+            guard.decline_upgrade();
+            let generation = shared.current.borrow().clone();
+            serve(generation, connection, head, guard, request.into_body(), limits).await
+        }
+    });
+    let http = http1::Builder::new()
+        .title_case_headers(true)
+        .pipeline_flush(true)
+        .keep_alive(true)
+        .serve_connection(io, service);
+    let mut http = std::pin::pin!(http);
+    let mut told = false;
+    poll_fn(|cx| {
+        match watched.order.get() {
+            Order::Kill => return Poll::Ready(()),
+            Order::Graceful if !told => {
+                told = true;
+                http.as_mut().graceful_shutdown();
+            }
+            _ => {}
+        }
+        let mut waker = watched.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+        drop(waker);
+        http.as_mut().poll(cx).map(|_| ())
+    })
+    .await;
+    worker.connections.set(worker.connections.get() - 1);
+}
+
+/// Counts a request under way.
+struct Busy(Rc<Watched>);
+
+impl Busy {
+    fn new(watched: Rc<Watched>) -> Self {
+        watched.busy.set(watched.busy.get() + 1);
+        Self(watched)
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.set(self.0.busy.get() - 1);
+    }
+}

@@ -1,0 +1,275 @@
+//! The control thread: listeners, workers, signals.
+//!
+//! Must not: run plugins on traffic.
+
+use std::net::TcpListener;
+use std::sync::mpsc as std_mpsc;
+use std::time::{Duration, Instant};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+
+use super::config::{self, Prepared};
+use super::worker::{self, Order, Start};
+use super::{Error, Source, pidfile};
+use crate::logs::access::{AccessBuffer, AccessFormat};
+use crate::logs::error::{ErrorContext, ErrorLog, SharedLevel};
+use crate::logs::level::Level;
+use crate::logs::target::Target;
+use crate::logs::writer::{LogSink, LogWriter};
+use crate::net::listen::{self, ListenOptions};
+use crate::settings::{LogTarget, Settings};
+
+/// How long SIGTERM waits for the workers.
+const STOP_LIMIT: Duration = Duration::from_millis(700);
+
+struct Running {
+    settings: Settings,
+    declared: Source,
+    orders: Vec<mpsc::UnboundedSender<Order>>,
+    threads: Vec<std::thread::JoinHandle<()>>,
+    logs: LogWriter,
+    errors: ErrorLog,
+}
+
+/// Runs the gateway until it is told to stop.
+///
+/// # Errors
+/// What kept it from starting.
+pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
+    let logs = LogWriter::start()?;
+    let level = SharedLevel::new(level_of(&settings));
+    let error_sink = logs.open(&target(&settings.proxy_error_log))?;
+    let access_sink = logs.open(&target(&settings.proxy_access_log.target))?;
+    let format = AccessFormat::named(settings.proxy_access_log.format.as_deref());
+    let errors = ErrorLog::new(error_sink.clone(), level.clone(), std::process::id());
+    let prepared = config::prepare(settings.clone(), &declared, true)?;
+    shared_dictionaries(&settings);
+    let count = settings.nginx_worker_processes.max(1);
+    let mut listeners = bind(&settings, count)?;
+    let echoes = echo_listeners(&settings)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Error::System("control runtime", e))?;
+    let (ready_tx, ready) = std_mpsc::channel();
+    let mut running = Running {
+        settings,
+        declared,
+        orders: Vec::new(),
+        threads: Vec::new(),
+        logs,
+        errors,
+    };
+    for id in 0..count {
+        let (tx, rx) = mpsc::unbounded_channel();
+        let start = Start {
+            id,
+            count,
+            listeners: listeners.pop().unwrap_or_default(),
+            prepared: prepared.clone(),
+            errors: worker_errors(&error_sink, &level),
+            access: AccessBuffer::new(access_sink.clone(), format),
+            orders: rx,
+            ready: ready_tx.clone(),
+        };
+        let thread = std::thread::Builder::new()
+            .name(format!("worker-{id}"))
+            .spawn(move || worker::main(start))
+            .map_err(|e| Error::System("worker thread", e))?;
+        running.orders.push(tx);
+        running.threads.push(thread);
+    }
+    drop(ready_tx);
+    for _ in 0..count {
+        match ready.recv() {
+            Ok((_, Ok(()))) => {}
+            Ok((id, Err(e))) => return Err(Error::Worker(id, e)),
+            Err(_) => return Err(Error::Worker(0, "its thread ended".into())),
+        }
+    }
+    start_echoes(echoes)?;
+    let pid_path = running.settings.nginx_pid();
+    let _pid = pidfile::PidFile::write(&pid_path).map_err(|e| Error::System("pid file", e))?;
+    running.log(
+        Level::Notice,
+        &format!("moongate/{} started", env!("CARGO_PKG_VERSION")),
+    );
+    let result = runtime.block_on(running.serve_signals());
+    running.logs.flush(Duration::from_millis(200));
+    result
+}
+
+fn worker_errors(sink: &LogSink, level: &SharedLevel) -> ErrorLog {
+    // the worker's own thread id comes with its first line; the process's serves until then
+    ErrorLog::new(sink.clone(), level.clone(), std::process::id())
+}
+
+fn level_of(settings: &Settings) -> Level {
+    settings.log_level.as_str().parse().unwrap_or(Level::Notice)
+}
+
+fn target(t: &LogTarget) -> Target {
+    match t {
+        LogTarget::Off => Target::Off,
+        LogTarget::Stdout => Target::Stdout,
+        LogTarget::Stderr => Target::Stderr,
+        LogTarget::File(p) => Target::File(p.clone()),
+    }
+}
+
+/// Listeners by worker.
+fn bind(settings: &Settings, workers: usize) -> Result<Vec<Vec<TcpListener>>, Error> {
+    let mut by_worker: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
+    let explicit = settings
+        .get("proxy_listen")
+        .is_some_and(|v| !v.starts_with("0.0.0.0:8000 reuseport"));
+    for l in &settings.proxy_listen {
+        if l.ssl {
+            if explicit {
+                return Err(Error::NotSupported(format!("proxy_listen {} with ssl", l.addr)));
+            }
+            continue;
+        }
+        if l.proxy_protocol {
+            return Err(Error::NotSupported(format!(
+                "proxy_listen {} with proxy_protocol",
+                l.addr
+            )));
+        }
+        let options = ListenOptions {
+            backlog: l.backlog.map_or(511, |b| i32::try_from(b).unwrap_or(i32::MAX)),
+            ipv6_only: l.ipv6only.unwrap_or(true),
+            ..ListenOptions::default()
+        };
+        for (mine, listener) in by_worker
+            .iter_mut()
+            .zip(listen::listen(l.addr, workers, &options)?)
+        {
+            mine.push(listener);
+        }
+    }
+    Ok(by_worker)
+}
+
+fn echo_listeners(settings: &Settings) -> Result<Vec<TcpListener>, Error> {
+    let mut all = Vec::new();
+    for l in &settings.moongate_echo_listen {
+        all.extend(listen::listen(l.addr, 1, &ListenOptions::default())?);
+    }
+    Ok(all)
+}
+
+fn start_echoes(listeners: Vec<TcpListener>) -> Result<(), Error> {
+    let _ = listeners;
+    Ok(())
+}
+
+fn shared_dictionaries(settings: &Settings) {
+    let _ = settings;
+}
+
+impl Running {
+    fn log(&self, level: Level, message: &str) {
+        self.errors
+            .log(level, message.as_bytes(), &ErrorContext::default());
+    }
+
+    async fn serve_signals(&mut self) -> Result<(), Error> {
+        let on = |kind: SignalKind| signal(kind).map_err(|e| Error::System("signal", e));
+        let mut term = on(SignalKind::terminate())?;
+        let mut int = on(SignalKind::interrupt())?;
+        let mut quit = on(SignalKind::quit())?;
+        let mut hup = on(SignalKind::hangup())?;
+        let mut usr1 = on(SignalKind::user_defined1())?;
+        loop {
+            tokio::select! {
+                _ = term.recv() => break,
+                _ = int.recv() => break,
+                _ = quit.recv() => {
+                    self.log(Level::Notice, "signal 3 (SIGQUIT) received, shutting down");
+                    self.tell(|| Order::Drain);
+                    let limit = self.settings.moongate_drain_timeout + Duration::from_secs(1);
+                    tokio::select! {
+                        () = self.join(limit) => {}
+                        _ = term.recv() => {}
+                    }
+                    return Ok(());
+                }
+                _ = hup.recv() => self.reload().await,
+                _ = usr1.recv() => self.logs.reopen(),
+            }
+        }
+        self.log(Level::Notice, "signal 15 (SIGTERM) received, exiting");
+        self.tell(|| Order::Stop);
+        self.join(STOP_LIMIT).await;
+        Ok(())
+    }
+
+    fn tell(&self, order: impl Fn() -> Order) {
+        for o in &self.orders {
+            let _ = o.send(order());
+        }
+    }
+
+    async fn join(&self, limit: Duration) {
+        let end = Instant::now() + limit;
+        while Instant::now() < end && !self.threads.iter().all(std::thread::JoinHandle::is_finished) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// SIGHUP: a refused configuration changes nothing.
+    async fn reload(&mut self) {
+        self.log(Level::Notice, "signal 1 (SIGHUP) received, reconfiguring");
+        let settings = match self.settings_again() {
+            Ok(s) => s,
+            Err(e) => return self.log(Level::Error, &format!("reload refused: {e}")),
+        };
+        let declared = self.declared.clone();
+        // judged on a thread of its own: a slow configuration does not hold signals up
+        let judged = tokio::task::spawn_blocking(move || config::prepare(settings, &declared, true)).await;
+        let prepared = match judged {
+            Ok(Ok(p)) => p,
+            Ok(Err(e)) => return self.log(Level::Error, &format!("reload refused: {e}")),
+            Err(e) => return self.log(Level::Error, &format!("reload refused: {e}")),
+        };
+        self.hand_out(prepared).await;
+    }
+
+    fn settings_again(&self) -> Result<Settings, String> {
+        let path = self.settings.kong_env();
+        let Ok(text) = std::fs::read_to_string(path) else {
+            return Ok(self.settings.clone());
+        };
+        let env = std::env::vars().collect();
+        Settings::from_kong_env(&text, env)
+            .map(|l| l.settings)
+            .map_err(|e| e.to_string())
+    }
+
+    async fn hand_out(&mut self, prepared: Prepared) {
+        self.errors.level().set(level_of(&prepared.settings));
+        let mut waiting = Vec::new();
+        for o in &self.orders {
+            let (tx, rx) = oneshot::channel();
+            let _ = o.send(Order::Reload(Box::new(prepared.clone()), tx));
+            waiting.push(rx);
+        }
+        let mut failed = None;
+        for (id, w) in waiting.into_iter().enumerate() {
+            match w.await {
+                Ok(Ok(())) => {}
+                Ok(Err(e)) => failed = Some(format!("worker {id}: {e}")),
+                Err(_) => failed = Some(format!("worker {id} is gone")),
+            }
+        }
+        match failed {
+            Some(e) => self.log(Level::Error, &format!("reload failed: {e}")),
+            None => {
+                self.settings = (*prepared.settings).clone();
+                self.log(Level::Notice, "reloaded");
+            }
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Which rooms a gateway's Lua state has, in the order they install themselves.
+
+use std::rc::Rc;
+
+use crate::settings::Settings;
+use crate::vm::state::Install;
+use crate::vm::{Vm, VmOptions};
+
+const ROOMS: [Install; 5] = [
+    crate::libs::install,
+    crate::schema::install,
+    crate::ngx::install,
+    crate::pdk::install,
+    crate::plugin::install,
+];
+
+/// A Lua state with everything in it.
+///
+/// # Errors
+/// When a room's Lua does not load.
+pub fn state(settings: &Settings) -> mlua::Result<Rc<Vm>> {
+    Vm::new(
+        &VmOptions {
+            memory_limit: settings.moongate_lua_memory_limit,
+            handler_timeout: settings.moongate_handler_timeout,
+            package_path: settings.lua_package_path.clone(),
+            package_cpath: settings.lua_package_cpath.clone(),
+            lua_dir: settings.moongate_lua_dir.clone(),
+        },
+        &ROOMS,
+    )
+}

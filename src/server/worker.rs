@@ -1,0 +1,292 @@
+//! One worker thread: its runtime, listeners, generation and the orders it takes.
+//!
+//! Must not: judge configurations (control did).
+
+use std::cell::{Cell, RefCell};
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{LocalSet, spawn_local};
+
+use super::accept::{self, Shared};
+use super::config::Prepared;
+use super::rooms;
+use crate::exchange::Phase;
+use crate::logs::access::AccessBuffer;
+use crate::logs::error::ErrorLog;
+use crate::logs::level::Level;
+use crate::net::listen;
+use crate::net::real_ip::{RealIp, RealIpHeader, Trusted};
+use crate::plugin::chain::Plan;
+use crate::plugin::{Phases, Registry, run};
+use crate::proxy::{Generation, Worker, log};
+use crate::store::PluginIndex;
+use crate::upstream::pool::PoolLimits;
+use crate::vm::{Flow, Scope, Vm};
+
+/// What control tells a worker.
+pub enum Order {
+    /// Run a new configuration with fresh plugin code.
+    Reload(Box<Prepared>, oneshot::Sender<Result<(), String>>),
+    /// Accept no more, finish what is under way, then end.
+    Drain,
+    /// End now.
+    Stop,
+}
+
+/// What a worker starts with.
+pub struct Start {
+    /// 0, 1, ...
+    pub id: usize,
+    /// How many workers there are.
+    pub count: usize,
+    /// Its listeners.
+    pub listeners: Vec<TcpListener>,
+    /// Its first configuration.
+    pub prepared: Prepared,
+    /// Its logs.
+    pub errors: ErrorLog,
+    /// See `errors`.
+    pub access: AccessBuffer,
+    /// Orders.
+    pub orders: mpsc::UnboundedReceiver<Order>,
+    /// Told when it accepts.
+    pub ready: std::sync::mpsc::Sender<(usize, Result<(), String>)>,
+}
+
+/// The thread's main function.
+pub fn main(start: Start) {
+    let id = start.id;
+    let ready = start.ready.clone();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(r) => r,
+        Err(e) => {
+            let _ = ready.send((id, Err(e.to_string())));
+            return;
+        }
+    };
+    let local = LocalSet::new();
+    local.block_on(&runtime, async move {
+        if let Err(e) = life(start).await {
+            let _ = ready.send((id, Err(e)));
+        }
+    });
+}
+
+/// This thread's id in the system: `ngx.worker.pid()`.
+pub fn thread_id() -> u32 {
+    // SAFETY: gettid has no arguments and cannot fail.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::gettid() as u32
+    }
+}
+
+async fn life(start: Start) -> Result<(), String> {
+    let Start {
+        id,
+        count,
+        listeners,
+        prepared,
+        errors,
+        access,
+        mut orders,
+        ready,
+    } = start;
+    let s = &prepared.settings;
+    let limits = PoolLimits {
+        per_plan: s.upstream_keepalive_pool_size,
+        max_requests: s.upstream_keepalive_max_requests,
+        idle_timeout: s.upstream_keepalive_idle_timeout,
+        ..PoolLimits::default()
+    };
+    let worker = Worker::new(id, limits, Rc::new(errors), access);
+    hooks(&worker, count);
+    let generation = build(&worker, prepared)?;
+    let shared = Rc::new(Shared {
+        worker: worker.clone(),
+        current: RefCell::new(generation.clone()),
+        open: RefCell::default(),
+        clock: Cell::new(0),
+        draining: Cell::new(false),
+    });
+    spawn_local(log::log_task(worker.clone()));
+    spawn_local(housekeeping(shared.clone()));
+    init_worker(&generation).await;
+    let mut accepting = Vec::new();
+    for l in listeners {
+        let l = listen::into_tokio(l).map_err(|e| e.to_string())?;
+        accepting.push(spawn_local(accept_loop(shared.clone(), l)));
+    }
+    let _ = ready.send((id, Ok(())));
+    while let Some(order) = orders.recv().await {
+        match order {
+            Order::Reload(prepared, done) => {
+                let result = reload(&shared, *prepared).await;
+                let _ = done.send(result);
+            }
+            Order::Stop => break,
+            Order::Drain => {
+                for a in &accepting {
+                    a.abort();
+                }
+                drain(&shared, &mut orders).await;
+                break;
+            }
+        }
+    }
+    log::drain(&worker);
+    worker.access.borrow_mut().flush();
+    Ok(())
+}
+
+async fn drain(shared: &Rc<Shared>, orders: &mut mpsc::UnboundedReceiver<Order>) {
+    crate::ngx::worker::set_exiting(true);
+    shared.drain();
+    let limit = shared.current.borrow().settings.moongate_drain_timeout;
+    let idle = async {
+        while shared.worker.connections.get() > 0 || shared.worker.exchanges.get() > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        () = idle => {}
+        () = tokio::time::sleep(limit) => {}
+        () = async { while let Some(o) = orders.recv().await { if matches!(o, Order::Stop) { break } } } => {}
+    }
+}
+
+async fn reload(shared: &Rc<Shared>, prepared: Prepared) -> Result<(), String> {
+    let generation = build(&shared.worker, prepared)?;
+    init_worker(&generation).await;
+    let old = shared.current.replace(generation);
+    crate::ngx::timer::shutdown(&old.vm);
+    Ok(())
+}
+
+/// Builds a generation: Lua state, plugins, configuration.
+fn build(worker: &Rc<Worker>, prepared: Prepared) -> Result<Rc<Generation>, String> {
+    let Prepared {
+        settings,
+        snapshot,
+        router,
+        plugins,
+    } = prepared;
+    crate::pdk::configuration::set(&settings.configuration_json());
+    let vm: Rc<Vm> = rooms::state(&settings).map_err(|e| e.to_string())?;
+    let registry = vm
+        .guarded(|lua| Registry::load(lua, &plugins))
+        .map_err(|e| e.to_string())?;
+    let index = PluginIndex::build(&snapshot, &registry.order);
+    let plan = Rc::new(Plan::new(registry.plugins.clone(), index, snapshot.clone()));
+    vm.set_guest(plan.clone());
+    let phases = Phases::new(&vm).map_err(|e| e.to_string())?;
+    let real_ip = RealIp {
+        trusted: Trusted::parse(settings.array("trusted_ips")).map_err(|e| e.to_string())?,
+        header: RealIpHeader::parse(&settings.real_ip_header),
+        recursive: settings.real_ip_recursive,
+    };
+    Ok(Rc::new(Generation {
+        settings,
+        worker: worker.clone(),
+        vm,
+        phases,
+        plan,
+        snapshot,
+        router,
+        real_ip,
+        balancers: RefCell::default(),
+    }))
+}
+
+/// Runs init_worker and configure of every plugin; failures are logged and stop nothing.
+async fn init_worker(g: &Rc<Generation>) {
+    let scope = Scope::new(&g.vm, Phase::InitWorker, None);
+    for (id, info) in g.plan.plugins.iter().enumerate() {
+        if info.phases & Phase::InitWorker as u32 != 0
+            && let Flow::Failed(fault) = g.phases.init_worker(&g.vm, &scope, id as u16).await
+        {
+            log::handler_failed(g, &scope, Phase::InitWorker, &fault);
+        }
+    }
+    if let Err((plugin, message)) = run::configure(&g.vm, &g.plan, &scope) {
+        g.worker.error(
+            Level::Error,
+            &format!("[kong] [{plugin}] configure handler failed: {message}"),
+            None,
+        );
+    }
+}
+
+async fn accept_loop(shared: Rc<Shared>, listener: tokio::net::TcpListener) {
+    let Ok(local) = listener.local_addr() else { return };
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                if listen::prepare(&stream).is_err() {
+                    continue;
+                }
+                let local = if local.ip().is_unspecified() {
+                    stream.local_addr().unwrap_or(local)
+                } else {
+                    local
+                };
+                spawn_local(accept::connection(shared.clone(), stream, peer, local));
+            }
+            Err(e) => {
+                // out of descriptors: pause instead of spinning
+                shared
+                    .worker
+                    .error(Level::Crit, &format!("accept() failed ({e})"), None);
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn housekeeping(shared: Rc<Shared>) {
+    let mut tick = tokio::time::interval(Duration::from_millis(100));
+    let mut n = 0u64;
+    loop {
+        tick.tick().await;
+        n += 1;
+        shared.worker.access.borrow_mut().flush();
+        if n.is_multiple_of(10) {
+            shared.sweep();
+            shared.worker.pool.sweep();
+            renew_if_retired(&shared).await;
+        }
+    }
+}
+
+/// A Lua state that could not win its memory back is replaced by a fresh one.
+async fn renew_if_retired(shared: &Rc<Shared>) {
+    let current = shared.current.borrow().clone();
+    if !current.vm.retired() {
+        return;
+    }
+    shared.worker.error(
+        Level::Alert,
+        "Lua state is out of memory: a new one takes over",
+        None,
+    );
+    let prepared = Prepared {
+        settings: current.settings.clone(),
+        snapshot: current.snapshot.clone(),
+        router: current.router.clone(),
+        plugins: current.plan.plugins.iter().map(|p| p.name.clone()).collect(),
+    };
+    drop(current);
+    if let Err(e) = reload(shared, prepared).await {
+        shared
+            .worker
+            .error(Level::Alert, &format!("no new Lua state: {e}"), None);
+    }
+}
+
+/// Tells the ngx room who this worker is and where its log lines go.
+fn hooks(worker: &Rc<Worker>, count: usize) {
+    let _ = (worker, count);
+}
