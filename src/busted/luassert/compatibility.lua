@@ -1,0 +1,2 @@
+-- Kept for specs that still ask for it.
+return { unpack = require("luassert.util").unpack }
