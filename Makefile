@@ -1,0 +1,28 @@
+.PHONY: run test bench fmt callgrind
+
+# Builds and starts the gateway on 127.0.0.1:8000 with config.json and the plugins in lua/.
+run:
+	cargo build --release
+	target/release/moongate run config.json
+
+# All tests; the last line lists the requirement numbers that no test carries (none).
+test:
+	tests/nginx.sh
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	cargo test
+	target/debug/moongate spec spec/
+	tests/requirements.sh
+
+# Side by side with other proxies. BENCH is the folder of the benchmark (its run.sh).
+bench:
+	cargo build --release
+	GATEWAY_CMD=$(CURDIR)/tests/bench/gateway $(BENCH)/run.sh
+
+# User instructions per request, by workload, into tests/bench/instructions.md.
+callgrind:
+	cargo build --release
+	tests/bench/callgrind.sh
+
+fmt:
+	cargo fmt

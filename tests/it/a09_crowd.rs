@@ -1,0 +1,160 @@
+//! A thousand requests at once that wait many times each: nobody sees another's context, nothing stays behind.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::{Client, Gateway, Origin, Setup, eventually, service, with};
+
+const CROWD: usize = 1000;
+
+const MIXER: &str = r#"
+local P = { PRIORITY = 10, VERSION = "1.0.0" }
+
+local function check(where)
+  local id = kong.request.get_header("x-id")
+  local same = ngx.ctx.id == id and kong.ctx.shared.id == id and kong.ctx.plugin.id == id
+    and ngx.var.http_x_id == id and ngx.var.arg_id == id
+  if not same then
+    kong.log.err("MIXED in ", where, " of ", id)
+    kong.response.exit(599)
+  end
+end
+
+local function waits(port, id)
+  for i = 1, 10 do
+    ngx.sleep(math.random() * 0.01)
+    check("sleep " .. i)
+  end
+  local sock = ngx.socket.tcp()
+  sock:settimeout(20000)
+  assert(sock:connect("127.0.0.1", port))
+  for i = 1, 3 do
+    assert(sock:send(id .. "\n"))
+    local line = assert(sock:receive("*l"))
+    assert(line == id, "another's answer")
+    check("socket " .. i)
+  end
+  sock:close()
+end
+
+function P:access(conf)
+  local id = kong.request.get_header("x-id")
+  if not id then return end
+  ngx.ctx.id, kong.ctx.shared.id, kong.ctx.plugin.id = id, id, id
+  local lines = coroutine.wrap(function()
+    for i = 1, 5 do
+      ngx.sleep(0.001)
+      check("generator " .. i)
+      coroutine.yield(id)
+    end
+  end)
+  for got in lines do
+    assert(got == id)
+    check("loop")
+  end
+  assert(pcall(waits, conf.n, id))
+  kong.service.request.set_header("X-Checked", id)
+end
+
+function P:header_filter()
+  if not ngx.ctx.id then return end
+  check("header_filter")
+  kong.response.set_header("X-Id", ngx.ctx.id)
+end
+
+function P:body_filter()
+  if ngx.ctx.id then check("body_filter") end
+end
+
+function P:log()
+  if not ngx.ctx.id then return end
+  check("log")
+  ngx.timer.at(0, function(_, id)
+    ngx.sleep(0.001)
+    ngx.log(ngx.ERR, "timer of ", id, ".")
+  end, ngx.ctx.id)
+end
+
+return P
+"#;
+
+/// A line server: what comes in goes out.
+fn lines() -> Origin {
+    Origin::raw(|mut conn| {
+        use std::io::{Read, Write};
+        let mut piece = [0; 256];
+        while let Ok(n @ 1..) = conn.stream.read(&mut piece) {
+            let _ = conn.stream.write_all(&piece[..n]);
+        }
+    })
+}
+
+fn gauges(gateway: &Gateway) -> (usize, f64) {
+    let code = "collectgarbage() collectgarbage() kong.response.exit(200, collectgarbage('count') .. '')";
+    let lua = gateway.access(code).is(200).text().parse().unwrap();
+    (gateway.descriptors(), lua)
+}
+
+#[test]
+fn a09_a_thousand_waiting_requests_keep_apart() {
+    let (line_server, echo) = (lines(), crate::support::free_port());
+    let config = with(
+        with(service(echo), "mixer", json!({ "n": line_server.port })),
+        "probe",
+        json!({}),
+    );
+    let gateway = Setup::new(&config)
+        .plugin("mixer", MIXER)
+        .plugin("probe", crate::support::gateway::PROBE)
+        .set("moongate_echo_listen", &format!("127.0.0.1:{echo}"))
+        .start();
+    gateway.get("/", &[]).is(200);
+    let before = gauges(&gateway);
+    let mut clients: Vec<Client> = (0..CROWD).map(|_| gateway.connect()).collect();
+    for (i, client) in clients.iter_mut().enumerate() {
+        client.send(format!(
+            "GET /?id=c{i}e HTTP/1.1\r\nHost: a\r\nX-Id: c{i}e\r\n\r\n"
+        ));
+    }
+    for (i, client) in clients.iter_mut().enumerate() {
+        let r = client.answer(false).is(200);
+        let id = format!("c{i}e");
+        assert_eq!(r.header("x-id"), Some(id.as_str()));
+        assert_eq!(r.seen("x-checked"), Some(id));
+    }
+    drop(clients);
+    let timers = || gateway.errors().matches("timer of ").count();
+    assert!(
+        eventually(Duration::from_secs(10), || timers() == CROWD),
+        "{} timers",
+        timers()
+    );
+    assert!(!gateway.errors().contains("MIXED"), "{}", gateway.logged("MIXED"));
+    // Idle upstream connections may stay pooled, each with its two ends here (the echo is in the same process).
+    let pooled = 2 * 512;
+    let back = eventually(Duration::from_secs(10), || gauges(&gateway).0 <= before.0 + pooled);
+    let after = gauges(&gateway);
+    assert!(back, "{} descriptors, {} before", after.0, before.0);
+    assert!(after.1 < before.1 + 2048.0, "Lua holds {} KiB, {} before", after.1, before.1);
+}
+
+#[test]
+fn a09_lua_memory_stays_level_over_many_requests() {
+    let echo = crate::support::free_port();
+    let gateway = Setup::probe(1)
+        .set("moongate_echo_listen", &format!("127.0.0.1:{echo}"))
+        .start();
+    let mut client = gateway.connect();
+    let code = "ngx.ctx.t = { kong.request.get_headers() } ngx.sleep(0) kong.ctx.shared.x = {}
+        kong.response.exit(200, { a = 1 })";
+    let code = crate::support::gateway::one_line(code);
+    let mut rounds = Vec::new();
+    for _ in 0..4 {
+        for _ in 0..500 {
+            client.ask("GET", "/", &[("x-access", &code)], b"").is(200);
+        }
+        rounds.push(gauges(&gateway).1);
+    }
+    assert!(rounds[3] < rounds[0] + 64.0, "{rounds:?}");
+}
