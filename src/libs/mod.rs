@@ -2,12 +2,14 @@
 //!
 //! Must not: know the request (that is `ngx` and `pdk`).
 
+mod cjson;
+
 use crate::vm::Registrar;
 
 /// Brings the libraries into a state.
 ///
 /// # Errors
 /// When Lua is out of memory.
-pub fn install(_r: &Registrar) -> mlua::Result<()> {
-    Ok(())
+pub fn install(r: &Registrar) -> mlua::Result<()> {
+    cjson::install(r.lua)
 }
