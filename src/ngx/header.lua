@@ -1,0 +1,77 @@
+-- ngx.header and ngx.resp. Reading ngx.header is the op itself.
+
+local ngx = ...
+local ops = require("moongate.ops").ngx_header
+local get, set, add, get_all = ops.get, ops.set, ops.add, ops.get_all
+local type, tostring, error, unpack, rawget, setmetatable = type, tostring, error, unpack, rawget, setmetatable
+local lower, gsub = string.lower, string.gsub
+
+local function texts(values)
+  local list = {}
+  for i = 1, #values do
+    local v = values[i]
+    list[i] = type(v) == "string" and v or tostring(v)
+  end
+  return list
+end
+
+ngx.header = setmetatable({}, {
+  __index = get,
+  __newindex = function(_, key, value)
+    local err
+    local kind = type(value)
+    if type(key) ~= "string" then
+      key = tostring(key)
+    end
+    if kind == "string" or kind == "number" or kind == "nil" then
+      err = set(key, value)
+    elseif kind == "table" then
+      err = set(key, unpack(texts(value)))
+    else
+      err = set(key, tostring(value))
+    end
+    if err then
+      error(err, 2)
+    end
+  end,
+})
+
+local by_any_spelling = {
+  __index = function(t, key)
+    if type(key) ~= "string" then
+      return nil
+    end
+    return rawget(t, (gsub(lower(key), "_", "-")))
+  end,
+}
+
+ngx.resp = {}
+
+function ngx.resp.get_headers(max, raw)
+  local t, err = get_all(max)
+  if not raw then
+    setmetatable(t, by_any_spelling)
+  end
+  return t, err
+end
+
+function ngx.resp.add_header(key, value)
+  if value == nil then
+    error("invalid header value", 2)
+  end
+  if type(key) ~= "string" then
+    key = tostring(key)
+  end
+  local err
+  if type(value) == "table" then
+    if #value == 0 then
+      return
+    end
+    err = add(key, unpack(texts(value)))
+  else
+    err = add(key, tostring(value))
+  end
+  if err then
+    error(err, 2)
+  end
+end

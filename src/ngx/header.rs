@@ -1,0 +1,233 @@
+//! `ngx.header` and `ngx.resp`: the response's headers.
+//!
+//! Must not: let a control character into a header; they are escaped, as OpenResty does.
+
+use std::borrow::Cow;
+
+use http::header::{self, HeaderName, HeaderValue};
+
+use super::call;
+use super::core::head_sent;
+use super::log::{self, Level};
+use crate::exchange::Exchange;
+use crate::vm::{Args, Kind, Out, Registrar, Ret, op, scope};
+
+pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
+    r.op("ngx_header", "get", op::raw(get))?;
+    r.op("ngx_header", "set", op::raw(set))?;
+    r.op("ngx_header", "add", op::raw(add))?;
+    r.op("ngx_header", "get_all", op::raw(get_all))
+}
+
+/// A header's value with control characters percent-encoded.
+pub(super) fn escape_value(value: &[u8]) -> Cow<'_, [u8]> {
+    let wild = |b: &u8| (*b < 0x20 && *b != b'\t') || *b == 0x7f;
+    if !value.iter().any(wild) {
+        return Cow::Borrowed(value);
+    }
+    let mut safe = Vec::with_capacity(value.len() + 8);
+    for b in value {
+        if wild(b) {
+            safe.extend_from_slice(format!("%{b:02X}").as_bytes());
+        } else {
+            safe.push(*b);
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// A header's name with everything but token characters percent-encoded.
+pub(super) fn escape_name(name: &[u8]) -> Cow<'_, [u8]> {
+    let token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
+    if name.iter().all(token) {
+        return Cow::Borrowed(name);
+    }
+    let mut safe = Vec::with_capacity(name.len() + 8);
+    for b in name {
+        if token(b) {
+            safe.push(*b);
+        } else {
+            safe.extend_from_slice(format!("%{b:02X}").as_bytes());
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// The response header that a key of `ngx.header` means.
+fn header_name(key: &[u8]) -> Option<HeaderName> {
+    if memchr::memchr(b'_', key).is_none() {
+        if let Ok(name) = HeaderName::from_bytes(key) {
+            return Some(name);
+        }
+    }
+    let dashed: Vec<u8> = key.iter().map(|b| if *b == b'_' { b'-' } else { *b }).collect();
+    HeaderName::from_bytes(&escape_name(&dashed)).ok()
+}
+
+/// Headers of which a response has one: a list keeps its last value.
+fn single(name: &HeaderName) -> bool {
+    [
+        header::CONTENT_TYPE,
+        header::CONTENT_LENGTH,
+        header::LOCATION,
+        header::LAST_MODIFIED,
+        header::ETAG,
+        header::SERVER,
+        header::DATE,
+        header::EXPIRES,
+        header::CONTENT_ENCODING,
+        header::ACCEPT_RANGES,
+        header::CONTENT_RANGE,
+    ]
+    .contains(name)
+}
+
+/// `__index` of `ngx.header`: the table, then the key.
+fn get(a: &Args, r: &mut Ret) {
+    let Some(key) = call::text(a, 2) else {
+        r.nil();
+        return;
+    };
+    let got = scope::read(|x| {
+        let Some(name) = header_name(&key) else {
+            r.nil();
+            return;
+        };
+        let mut values = x.response.headers.get_all(&name).iter();
+        let first = values.next();
+        match (first, values.next()) {
+            (None, _) => {
+                r.nil();
+            }
+            (Some(one), None) => {
+                r.str(one.as_bytes());
+            }
+            (Some(one), Some(two)) => {
+                r.table(2, 0, |t| {
+                    for (i, v) in [one, two].into_iter().chain(values).enumerate() {
+                        t.str(v.as_bytes()).seti(i + 1);
+                    }
+                });
+            }
+        }
+    });
+    if got.is_none() {
+        call::no_request(r);
+    }
+}
+
+fn put(x: &mut Exchange, name: HeaderName, a: &Args, from: usize, replace: bool) -> Result<(), &'static str> {
+    if replace {
+        x.response.headers.remove(&name);
+    }
+    for i in from..=a.len() {
+        let Some(text) = call::text(a, i) else {
+            return Err("invalid header value");
+        };
+        let Ok(value) = HeaderValue::from_bytes(&escape_value(&text)) else {
+            return Err("invalid header value");
+        };
+        if single(&name) {
+            x.response.headers.insert(&name, value);
+        } else if x.response.headers.try_append(&name, value).is_err() {
+            return Err("too many headers");
+        }
+    }
+    Ok(())
+}
+
+/// `set(key, value...)`: no value, or a nil, removes. Answers nothing, or the message that the face raises.
+fn set(a: &Args, r: &mut Ret) {
+    change(a, r, true);
+}
+
+/// `add(key, value...)`.
+fn add(a: &Args, r: &mut Ret) {
+    change(a, r, false);
+}
+
+fn change(a: &Args, r: &mut Ret, replace: bool) {
+    let Some(key) = call::text(a, 1) else {
+        r.lit("bad header name");
+        return;
+    };
+    let result = scope::write(|x| {
+        if head_sent(x) {
+            return Err(None);
+        }
+        let name = header_name(&key).ok_or(Some("bad header name"))?;
+        if matches!(a.kind(2), Kind::Nil | Kind::None) {
+            x.response.headers.remove(&name);
+            return Ok(());
+        }
+        put(x, name, a, 2, replace).map_err(Some)
+    });
+    match result {
+        Some(Ok(())) => {}
+        Some(Err(Some(message))) => {
+            r.lit(message);
+        }
+        Some(Err(None)) => log::emit(
+            Level::ERR,
+            format!(
+                "attempt to set ngx.header.{} after sending out response headers",
+                key.escape_ascii()
+            )
+            .as_bytes(),
+        ),
+        None => {
+            r.lit("no request found");
+        }
+    }
+}
+
+/// `get_all(max, raw)`: all response headers; a second result "truncated" where there are more than `max`.
+fn get_all(a: &Args, r: &mut Ret) {
+    let max = limit(a, 1);
+    let got = scope::read(|x| {
+        let map = &x.response.headers;
+        let mut left = max;
+        r.table(0, map.keys_len(), |t| {
+            for name in map.keys() {
+                if left == 0 {
+                    break;
+                }
+                let values: Vec<&HeaderValue> = map.get_all(name).iter().take(left).collect();
+                left -= values.len();
+                one_or_many(t, name.as_str().as_bytes(), values.iter().map(|v| v.as_bytes()));
+            }
+        });
+        if map.len() > max {
+            r.lit("truncated");
+        }
+    });
+    if got.is_none() {
+        call::no_request(r);
+    }
+}
+
+/// The `max` argument of the functions that list: 100 unless given, 0 for no limit.
+pub(super) fn limit(a: &Args, i: usize) -> usize {
+    match a.num(i) {
+        None => 100,
+        Some(n) if n < 1.0 => usize::MAX,
+        Some(n) => n as usize,
+    }
+}
+
+/// Sets `t[name]` to the value, or to a list of the values where there are several.
+pub(super) fn one_or_many<'a>(t: &mut Out, name: &[u8], values: impl ExactSizeIterator<Item = &'a [u8]>) {
+    t.str(name);
+    if values.len() == 1 {
+        for v in values {
+            t.str(v);
+        }
+    } else {
+        t.table(values.len(), 0, |l| {
+            for (i, v) in values.enumerate() {
+                l.str(v).seti(i + 1);
+            }
+        });
+    }
+    t.set();
+}

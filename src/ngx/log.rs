@@ -1,0 +1,95 @@
+//! `ngx.log`: the line's prefix and the way to whoever writes it.
+//!
+//! Must not: write on the request path (the sink does, as it likes).
+
+use std::cell::{Cell, RefCell};
+
+use crate::exchange::Exchange;
+use crate::vm::{Args, Registrar, Ret, op, scope};
+
+/// A log level, as nginx numbers them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Level(pub u8);
+
+impl Level {
+    pub const STDERR: Level = Level(0);
+    pub const EMERG: Level = Level(1);
+    pub const ALERT: Level = Level(2);
+    pub const CRIT: Level = Level(3);
+    pub const ERR: Level = Level(4);
+    pub const WARN: Level = Level(5);
+    pub const NOTICE: Level = Level(6);
+    pub const INFO: Level = Level(7);
+    pub const DEBUG: Level = Level(8);
+
+    /// The word in a log line.
+    pub fn name(self) -> &'static str {
+        const NAMES: [&str; 9] = [
+            "stderr", "emerg", "alert", "crit", "error", "warn", "notice", "info", "debug",
+        ];
+        NAMES[usize::from(self.0.min(8))]
+    }
+}
+
+/// Takes a line: its level, its text without a line end, and the request it belongs to.
+pub type Sink = Box<dyn Fn(Level, &[u8], Option<&Exchange>)>;
+
+thread_local! {
+    static SINK: RefCell<Option<Sink>> = const { RefCell::new(None) };
+    static THRESHOLD: Cell<Level> = const { Cell::new(Level::NOTICE) };
+}
+
+/// Sets where this worker's lines go; stderr without it.
+pub fn set_sink(sink: Sink) {
+    SINK.with(|s| *s.borrow_mut() = Some(sink));
+}
+
+/// Sets the level above which this worker's lines are dropped; states made afterwards skip formatting them.
+pub fn set_level(level: Level) {
+    THRESHOLD.set(level);
+}
+
+/// Whether lines of `level` are written.
+pub fn enabled(level: Level) -> bool {
+    level <= THRESHOLD.get()
+}
+
+/// Writes a line in the name of the current request.
+pub fn emit(level: Level, text: &[u8]) {
+    if !enabled(level) {
+        return;
+    }
+    let sent = scope::read(|x| deliver(level, text, Some(x)));
+    if sent.is_none() {
+        deliver(level, text, None);
+    }
+}
+
+/// Writes a line outside any request.
+pub fn emit_outside(level: Level, text: &[u8]) {
+    if enabled(level) {
+        deliver(level, text, None);
+    }
+}
+
+fn deliver(level: Level, text: &[u8], x: Option<&Exchange>) {
+    SINK.with(|s| match s.borrow().as_ref() {
+        Some(sink) => sink(level, text, x),
+        None => eprintln!("[{}] {}", level.name(), String::from_utf8_lossy(text)),
+    });
+}
+
+pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
+    r.op("ngx_log", "write", op::raw(write))?;
+    r.op("ngx_log", "threshold", op::raw(threshold))
+}
+
+fn threshold(_: &Args, r: &mut Ret) {
+    r.num(THRESHOLD.get().0);
+}
+
+/// `write(level, text)`.
+fn write(a: &Args, _: &mut Ret) {
+    let level = Level(a.int(1).unwrap_or(4).clamp(0, 8) as u8);
+    emit(level, a.str(2).unwrap_or_default());
+}

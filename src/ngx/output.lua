@@ -1,0 +1,117 @@
+-- ngx.say, print, flush, eof, send_headers, redirect, arg.
+
+local ngx = ...
+local ops = require("moongate.ops")
+local append, started = ops.ngx_output.append, ops.ngx_output.started
+local set_arg = ops.ngx_output.set_arg
+local slot, slots = ops.vm.slot, require("moongate.slots")
+local error, type, tostring, select, pairs = error, type, tostring, select, pairs
+local concat = table.concat
+
+local function fail(i, name, why)
+  error("bad argument #" .. i .. " to '" .. name .. "' (" .. why .. ")", 0)
+end
+
+-- appends a value's text to `parts`
+local function flatten(parts, value, i, name, depth)
+  local kind = type(value)
+  if kind == "string" then
+    parts[#parts + 1] = value
+  elseif kind == "number" or kind == "boolean" or kind == "nil" then
+    parts[#parts + 1] = tostring(value)
+  elseif kind == "table" and depth < 100 then
+    local max = 0
+    for key in pairs(value) do
+      if type(key) ~= "number" or key ~= math.floor(key) or key < 1 then
+        fail(i, name, "non-array table found")
+      end
+      max = key > max and key or max
+    end
+    if max > 2 * #value + 1000 then
+      fail(i, name, "non-array table found")
+    end
+    for k = 1, max do
+      flatten(parts, value[k], i, name, depth + 1)
+    end
+  elseif value == ngx.null then
+    parts[#parts + 1] = "null"
+  else
+    fail(i, name, "string, number, boolean, nil, ngx.null, or array table expected, but got " .. kind)
+  end
+end
+
+local function eof_seen()
+  local s = slots[slot()]
+  return s and s.eof
+end
+
+local function write_tables(name, newline, ...)
+  local parts = {}
+  for i = 1, select("#", ...) do
+    flatten(parts, (select(i, ...)), i, name, 0)
+  end
+  return append(newline, concat(parts))
+end
+
+local function writer(name, newline)
+  return function(...)
+    if eof_seen() then
+      return nil, "seen eof"
+    end
+    local ok, err = append(newline, ...)
+    if ok or err then
+      return ok, err
+    end
+    return write_tables(name, newline, ...)
+  end
+end
+
+ngx.say = writer("say", true)
+ngx.print = writer("print", false)
+
+function ngx.flush(wait)
+  if wait ~= nil and type(wait) ~= "boolean" then
+    error("bad argument #1 to 'flush' (boolean expected, got " .. type(wait) .. ")", 2)
+  end
+  if eof_seen() then
+    return nil, "seen eof"
+  end
+  if not started(false) then
+    return nil, "nothing to flush"
+  end
+  return 1
+end
+
+function ngx.eof(...)
+  if select("#", ...) > 0 then
+    error("no argument is expected", 2)
+  end
+  if eof_seen() then
+    return nil, "seen eof"
+  end
+  started(true)
+  local n = slot()
+  slots[n] = slots[n] or {}
+  slots[n].eof = true
+  return 1
+end
+
+function ngx.send_headers()
+  started(true)
+  return 1
+end
+
+ngx.redirect = ops.ngx_output.redirect
+
+ngx.arg = setmetatable({}, {
+  __index = ops.ngx_output.get_arg,
+  __newindex = function(_, i, value)
+    if i == 1 and type(value) == "table" then
+      local parts = {}
+      flatten(parts, value, 1, "arg", 0)
+      value = concat(parts)
+    end
+    set_arg(i, value)
+  end,
+  __metatable = false,
+})

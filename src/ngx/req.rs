@@ -1,0 +1,280 @@
+//! `ngx.req`: method, headers, URI and version of the request. Its body is in `body`, its arguments in `args`.
+//!
+//! Must not: let a control character into a header; they are escaped, as OpenResty does.
+
+use std::time::UNIX_EPOCH;
+
+use super::call;
+use super::header::{escape_name, escape_value, limit, one_or_many};
+use crate::exchange::{Exchange, Phase};
+use crate::vm::{Args, Kind, Registrar, Ret, op, scope};
+
+pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
+    r.op("ngx_req", "get_headers", op::raw(get_headers))?;
+    r.op("ngx_req", "set_header", op::raw(set_header))?;
+    r.op("ngx_req", "add_header", op::raw(add_header))?;
+    r.op("ngx_req", "get_method", op::raw(get_method))?;
+    r.op("ngx_req", "set_method", op::raw(set_method))?;
+    r.op("ngx_req", "set_uri", op::raw(set_uri))?;
+    r.op("ngx_req", "set_args", op::raw(set_args))?;
+    r.op("ngx_req", "http_version", op::raw(http_version))?;
+    r.op("ngx_req", "start_time", op::raw(start_time))?;
+    r.op("ngx_req", "raw_header", op::raw(raw_header))?;
+    r.op("ngx_req", "is_internal", op::raw(is_internal))
+}
+
+/// `get_headers(max, raw)`: a second result "truncated" where there are more lines than `max`.
+fn get_headers(a: &Args, r: &mut Ret) {
+    let (max, raw) = (limit(a, 1), a.truthy(2));
+    if scope::read(|x| list(x, max, raw, r)).is_none() {
+        call::no_request(r);
+    }
+}
+
+fn list(x: &Exchange, max: usize, raw: bool, r: &mut Ret) {
+    let headers = &x.request.headers;
+    r.table(0, headers.len(), |t| {
+        let same = |n: &[u8], name: &[u8]| n.len() == name.len() && n.eq_ignore_ascii_case(name);
+        let mut low = [0u8; 64];
+        for (i, (name, value)) in headers.iter().take(max).enumerate() {
+            if headers.iter().take(i).any(|(n, _)| same(n, name)) {
+                continue;
+            }
+            let key: std::borrow::Cow<[u8]> = if raw {
+                name.into()
+            } else if let Some(room) = low.get_mut(..name.len()) {
+                room.copy_from_slice(name);
+                room.make_ascii_lowercase();
+                (&*room).into()
+            } else {
+                name.to_ascii_lowercase().into()
+            };
+            let mut more = headers
+                .iter()
+                .take(max)
+                .skip(i + 1)
+                .filter(|(n, _)| same(n, name));
+            match more.next() {
+                None => {
+                    t.str(&key).str(value).set();
+                }
+                Some((_, second)) => {
+                    let mut all = vec![value, second];
+                    all.extend(more.map(|(_, v)| v));
+                    one_or_many(t, &key, all.into_iter());
+                }
+            }
+        }
+    });
+    if headers.len() > max {
+        r.lit("truncated");
+    }
+}
+
+/// Phases in which the request may still change.
+const CHANGE: u32 = call::CONTENT | Phase::HeaderFilter as u32 | Phase::Balancer as u32;
+
+/// `set_header(name, value...)`: no value, or a nil, removes.
+fn set_header(a: &Args, r: &mut Ret) {
+    change(a, r, true);
+}
+
+/// `add_header(name, value...)`.
+fn add_header(a: &Args, r: &mut Ret) {
+    change(a, r, false);
+}
+
+fn change(a: &Args, r: &mut Ret, replace: bool) {
+    let Some(name) = call::text(a, 1) else {
+        return r.raise(format!(
+            "bad 'name' argument: string expected, got {}",
+            call::type_name(a.kind(1))
+        ));
+    };
+    if scope::read(|_| ()).is_none() {
+        return call::no_request(r);
+    }
+    if !call::allowed(r, CHANGE) {
+        return;
+    }
+    let name = escape_name(&name);
+    if name.is_empty() {
+        return;
+    }
+    scope::write(|x| {
+        let headers = &mut x.request.headers;
+        if matches!(a.kind(2), Kind::Nil | Kind::None) {
+            headers.remove(&name);
+        } else {
+            for i in 2..=a.len() {
+                let value = call::text(a, i).unwrap_or_default();
+                let value = escape_value(&value);
+                if replace && i == 2 {
+                    headers.set(&name, &value);
+                } else {
+                    headers.add(&name, &value);
+                }
+            }
+        }
+        follow(x, &name);
+    });
+}
+
+/// Keeps what was read from the headers in step with them.
+fn follow(x: &mut Exchange, name: &[u8]) {
+    if name.eq_ignore_ascii_case(b"host") {
+        let host = x.request.headers.get("host").unwrap_or_default();
+        let end = match host.first() {
+            Some(b'[') => memchr::memchr(b']', host).map_or(host.len(), |i| i + 1),
+            _ => memchr::memchr(b':', host).unwrap_or(host.len()),
+        };
+        x.request.host = String::from_utf8_lossy(&host[..end]).to_ascii_lowercase();
+    } else if name.eq_ignore_ascii_case(b"content-length") {
+        x.request.content_length = x
+            .request
+            .headers
+            .get("content-length")
+            .and_then(|v| std::str::from_utf8(v).ok()?.trim().parse().ok());
+    }
+}
+
+fn get_method(_: &Args, r: &mut Ret) {
+    let got = scope::read(|x| {
+        r.str(&x.request.method);
+    });
+    if got.is_none() {
+        call::no_request(r);
+    }
+}
+
+const METHODS: &[(i64, &str)] = &[
+    (2, "GET"),
+    (4, "HEAD"),
+    (8, "POST"),
+    (16, "PUT"),
+    (32, "DELETE"),
+    (64, "MKCOL"),
+    (128, "COPY"),
+    (256, "MOVE"),
+    (512, "OPTIONS"),
+    (1024, "PROPFIND"),
+    (2048, "PROPPATCH"),
+    (4096, "LOCK"),
+    (8192, "UNLOCK"),
+    (16384, "PATCH"),
+    (32768, "TRACE"),
+];
+
+fn set_method(a: &Args, r: &mut Ret) {
+    let Some(n) = a.num(1) else {
+        return r.raise("bad method number");
+    };
+    let Some((_, name)) = METHODS.iter().find(|(bit, _)| *bit == n as i64) else {
+        return r.raise(format!("unsupported HTTP method: {}", call::number(n)));
+    };
+    if scope::write(|x| x.request.method = (*name).to_string()).is_none() {
+        call::no_request(r);
+    }
+}
+
+/// The first byte that may not stand in a URI or query.
+fn unsafe_byte(s: &[u8]) -> Option<u8> {
+    s.iter().find(|b| b.is_ascii_control()).copied()
+}
+
+/// `set_uri(uri, jump, binary)`.
+fn set_uri(a: &Args, r: &mut Ret) {
+    let Some(uri) = call::check_text(a, r, 1, "set_uri") else {
+        return;
+    };
+    if uri.is_empty() {
+        return r.raise("attempt to use zero-length uri");
+    }
+    if !matches!(a.kind(2), Kind::None | Kind::Nil | Kind::Boolean) {
+        return call::bad(a, r, 2, "set_uri", "boolean");
+    }
+    if a.truthy(2) {
+        if !call::allowed(r, Phase::Rewrite as u32) {
+            return;
+        }
+        return r.raise("not supported: ngx.req.set_uri with jump");
+    }
+    if !a.truthy(3)
+        && let Some(byte) = unsafe_byte(&uri)
+    {
+        return r.raise(format!(
+            "unsafe byte \"0x{byte:02x}\" in uri \"{}\" (maybe you want to set the 'binary' argument?)",
+            uri.escape_ascii()
+        ));
+    }
+    let uri = String::from_utf8_lossy(&uri).into_owned();
+    if scope::write(|x| x.request.uri = uri).is_none() {
+        call::no_request(r);
+    }
+}
+
+/// `set_args(query)`: the face encodes tables.
+fn set_args(a: &Args, r: &mut Ret) {
+    let Some(args) = call::text(a, 1) else {
+        return r.raise(format!(
+            "bad argument #1 to 'set_uri_args' (string, number, or table expected, but got {})",
+            call::type_name(a.kind(1))
+        ));
+    };
+    if let Some(byte) = unsafe_byte(&args) {
+        return r.raise(format!(
+            "unsafe byte \"0x{byte:02x}\" in uri args \"{}\"",
+            args.escape_ascii()
+        ));
+    }
+    let args = String::from_utf8_lossy(&args).into_owned();
+    if scope::write(|x| x.request.args = Some(args)).is_none() {
+        call::no_request(r);
+    }
+}
+
+fn http_version(_: &Args, r: &mut Ret) {
+    match scope::read(|x| x.request.version) {
+        Some(v) => {
+            r.num(f64::from(v) / 10.0);
+        }
+        None => call::no_request(r),
+    }
+}
+
+fn start_time(_: &Args, r: &mut Ret) {
+    match scope::read(|x| x.timing.started_at) {
+        Some(t) => {
+            let ms = t.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+            r.num(ms as f64 / 1000.0);
+        }
+        None => call::no_request(r),
+    }
+}
+
+/// `raw_header(no_request_line)`.
+fn raw_header(a: &Args, r: &mut Ret) {
+    let got = scope::read(|x| {
+        if x.request.version == 20 {
+            r.raise("http v2 not supported yet");
+            return;
+        }
+        let raw = x.request.headers.raw();
+        let from = if a.truthy(1) {
+            memchr::memchr(b'\n', raw).map_or(0, |i| i + 1)
+        } else {
+            0
+        };
+        r.str(&raw[from..]);
+    });
+    if got.is_none() {
+        call::no_request(r);
+    }
+}
+
+fn is_internal(_: &Args, r: &mut Ret) {
+    if scope::read(|_| ()).is_none() {
+        return call::no_request(r);
+    }
+    r.bool(false);
+}

@@ -1,0 +1,430 @@
+//! `ngx.var`: nginx's and Kong's variables over the exchange.
+//!
+//! Must not: keep values of its own; a write goes to the room that the variable stands for.
+
+use std::fmt::Write as _;
+
+use super::call;
+use crate::exchange::{Body, Exchange};
+use crate::vm::{Args, Registrar, Ret, op, scope};
+
+pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
+    r.op("ngx_var", "get", op::raw(get))?;
+    r.op("ngx_var", "set", op::raw(set))
+}
+
+/// `__index` of `ngx.var`: the table, then the name.
+fn get(a: &Args, r: &mut Ret) {
+    let Some(name) = a.str(2) else {
+        if a.num(2).is_some() {
+            r.nil();
+            return;
+        }
+        return r.raise("bad variable name");
+    };
+    let lower;
+    let name = if name.iter().any(u8::is_ascii_uppercase) {
+        lower = name.to_ascii_lowercase();
+        &lower
+    } else {
+        name
+    };
+    if scope::read(|x| value(x, name, r)).is_none() {
+        call::no_request(r);
+    }
+}
+
+fn value(x: &Exchange, name: &[u8], r: &mut Ret) {
+    if let Some(header) = name.strip_prefix(b"http_") {
+        return joined(x, header, r);
+    }
+    if !(request(x, name, r) || connection(x, name, r) || outbound(x, name, r) || response(x, name, r)) {
+        dynamic(x, name, r);
+    }
+}
+
+fn joined(x: &Exchange, name: &[u8], r: &mut Ret) {
+    let mut values = x
+        .request
+        .headers
+        .iter()
+        .filter(|(n, _)| same(n, name))
+        .map(|(_, v)| v);
+    let first = values.next();
+    let Some(second) = values.next() else {
+        r.opt(first);
+        return;
+    };
+    let separator: &[u8] = if name == b"cookie" { b"; " } else { b", " };
+    let mut all = first.unwrap_or_default().to_vec();
+    for v in std::iter::once(second).chain(values) {
+        all.extend_from_slice(separator);
+        all.extend_from_slice(v);
+    }
+    r.str(all);
+}
+
+/// Whether a variable's suffix (lower-case, `_`) names a header.
+fn same(header: &[u8], var: &[u8]) -> bool {
+    header.len() == var.len()
+        && header
+            .iter()
+            .zip(var)
+            .all(|(h, v)| (if *h == b'-' { b'_' } else { h.to_ascii_lowercase() }) == *v)
+}
+
+fn request(x: &Exchange, name: &[u8], r: &mut Ret) -> bool {
+    let q = &x.request;
+    match name {
+        b"request_method" => r.str(&q.method),
+        b"request_uri" => r.str(&q.target),
+        b"uri" | b"document_uri" => r.str(&q.uri),
+        b"args" | b"query_string" => r.opt(q.args.as_ref()),
+        b"is_args" => r.lit(if q.args.as_ref().is_some_and(|a| !a.is_empty()) {
+            "?"
+        } else {
+            ""
+        }),
+        b"host" => r.str(&q.host),
+        b"scheme" => r.lit(q.scheme),
+        b"https" => r.lit(if q.scheme == "https" { "on" } else { "" }),
+        b"http2" => r.lit(if q.version == 20 { "h2" } else { "" }),
+        b"server_protocol" => r.lit(match q.version {
+            10 => "HTTP/1.0",
+            20 => "HTTP/2.0",
+            _ => "HTTP/1.1",
+        }),
+        b"content_length" => r.opt(q.headers.get("content-length")),
+        b"content_type" => r.opt(q.headers.get("content-type")),
+        b"request" => r.str(q.line()),
+        b"request_length" => r.str(q.length.to_string()),
+        b"request_body" => match &q.body {
+            Body::Memory(b) if !b.is_empty() => r.held(b.clone()),
+            _ => r.nil(),
+        },
+        b"request_body_file" => match &q.body {
+            Body::File(path, _) => r.str(path.to_string_lossy().as_bytes()),
+            _ => r.nil(),
+        },
+        b"request_id" | b"kong_request_id" => r.str(x.id),
+        b"remote_user" => r.opt(remote_user(x)),
+        _ => return false,
+    };
+    true
+}
+
+fn connection(x: &Exchange, name: &[u8], r: &mut Ret) -> bool {
+    let c = &x.connection;
+    match name {
+        b"remote_addr" => r.str(x.client.addr.ip().to_string()),
+        b"remote_port" => r.str(x.client.addr.port().to_string()),
+        b"binary_remote_addr" => match x.client.addr.ip() {
+            std::net::IpAddr::V4(ip) => r.str(ip.octets()),
+            std::net::IpAddr::V6(ip) => r.str(ip.octets()),
+        },
+        b"realip_remote_addr" => r.str(c.peer.ip().to_string()),
+        b"realip_remote_port" => r.str(c.peer.port().to_string()),
+        b"server_addr" => r.str(c.local.ip().to_string()),
+        b"server_port" => r.str(c.local.port().to_string()),
+        b"server_name" => r.lit("kong"),
+        b"connection" => r.str(c.serial.to_string()),
+        b"connection_requests" => r.str(c.requests.get().to_string()),
+        b"pid" => r.str(std::process::id().to_string()),
+        b"hostname" => r.str(hostname()),
+        b"nginx_version" => r.lit("1.27.1"),
+        b"msec" => r.str(format!("{:.3}", super::time::now_seconds())),
+        b"time_local" => r.str(super::time::local(super::time::LOG)),
+        b"time_iso8601" => r.str(super::time::local(super::time::ISO8601)),
+        b"request_time" => r.str(format!("{:.3}", x.timing.elapsed().as_secs_f64())),
+        b"request_completion" => r.lit(if x.timing.ended.is_some() { "OK" } else { "" }),
+        _ => return false,
+    };
+    true
+}
+
+fn outbound(x: &Exchange, name: &[u8], r: &mut Ret) -> bool {
+    let o = &x.outbound;
+    match name {
+        b"upstream_scheme" => r.str(&o.scheme),
+        b"upstream_host" => r.str(&o.host),
+        b"upstream_uri" => r.str(&o.uri),
+        b"upstream_x_forwarded_for" => r.str(&o.x_forwarded_for),
+        b"upstream_x_forwarded_proto" => r.str(&o.x_forwarded_proto),
+        b"upstream_x_forwarded_host" => r.str(&o.x_forwarded_host),
+        b"upstream_x_forwarded_port" => r.str(&o.x_forwarded_port),
+        b"upstream_x_forwarded_path" => r.str(&o.x_forwarded_path),
+        b"upstream_x_forwarded_prefix" => r.str(o.x_forwarded_prefix.as_deref().unwrap_or_default()),
+        b"upstream_upgrade" => r.str(o.upgrade.as_deref().unwrap_or_default()),
+        b"upstream_connection" => r.lit(if o.upgrade.is_some() {
+            "upgrade"
+        } else {
+            "keep-alive"
+        }),
+        b"upstream_te" => r.lit(te(x)),
+        _ => return false,
+    };
+    true
+}
+
+fn te(x: &Exchange) -> &'static str {
+    let trailers = |v: &[u8]| {
+        v.split(|b| *b == b',')
+            .any(|t| t.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+    };
+    if x.request.headers.get("te").is_some_and(trailers) {
+        "trailers"
+    } else {
+        ""
+    }
+}
+
+fn response(x: &Exchange, name: &[u8], r: &mut Ret) -> bool {
+    let s = &x.response;
+    match name {
+        b"status" => r.str(format!("{:03}", s.status)),
+        b"body_bytes_sent" | b"bytes_sent" => r.str(s.body_bytes_sent.to_string()),
+        b"upstream_status" => match (s.upstream_status, x.attempts.is_empty()) {
+            (None, true) => r.nil(),
+            (last, _) => r.str(tries(x, |a, is_last| match (&a.error, last, is_last) {
+                (None, Some(status), true) => status.to_string(),
+                _ => "502".into(),
+            })),
+        },
+        b"upstream_addr" if !x.attempts.is_empty() => r.str(tries(x, |a, _| a.addr.to_string())),
+        b"upstream_connect_time" if !x.attempts.is_empty() => r.str(tries(x, |a, _| seconds(a.connect_time))),
+        b"upstream_header_time" if !x.attempts.is_empty() => r.str(tries(x, |_, last| {
+            seconds(if last { x.timing.upstream_latency() } else { None })
+        })),
+        b"upstream_response_time" if !x.attempts.is_empty() => r.str(tries(x, |_, last| {
+            let spent = x
+                .timing
+                .access_end
+                .map(|t| x.timing.ended.unwrap_or_else(std::time::Instant::now) - t);
+            seconds(if last { spent } else { None })
+        })),
+        _ => return false,
+    };
+    true
+}
+
+fn seconds(d: Option<std::time::Duration>) -> String {
+    d.map_or_else(|| "-".into(), |d| format!("{:.3}", d.as_secs_f64()))
+}
+
+/// One value per try, as nginx joins them.
+fn tries(x: &Exchange, f: impl Fn(&crate::exchange::Attempt, bool) -> String) -> String {
+    let mut all = String::new();
+    for (i, a) in x.attempts.iter().enumerate() {
+        if i > 0 {
+            all.push_str(", ");
+        }
+        let _ = write!(all, "{}", f(a, i + 1 == x.attempts.len()));
+    }
+    all
+}
+
+fn dynamic(x: &Exchange, name: &[u8], r: &mut Ret) {
+    if let Some(key) = name.strip_prefix(b"arg_") {
+        r.opt(argument(x, key));
+    } else if let Some(key) = name.strip_prefix(b"cookie_") {
+        r.opt(cookie(x, key));
+    } else if let Some(key) = name.strip_prefix(b"sent_http_") {
+        from_map(&x.response.headers, key, r);
+    } else if let Some(key) = name.strip_prefix(b"upstream_http_") {
+        if x.response.upstream_status.is_some() {
+            from_map(&x.response.headers, key, r);
+        } else {
+            r.nil();
+        }
+    } else if let Some(key) = name
+        .strip_prefix(b"sent_trailer_")
+        .or_else(|| name.strip_prefix(b"upstream_trailer_"))
+    {
+        match &x.response.trailers {
+            Some(t) => from_map(t, key, r),
+            None => {
+                r.nil();
+            }
+        }
+    } else {
+        r.nil();
+    }
+}
+
+fn from_map(map: &http::HeaderMap, name: &[u8], r: &mut Ret) {
+    let dashed: Vec<u8> = name.iter().map(|b| if *b == b'_' { b'-' } else { *b }).collect();
+    let Ok(key) = http::HeaderName::from_bytes(&dashed) else {
+        r.nil();
+        return;
+    };
+    let mut all: Vec<u8> = Vec::new();
+    let mut any = false;
+    for v in map.get_all(&key) {
+        if any {
+            all.extend_from_slice(b", ");
+        }
+        all.extend_from_slice(v.as_bytes());
+        any = true;
+    }
+    r.opt(any.then_some(all));
+}
+
+fn argument<'a>(x: &'a Exchange, key: &[u8]) -> Option<&'a [u8]> {
+    let args = x.request.args.as_ref()?.as_bytes();
+    args.split(|b| *b == b'&').find_map(|pair| {
+        let eq = memchr::memchr(b'=', pair)?;
+        pair[..eq].eq_ignore_ascii_case(key).then(|| &pair[eq + 1..])
+    })
+}
+
+fn cookie<'a>(x: &'a Exchange, key: &[u8]) -> Option<&'a [u8]> {
+    x.request.headers.get_all(b"cookie").find_map(|line| {
+        line.split(|b| *b == b';' || *b == b',').find_map(|pair| {
+            let pair = pair.trim_ascii_start();
+            let eq = memchr::memchr(b'=', pair)?;
+            pair[..eq].eq_ignore_ascii_case(key).then(|| &pair[eq + 1..])
+        })
+    })
+}
+
+fn remote_user(x: &Exchange) -> Option<Vec<u8>> {
+    use base64::Engine as _;
+    let value = x.request.headers.get("authorization")?;
+    let (scheme, rest) = value.split_at_checked(6)?;
+    if !scheme.eq_ignore_ascii_case(b"basic ") {
+        return None;
+    }
+    let mut plain = base64::engine::general_purpose::STANDARD
+        .decode(rest.trim_ascii())
+        .ok()?;
+    let colon = memchr::memchr(b':', &plain)?;
+    plain.truncate(colon);
+    Some(plain)
+}
+
+fn hostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map(|s| s.trim_end().to_string())
+        .unwrap_or_default()
+}
+
+const READ_ONLY: &[&[u8]] = &[
+    b"request_method",
+    b"request_uri",
+    b"uri",
+    b"document_uri",
+    b"query_string",
+    b"is_args",
+    b"host",
+    b"scheme",
+    b"https",
+    b"http2",
+    b"server_protocol",
+    b"server_addr",
+    b"server_port",
+    b"server_name",
+    b"remote_addr",
+    b"remote_port",
+    b"binary_remote_addr",
+    b"realip_remote_addr",
+    b"realip_remote_port",
+    b"remote_user",
+    b"content_length",
+    b"content_type",
+    b"request",
+    b"request_length",
+    b"request_body",
+    b"request_body_file",
+    b"request_id",
+    b"kong_request_id",
+    b"request_time",
+    b"msec",
+    b"time_local",
+    b"time_iso8601",
+    b"status",
+    b"body_bytes_sent",
+    b"bytes_sent",
+    b"upstream_status",
+    b"upstream_addr",
+    b"upstream_response_time",
+    b"upstream_connect_time",
+    b"upstream_header_time",
+    b"connection",
+    b"connection_requests",
+    b"pid",
+    b"hostname",
+    b"nginx_version",
+    b"request_completion",
+];
+
+const PREFIXES: &[&[u8]] = &[
+    b"http_",
+    b"arg_",
+    b"cookie_",
+    b"sent_http_",
+    b"upstream_http_",
+    b"sent_trailer_",
+    b"upstream_trailer_",
+];
+
+/// `set(name, value)`: nothing, or the message that the face raises.
+fn set(a: &Args, r: &mut Ret) {
+    let Some(name) = a.str(1) else {
+        r.lit("bad variable name");
+        return;
+    };
+    let name = name.to_ascii_lowercase();
+    let value = a.str(2).map(|v| String::from_utf8_lossy(v).into_owned());
+    match scope::write(|x| assign(x, &name, value)) {
+        Some(true) => {}
+        Some(false) => {
+            let shown = name.escape_ascii();
+            if name == b"upstream_te" || name == b"upstream_connection" {
+                r.str(format!("not supported: writing ngx.var.{shown}"));
+            } else if READ_ONLY.contains(&&name[..]) || PREFIXES.iter().any(|p| name.starts_with(p)) {
+                r.str(format!("variable \"{shown}\" not changeable"));
+            } else {
+                r.str(format!(
+                    "variable \"{shown}\" not found for writing; maybe it is a built-in variable that is not \
+                     changeable or you forgot to use \"set ${shown} '';\" in the config file to define it first"
+                ));
+            }
+        }
+        None => {
+            r.lit("no request found");
+        }
+    }
+}
+
+fn assign(x: &mut Exchange, name: &[u8], value: Option<String>) -> bool {
+    let o = &mut x.outbound;
+    let room = match name {
+        b"args" => {
+            x.request.args = value;
+            return true;
+        }
+        b"upstream_uri" => {
+            o.uri = value.unwrap_or_default();
+            o.uri_has_args = o.uri.contains('?');
+            return true;
+        }
+        b"upstream_upgrade" => {
+            o.upgrade = value.filter(|v| !v.is_empty());
+            return true;
+        }
+        b"upstream_x_forwarded_prefix" => {
+            o.x_forwarded_prefix = value.filter(|v| !v.is_empty());
+            return true;
+        }
+        b"upstream_scheme" => &mut o.scheme,
+        b"upstream_host" => &mut o.host,
+        b"upstream_x_forwarded_for" => &mut o.x_forwarded_for,
+        b"upstream_x_forwarded_proto" => &mut o.x_forwarded_proto,
+        b"upstream_x_forwarded_host" => &mut o.x_forwarded_host,
+        b"upstream_x_forwarded_port" => &mut o.x_forwarded_port,
+        b"upstream_x_forwarded_path" => &mut o.x_forwarded_path,
+        _ => return false,
+    };
+    *room = value.unwrap_or_default();
+    true
+}
