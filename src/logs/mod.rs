@@ -5,12 +5,19 @@
 //!
 //! Must not: block a worker.
 
-pub mod access;
-pub mod error;
-pub mod level;
-pub mod stamp;
-pub mod target;
-pub mod writer;
+mod access;
+mod error;
+mod level;
+mod stamp;
+mod target;
+mod writer;
+
+pub use access::{AccessBuffer, AccessFormat, AccessRecord, escape};
+pub use error::{ErrorContext, ErrorLog, MAX_LINE, SharedLevel, write_line};
+pub use level::{Level, NotALevel};
+pub use stamp::Stamp;
+pub use target::Target;
+pub use writer::{LogError, LogSink, LogWriter};
 
 #[cfg(test)]
 mod tests;

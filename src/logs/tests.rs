@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use time::macros::{datetime, offset};
@@ -12,7 +12,7 @@ use super::access::{AccessBuffer, AccessFormat, AccessRecord, escape};
 use super::error::{ErrorContext, ErrorLog, MAX_LINE, SharedLevel, write_line};
 use super::level::Level;
 use super::stamp::Stamp;
-use super::target::{Target, TargetError};
+use super::target::Target;
 use super::writer::{LogSink, LogWriter};
 
 fn stamp() -> Stamp {
@@ -158,22 +158,6 @@ fn a07_levels_have_nginx_and_kong_names() {
     }
     assert!("verbose".parse::<Level>().is_err());
     assert_eq!(Level::from_number(9), None);
-}
-
-#[test]
-fn a07_targets_as_settings_name_them() {
-    let parse = |setting| Target::parse(setting, Path::new("/prefix"));
-    assert_eq!(parse("off"), Ok((Target::Off, None)));
-    assert_eq!(parse("/dev/stdout"), Ok((Target::Stdout, None)));
-    assert_eq!(parse("stderr notice"), Ok((Target::Stderr, Some("notice"))));
-    let file = Target::File("/prefix/logs/access.log".into());
-    assert_eq!(parse("logs/access.log basic"), Ok((file, Some("basic"))));
-    assert_eq!(parse("/var/x.log"), Ok((Target::File("/var/x.log".into()), None)));
-    assert_eq!(
-        parse("syslog:server=h"),
-        Err(TargetError::NotSupported("syslog:server=h".to_owned()))
-    );
-    assert_eq!(parse(" "), Err(TargetError::Empty));
 }
 
 #[test]

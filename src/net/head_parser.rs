@@ -189,7 +189,11 @@ impl HeadParser {
     pub(super) fn finish(&mut self, raw: Bytes) -> RequestHead {
         let mut head = std::mem::replace(&mut self.draft, RequestHead::empty());
         head.raw = raw;
-        *self = Self::new();
+        self.line_start = 0;
+        self.scanned = 0;
+        self.has_line = false;
+        self.length = None;
+        self.chunked = false;
         head
     }
 

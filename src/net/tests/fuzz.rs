@@ -4,9 +4,13 @@ use super::*;
 use crate::net::guard::Framing;
 
 /// xorshift64*: enough to mutate inputs, and repeatable.
-struct Dice(u64);
+pub(super) struct Dice(u64);
 
 impl Dice {
+    pub(super) fn new() -> Self {
+        Self(0x9E37_79B9_7F4A_7C15)
+    }
+
     fn roll(&mut self, sides: usize) -> usize {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -42,7 +46,7 @@ const TOKENS: &[&[u8]] = &[
     b"GET / HTTP/1.1\r\nHost: h\r\n\r\n",
 ];
 
-fn mutate(dice: &mut Dice) -> Vec<u8> {
+pub(super) fn mutate(dice: &mut Dice) -> Vec<u8> {
     let mut input = SEEDS[dice.roll(SEEDS.len())].to_vec();
     for _ in 0..dice.roll(4) {
         let at = dice.roll(input.len());
@@ -126,7 +130,7 @@ fn skip_chunks(mut bytes: &[u8]) -> &[u8] {
 
 #[test]
 fn a04_fuzz_skeletons_parse_and_match_the_heads() {
-    let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
+    let mut dice = Dice::new();
     let mut refused = 0;
     let mut served = 0;
     for round in 0..120_000 {

@@ -54,6 +54,8 @@ async fn serve(input: &[u8]) -> (String, Vec<String>) {
         client.write_all(input).await.unwrap();
         let mut answer = Vec::new();
         client.read_to_end(&mut answer).await.unwrap();
+        // Else the guard would listen on for a while behind a refused message.
+        drop(client);
         String::from_utf8_lossy(&answer).into_owned()
     };
     let (answer, _) = tokio::join!(talk, connection);
@@ -95,4 +97,95 @@ async fn a04_broken_chunks_are_answered_400() {
     assert_eq!(targets, ["/1"]);
     assert!(answer.starts_with("HTTP/1.1 400 Bad Request"), "{answer}");
     assert_eq!(answer.matches("HTTP/1.1").count(), 1);
+}
+
+/// Serves a mutated input to its end; the service must find a head whenever hyper calls it.
+async fn serve_anything(input: &[u8]) -> usize {
+    let (mut client, server) = tokio::io::duplex(1 << 16);
+    let (guard, handle) = GuardedIo::new(server, Limits::default());
+    let calls = Rc::new(RefCell::new(0));
+    let counted = Rc::clone(&calls);
+    let service = service_fn(move |request: Request<HyperBody>| {
+        *counted.borrow_mut() += 1;
+        let incoming = handle.pop().expect("hyper called without a head");
+        let handle = handle.clone();
+        async move {
+            if let Incoming::Head(head) = &incoming {
+                assert_eq!(request.method().as_str().as_bytes(), head.method());
+                if head.wants_upgrade() {
+                    handle.decline_upgrade();
+                }
+            }
+            if let Err(error) = drain(request.into_body()).await {
+                // hyper's own judgement of a body must never be the stricter one.
+                let ended = format!("{error:?}").contains("UnexpectedEof");
+                assert!(handle.body_fault().is_some() || ended, "{error:?}");
+            }
+            Ok::<_, Infallible>(Response::new(String::new()))
+        }
+    });
+    let connection = http1::Builder::new()
+        .half_close(true)
+        .serve_connection(guard, service);
+    let talk = async {
+        client.write_all(input).await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.unwrap();
+    };
+    let ((), _) = tokio::join!(talk, connection);
+    calls.take()
+}
+
+#[tokio::test]
+async fn a04_fuzz_hyper_never_calls_without_a_head_and_never_refuses() {
+    let mut dice = super::fuzz::Dice::new();
+    let mut calls = 0;
+    for _ in 0..5_000 {
+        let input = super::fuzz::mutate(&mut dice);
+        let served = tokio::time::timeout(std::time::Duration::from_secs(10), serve_anything(&input));
+        calls += served
+            .await
+            .unwrap_or_else(|_| panic!("hangs: {:?}", String::from_utf8_lossy(&input)));
+    }
+    assert!(calls > 5_000, "{calls}");
+}
+
+#[tokio::test]
+async fn a04_a_refused_client_can_read_the_answer_though_it_goes_on_sending() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        let (guard, handle) = GuardedIo::new(stream, Limits::default());
+        let service = service_fn(move |_| {
+            let Some(Incoming::Fault(fault)) = handle.pop() else {
+                panic!("let through")
+            };
+            async move {
+                let mut response = Response::new(fault.reason.to_owned());
+                *response.status_mut() = StatusCode::from_u16(fault.status).unwrap();
+                Ok::<_, Infallible>(response)
+            }
+        });
+        http1::Builder::new()
+            .serve_connection(guard, service)
+            .await
+            .unwrap();
+    };
+    let talk = async {
+        let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+        client.write_all(b"GET /").await.unwrap();
+        // Much more than the sockets' buffers hold: closing early would reset the connection.
+        let piece = vec![b'x'; 1 << 20];
+        for _ in 0..16 {
+            client.write_all(&piece).await.unwrap();
+        }
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    let ((), answer) = tokio::join!(serve, talk);
+    assert!(answer.starts_with("HTTP/1.1 414 URI Too Long"), "{answer}");
+    assert!(answer.ends_with("client sent too long URI"), "{answer}");
 }

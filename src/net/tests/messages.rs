@@ -177,3 +177,16 @@ fn a04_upgrade_holds_bytes_back_until_declined_or_taken() {
     assert!(poll(&mut guard).starts_with("GET / HTTP/1.1"));
     assert_eq!(&guard.into_inner().1[..], b"GET /2 HTTP/1.0\r\n\r\n");
 }
+
+#[test]
+fn a04_old_clients_keep_alive_only_when_they_ask() {
+    let input = b"GET /1 HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\nPOST /2 HTTP/1.0\r\nContent-Length: 2\r\n\
+        Expect: 100-continue\r\n\r\nab";
+    read_split(input, |seen| {
+        let expected = "GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n\
+            POST / HTTP/1.0\r\ncontent-length: 2\r\n\r\nab";
+        assert_eq!(seen.text(), expected);
+        assert!(seen.head(0).keep_alive() && !seen.head(1).keep_alive());
+        assert!(!seen.head(1).expects_continue());
+    });
+}
