@@ -117,9 +117,8 @@ fn is_method(byte: u8) -> bool {
 
 /// Written without an early exit so that the compiler turns it into vector code.
 fn has_control(value: &[u8]) -> bool {
-    value.iter().fold(false, |found, &byte| {
-        found | ((byte < 0x20) & (byte != b'\t')) | (byte == 0x7f)
-    })
+    let control = |byte: u8| (u8::from(byte < 0x20) & u8::from(byte != b'\t')) | u8::from(byte == 0x7f);
+    value.iter().fold(0_u8, |found, &byte| found | control(byte)) != 0
 }
 
 fn trim(mut value: &[u8], mut start: usize) -> (usize, usize) {

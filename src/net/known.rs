@@ -74,9 +74,19 @@ impl Known {
     /// Finds a name, in any case.
     pub fn of(name: &[u8]) -> Option<Self> {
         let row = BY_LENGTH.get(name.len())?;
+        let last = *name.last()? | 0x20;
         for &index in row {
             let (known, id) = TABLE.get(usize::from(index))?;
-            if known.as_bytes().eq_ignore_ascii_case(name) {
+            let bytes = known.as_bytes();
+            // The last letter tells most names of one length apart. Bit 5 makes letters lower-case and leaves the
+            // hyphen alone; it makes one of a CR too, which no header name has.
+            let differs = || {
+                bytes
+                    .iter()
+                    .zip(name)
+                    .fold(0, |differs, (a, b)| differs | (a ^ (b | 0x20)))
+            };
+            if bytes[bytes.len() - 1] == last && differs() == 0 {
                 return Some(*id);
             }
         }
