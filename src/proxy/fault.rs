@@ -3,7 +3,7 @@
 //! Must not: render bodies (`exchange::error_body` does).
 
 use crate::exchange::Phase;
-use crate::logs::level::Level;
+use crate::logs::Level;
 use crate::net::head::HeadFault;
 use crate::upstream::AttemptError;
 use crate::vm;

@@ -17,7 +17,7 @@ use super::{Generation, access};
 use crate::balancer::{Destination, resolve};
 use crate::entity::{TargetIdx, UpstreamIdx};
 use crate::exchange::{Attempt, Body, Exchange, Source};
-use crate::logs::level::Level;
+use crate::logs::Level;
 use crate::upstream::{AttemptError, Conn, ConnectPlan, OutBody, UpstreamBody};
 use crate::vm::Scope;
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::{Generation, Worker};
 use crate::exchange::{Exchange, Phase};
-use crate::logs::level::Level;
+use crate::logs::Level;
 use crate::vm::{self, Flow, Scope};
 
 /// An exchange whose log is due.

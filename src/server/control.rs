@@ -12,11 +12,11 @@ use tokio::sync::{mpsc, oneshot};
 use super::config::{self, Prepared};
 use super::worker::{self, Order, Start};
 use super::{Error, Source, pidfile};
-use crate::logs::access::{AccessBuffer, AccessFormat};
-use crate::logs::error::{ErrorContext, ErrorLog, SharedLevel};
-use crate::logs::level::Level;
-use crate::logs::target::Target;
-use crate::logs::writer::{LogSink, LogWriter};
+use crate::logs::{AccessBuffer, AccessFormat};
+use crate::logs::{ErrorContext, ErrorLog, SharedLevel};
+use crate::logs::Level;
+use crate::logs::Target;
+use crate::logs::{LogSink, LogWriter};
 use crate::net::listen::{self, ListenOptions};
 use crate::settings::{LogTarget, Settings};
 
@@ -68,7 +68,8 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
             count,
             listeners: listeners.pop().unwrap_or_default(),
             prepared: prepared.clone(),
-            errors: worker_errors(&error_sink, &level),
+            errors: error_sink.clone(),
+            level: level.clone(),
             access: AccessBuffer::new(access_sink.clone(), format),
             orders: rx,
             ready: ready_tx.clone(),
@@ -98,11 +99,6 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
     let result = runtime.block_on(running.serve_signals());
     running.logs.flush(Duration::from_millis(200));
     result
-}
-
-fn worker_errors(sink: &LogSink, level: &SharedLevel) -> ErrorLog {
-    // the worker's own thread id comes with its first line; the process's serves until then
-    ErrorLog::new(sink.clone(), level.clone(), std::process::id())
 }
 
 fn level_of(settings: &Settings) -> Level {
@@ -161,8 +157,29 @@ fn echo_listeners(settings: &Settings) -> Result<Vec<TcpListener>, Error> {
 }
 
 fn start_echoes(listeners: Vec<TcpListener>) -> Result<(), Error> {
-    let _ = listeners;
-    Ok(())
+    if listeners.is_empty() {
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Error::System("echo runtime", e))?;
+    let echo = move || {
+        tokio::task::LocalSet::new().block_on(&runtime, async move {
+            for l in listeners {
+                match listen::into_tokio(l) {
+                    Ok(l) => drop(tokio::task::spawn_local(super::echo::serve(l))),
+                    Err(e) => eprintln!("moongate: echo listener: {e}"),
+                }
+            }
+            std::future::pending::<()>().await;
+        });
+    };
+    std::thread::Builder::new()
+        .name("echo".into())
+        .spawn(echo)
+        .map(drop)
+        .map_err(|e| Error::System("echo thread", e))
 }
 
 fn shared_dictionaries(settings: &Settings) {
@@ -228,7 +245,10 @@ impl Running {
         };
         let declared = self.declared.clone();
         // judged on a thread of its own: a slow configuration does not hold signals up
-        let judged = tokio::task::spawn_blocking(move || config::prepare(settings, &declared, true)).await;
+        let judged = tokio::task::spawn_blocking(move || {
+            config::prepare(settings, &declared, true).map_err(|e| e.to_string())
+        })
+        .await;
         let prepared = match judged {
             Ok(Ok(p)) => p,
             Ok(Err(e)) => return self.log(Level::Error, &format!("reload refused: {e}")),

@@ -6,6 +6,7 @@
 mod accept;
 mod config;
 mod control;
+mod echo;
 mod rooms;
 mod worker;
 
@@ -36,7 +37,7 @@ pub enum Error {
     Listen(#[from] crate::net::listen::ListenError),
     /// A log could not be opened.
     #[error("could not open a log: {0}")]
-    Log(#[from] crate::logs::writer::LogError),
+    Log(#[from] crate::logs::LogError),
     /// The configuration was refused.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -69,12 +70,19 @@ pub fn parse_config(settings: Settings, path: &Path) -> Result<(), String> {
 ///
 /// # Errors
 /// What kept the runner from starting.
-pub fn spec(settings: Settings, args: Vec<String>) -> Result<i32, String> {
+pub fn spec(mut settings: Settings, args: Vec<String>) -> Result<i32, String> {
+    // a whole run is one handler to the watchdog, and specs may be large
+    settings.moongate_handler_timeout = std::time::Duration::from_secs(3600);
+    settings.moongate_lua_memory_limit = 0;
     let vm = rooms::state(&settings).map_err(|e| e.to_string())?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| e.to_string())?;
-    let _guard = runtime.enter();
-    crate::busted::run(vm.lua(), &args).map_err(|e| e.to_string())
+    let program = crate::busted::Program::new(vm.lua(), &args).map_err(|e| e.to_string())?;
+    let function = vm.keep(program.function.clone()).map_err(|e| e.to_string())?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    let local = tokio::task::LocalSet::new();
+    let scope = crate::vm::Scope::new(&vm, crate::exchange::Phase::Timer, None);
+    match local.block_on(&runtime, vm.run(&scope, function, &[])) {
+        crate::vm::Flow::Failed(fault) => Err(format!("{}\n{}", fault.message, fault.traceback)),
+        _ => program.exit_code().map_err(|e| e.to_string()),
+    }
 }

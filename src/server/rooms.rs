@@ -6,12 +6,13 @@ use crate::settings::Settings;
 use crate::vm::state::Install;
 use crate::vm::{Vm, VmOptions};
 
-const ROOMS: [Install; 5] = [
+const ROOMS: [Install; 6] = [
     crate::libs::install,
     crate::schema::install,
     crate::ngx::install,
     crate::pdk::install,
     crate::plugin::install,
+    crate::busted::install,
 ];
 
 /// A Lua state with everything in it.

@@ -14,14 +14,16 @@ use super::accept::{self, Shared};
 use super::config::Prepared;
 use super::rooms;
 use crate::exchange::Phase;
-use crate::logs::access::AccessBuffer;
-use crate::logs::error::ErrorLog;
-use crate::logs::level::Level;
+use crate::logs::AccessBuffer;
+use crate::logs::{ErrorContext, ErrorLog, LogSink, SharedLevel};
+use crate::logs::Level;
 use crate::net::listen;
 use crate::net::real_ip::{RealIp, RealIpHeader, Trusted};
 use crate::plugin::chain::Plan;
 use crate::plugin::{Phases, Registry, run};
+use crate::proxy::worker::with_context;
 use crate::proxy::{Generation, Worker, log};
+use crate::settings::Settings;
 use crate::store::PluginIndex;
 use crate::upstream::pool::PoolLimits;
 use crate::vm::{Flow, Scope, Vm};
@@ -46,9 +48,11 @@ pub struct Start {
     pub listeners: Vec<TcpListener>,
     /// Its first configuration.
     pub prepared: Prepared,
-    /// Its logs.
-    pub errors: ErrorLog,
-    /// See `errors`.
+    /// Where error lines go.
+    pub errors: LogSink,
+    /// The level all workers share.
+    pub level: SharedLevel,
+    /// Its access log.
     pub access: AccessBuffer,
     /// Orders.
     pub orders: mpsc::UnboundedReceiver<Order>,
@@ -91,6 +95,7 @@ async fn life(start: Start) -> Result<(), String> {
         listeners,
         prepared,
         errors,
+        level,
         access,
         mut orders,
         ready,
@@ -102,8 +107,8 @@ async fn life(start: Start) -> Result<(), String> {
         idle_timeout: s.upstream_keepalive_idle_timeout,
         ..PoolLimits::default()
     };
-    let worker = Worker::new(id, limits, Rc::new(errors), access);
-    hooks(&worker, count);
+    let worker = Worker::new(id, limits, Rc::new(ErrorLog::new(errors, level, thread_id())), access);
+    hooks(&worker, count, s);
     let generation = build(&worker, prepared)?;
     let shared = Rc::new(Shared {
         worker: worker.clone(),
@@ -143,7 +148,7 @@ async fn life(start: Start) -> Result<(), String> {
 }
 
 async fn drain(shared: &Rc<Shared>, orders: &mut mpsc::UnboundedReceiver<Order>) {
-    crate::ngx::worker::set_exiting(true);
+    //LATER crate::ngx::worker::set_exiting(true);
     shared.drain();
     let limit = shared.current.borrow().settings.moongate_drain_timeout;
     let idle = async {
@@ -162,7 +167,7 @@ async fn reload(shared: &Rc<Shared>, prepared: Prepared) -> Result<(), String> {
     let generation = build(&shared.worker, prepared)?;
     init_worker(&generation).await;
     let old = shared.current.replace(generation);
-    crate::ngx::timer::shutdown(&old.vm);
+    //LATER crate::ngx::timer::shutdown(&old.vm);
     Ok(())
 }
 
@@ -174,7 +179,7 @@ fn build(worker: &Rc<Worker>, prepared: Prepared) -> Result<Rc<Generation>, Stri
         router,
         plugins,
     } = prepared;
-    crate::pdk::configuration::set(&settings.configuration_json());
+    //LATER crate::pdk::configuration::set(&settings.configuration_json());
     let vm: Rc<Vm> = rooms::state(&settings).map_err(|e| e.to_string())?;
     let registry = vm
         .guarded(|lua| Registry::load(lua, &plugins))
@@ -287,6 +292,17 @@ async fn renew_if_retired(shared: &Rc<Shared>) {
 }
 
 /// Tells the ngx room who this worker is and where its log lines go.
-fn hooks(worker: &Rc<Worker>, count: usize) {
-    let _ = (worker, count);
+fn hooks(worker: &Rc<Worker>, count: usize, settings: &Settings) {
+    use crate::ngx::log;
+    crate::ngx::worker::set(worker.id as u32, thread_id(), count as u32);
+    crate::ngx::worker::set_prefix(&settings.prefix.to_string_lossy());
+    log::set_level(log::Level(worker.errors.level().get() as u8));
+    let errors = worker.errors.clone();
+    log::set_sink(Box::new(move |level, text, x| {
+        let level = Level::from_number(i64::from(level.0)).unwrap_or(Level::Emerg);
+        match x {
+            Some(x) => with_context(x, |c| errors.log(level, text, c)),
+            None => errors.log(level, text, &ErrorContext::default()),
+        }
+    }));
 }
