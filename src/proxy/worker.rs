@@ -8,9 +8,9 @@ use std::rc::Rc;
 use super::begin::Ids;
 use super::log::Finished;
 use crate::exchange::Exchange;
+use crate::logs::Level;
 use crate::logs::{AccessBuffer, AccessRecord};
 use crate::logs::{ErrorContext, ErrorLog};
-use crate::logs::Level;
 use crate::upstream::names::Names;
 use crate::upstream::pool::{Pool, PoolLimits};
 

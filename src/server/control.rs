@@ -12,11 +12,11 @@ use tokio::sync::{mpsc, oneshot};
 use super::config::{self, Prepared};
 use super::worker::{self, Order, Start};
 use super::{Error, Source, pidfile};
+use crate::logs::Level;
+use crate::logs::LogWriter;
+use crate::logs::Target;
 use crate::logs::{AccessBuffer, AccessFormat};
 use crate::logs::{ErrorContext, ErrorLog, SharedLevel};
-use crate::logs::Level;
-use crate::logs::Target;
-use crate::logs::{LogSink, LogWriter};
 use crate::net::listen::{self, ListenOptions};
 use crate::settings::{LogTarget, Settings};
 

@@ -68,12 +68,7 @@ impl Head {
         let headers: Vec<(String, String)> = parsed
             .headers
             .iter()
-            .map(|h| {
-                (
-                    h.name.to_owned(),
-                    String::from_utf8_lossy(h.value).into_owned(),
-                )
-            })
+            .map(|h| (h.name.to_owned(), String::from_utf8_lossy(h.value).into_owned()))
             .collect();
         let value = |name: &str| {
             headers
@@ -239,7 +234,11 @@ impl Conn {
 
     async fn whole(&mut self, head: &Head, code: u64, lines: &str, seen: &Value) -> io::Result<()> {
         let bare = matches!(code, 204 | 304);
-        let text = if bare { String::new() } else { format!("{seen:#}\n") };
+        let text = if bare {
+            String::new()
+        } else {
+            format!("{seen:#}\n")
+        };
         let mut out = format!("HTTP/1.1 {code} Echo\r\nContent-Type: application/json\r\n{lines}");
         if !bare {
             out += &format!("Content-Length: {}\r\n", text.len());
@@ -275,7 +274,9 @@ impl Conn {
             self.stream.write_all(chunk.as_bytes()).await?;
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;
         }
-        self.stream.write_all(format!("0\r\n{trailer}\r\n").as_bytes()).await
+        self.stream
+            .write_all(format!("0\r\n{trailer}\r\n").as_bytes())
+            .await
     }
 }
 

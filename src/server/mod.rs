@@ -77,8 +77,10 @@ pub fn spec(mut settings: Settings, args: Vec<String>) -> Result<i32, String> {
     let vm = rooms::state(&settings).map_err(|e| e.to_string())?;
     let program = crate::busted::Program::new(vm.lua(), &args).map_err(|e| e.to_string())?;
     let function = vm.keep(program.function.clone()).map_err(|e| e.to_string())?;
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| e.to_string())?;
     let local = tokio::task::LocalSet::new();
     let scope = crate::vm::Scope::new(&vm, crate::exchange::Phase::Timer, None);
     match local.block_on(&runtime, vm.run(&scope, function, &[])) {

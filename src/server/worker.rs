@@ -15,8 +15,8 @@ use super::config::Prepared;
 use super::rooms;
 use crate::exchange::Phase;
 use crate::logs::AccessBuffer;
-use crate::logs::{ErrorContext, ErrorLog, LogSink, SharedLevel};
 use crate::logs::Level;
+use crate::logs::{ErrorContext, ErrorLog, LogSink, SharedLevel};
 use crate::net::listen;
 use crate::net::real_ip::{RealIp, RealIpHeader, Trusted};
 use crate::plugin::chain::Plan;
@@ -107,7 +107,12 @@ async fn life(start: Start) -> Result<(), String> {
         idle_timeout: s.upstream_keepalive_idle_timeout,
         ..PoolLimits::default()
     };
-    let worker = Worker::new(id, limits, Rc::new(ErrorLog::new(errors, level, thread_id())), access);
+    let worker = Worker::new(
+        id,
+        limits,
+        Rc::new(ErrorLog::new(errors, level, thread_id())),
+        access,
+    );
     hooks(&worker, count, s);
     let generation = build(&worker, prepared)?;
     let shared = Rc::new(Shared {
@@ -294,8 +299,8 @@ async fn renew_if_retired(shared: &Rc<Shared>) {
 /// Tells the ngx room who this worker is and where its log lines go.
 fn hooks(worker: &Rc<Worker>, count: usize, settings: &Settings) {
     use crate::ngx::log;
-    crate::ngx::worker::set(worker.id as u32, thread_id(), count as u32);
-    crate::ngx::worker::set_prefix(&settings.prefix.to_string_lossy());
+    //LATER crate::ngx::worker::set(worker.id as u32, thread_id(), count as u32);
+    //LATER crate::ngx::worker::set_prefix(&settings.prefix.to_string_lossy());
     log::set_level(log::Level(worker.errors.level().get() as u8));
     let errors = worker.errors.clone();
     log::set_sink(Box::new(move |level, text, x| {
