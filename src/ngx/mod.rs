@@ -2,14 +2,22 @@
 //!
 //! Must not: raise from Rust anything but OpenResty's own messages, or keep request state outside the scope.
 
+mod args;
+mod body;
 mod call;
 mod core;
+mod dict;
+mod encode;
 mod header;
 pub mod log;
 mod output;
+mod re;
 mod req;
+mod tcp;
 mod time;
+pub mod timer;
 mod var;
+pub mod worker;
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +34,14 @@ const PARTS: &[Part] = &[
     ("output", include_str!("output.lua"), output::install),
     ("time", include_str!("time.lua"), time::install),
     ("log", include_str!("log.lua"), log::install),
+    ("args", include_str!("args.lua"), args::install),
+    ("body", include_str!("body.lua"), body::install),
+    ("encode", include_str!("encode.lua"), encode::install),
+    ("dict", include_str!("dict.lua"), dict::install),
+    ("worker", include_str!("worker.lua"), worker::install),
+    ("timer", include_str!("timer.lua"), timer::install),
+    ("re", include_str!("re.lua"), re::install),
+    ("tcp", include_str!("tcp.lua"), tcp::install),
 ];
 
 /// Brings `ngx.*` into a state.

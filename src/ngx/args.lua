@@ -1,0 +1,66 @@
+-- Arguments of the URI and of a form body; ngx.encode_args and decode_args.
+
+local ngx = ...
+local ops = require("moongate.ops")
+local args, set_args = ops.ngx_args, ops.ngx_req.set_args
+local escape = args.escape
+local type, error, tostring, pairs, ipairs = type, error, tostring, pairs, ipairs
+local concat, clear = table.concat, require("table.clear")
+
+local function add(parts, key, value)
+  local kind = type(value)
+  if kind == "string" or kind == "number" then
+    parts[#parts + 1] = key .. "=" .. escape(value)
+  elseif value == true then
+    parts[#parts + 1] = key
+  elseif kind ~= "boolean" then
+    error("attempt to use " .. kind .. " as query arg value", 4)
+  end
+end
+
+local function encode(t)
+  local parts = {}
+  for key, value in pairs(t) do
+    if type(key) ~= "string" then
+      error('attempt to use a non-string key in the "args" option table', 3)
+    end
+    key = escape(key)
+    if type(value) == "table" then
+      for _, item in ipairs(value) do
+        add(parts, key, item)
+      end
+    else
+      add(parts, key, value)
+    end
+  end
+  return concat(parts, "&")
+end
+
+function ngx.encode_args(t)
+  if type(t) ~= "table" then
+    error("bad argument #1 to 'encode_args' (table expected, got " .. (t == nil and "no value" or type(t)) .. ")", 2)
+  end
+  return encode(t)
+end
+
+ngx.decode_args = args.decode
+ngx.req.get_post_args = args.post
+
+function ngx.req.get_uri_args(max, into)
+  if type(into) ~= "table" then
+    return args.uri(max)
+  end
+  local t, err = args.uri(max)
+  clear(into)
+  for key, value in pairs(t) do
+    into[key] = value
+  end
+  return into, err
+end
+
+function ngx.req.set_uri_args(value)
+  if type(value) == "table" then
+    value = encode(value)
+  end
+  set_args(value)
+end

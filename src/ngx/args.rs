@@ -1,0 +1,119 @@
+//! Arguments: `ngx.req.get_uri_args`, `get_post_args`, `ngx.decode_args`; what `encode_args` needs.
+//!
+//! Must not: keep more arguments than asked for (100 unless told otherwise).
+
+use super::call;
+use super::encode::{component, escape, unescape};
+use super::header::limit;
+use crate::exchange::Body;
+use crate::vm::{Args, Out, Registrar, Ret, op, scope};
+
+pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
+    r.op("ngx_args", "uri", op::raw(uri))?;
+    r.op("ngx_args", "post", op::raw(post))?;
+    r.op("ngx_args", "decode", op::raw(decode))?;
+    r.op("ngx_args", "escape", op::raw(escape_part))
+}
+
+/// Pushes the table of a query: strings, true for an argument without `=`, lists for repeated ones.
+fn parse(query: &[u8], max: usize, r: &mut Ret) {
+    let mut args: Vec<(std::borrow::Cow<[u8]>, Vec<Option<std::borrow::Cow<[u8]>>>)> = Vec::new();
+    let mut index = std::collections::HashMap::new();
+    let mut seen = 0;
+    let mut truncated = false;
+    for pair in query.split(|b| *b == b'&') {
+        let (key, value) = match memchr::memchr(b'=', pair) {
+            Some(eq) => (&pair[..eq], Some(unescape(&pair[eq + 1..]))),
+            None => (pair, None),
+        };
+        if key.is_empty() {
+            continue;
+        }
+        if seen == max {
+            truncated = true;
+            break;
+        }
+        seen += 1;
+        let key = unescape(key);
+        match index.get(&key) {
+            Some(i) => {
+                let i: usize = *i;
+                args[i].1.push(value);
+            }
+            None => {
+                index.insert(key.clone(), args.len());
+                args.push((key, vec![value]));
+            }
+        }
+    }
+    r.table(0, args.len(), |t| {
+        for (key, values) in &args {
+            t.str(key);
+            match &values[..] {
+                [one] => item(t, one.as_deref()),
+                many => {
+                    t.table(many.len(), 0, |l| {
+                        for (i, v) in many.iter().enumerate() {
+                            item(l, v.as_deref());
+                            l.seti(i + 1);
+                        }
+                    });
+                }
+            }
+            t.set();
+        }
+    });
+    if truncated {
+        r.lit("truncated");
+    }
+}
+
+fn item(t: &mut Out, value: Option<&[u8]>) {
+    match value {
+        Some(v) => t.str(v),
+        None => t.bool(true),
+    };
+}
+
+/// `uri(max)`.
+fn uri(a: &Args, r: &mut Ret) {
+    let max = limit(a, 1);
+    let got = scope::read(|x| {
+        parse(
+            x.request.args.as_deref().unwrap_or_default().as_bytes(),
+            max,
+            r,
+        );
+    });
+    if got.is_none() {
+        call::no_request(r);
+    }
+}
+
+/// `post(max)`: the body's arguments.
+fn post(a: &Args, r: &mut Ret) {
+    let max = limit(a, 1);
+    match scope::read(|x| x.request.body.clone()) {
+        Some(Body::Memory(body)) => parse(&body, max, r),
+        Some(Body::File(..)) => {
+            r.fail("request body in temp file not supported");
+        }
+        Some(Body::Streaming) => {
+            r.raise("no request body found; maybe you should turn on lua_need_request_body?");
+        }
+        None => call::no_request(r),
+    }
+}
+
+/// `decode(s, max)`.
+fn decode(a: &Args, r: &mut Ret) {
+    if let Some(s) = call::check_text(a, r, 1, "decode_args") {
+        parse(&s, limit(a, 2), r);
+    }
+}
+
+/// A key or value on its way into a query.
+fn escape_part(a: &Args, r: &mut Ret) {
+    let s = call::text(a, 1).unwrap_or_default();
+    r.str(escape(&s, component));
+}

@@ -1,0 +1,68 @@
+//! `ngx.worker` and `ngx.config`: which worker this is.
+
+use std::cell::{Cell, RefCell};
+
+use crate::vm::{Args, Registrar, Ret, op};
+
+#[derive(Clone, Copy)]
+struct Worker {
+    id: i64,
+    pid: i64,
+    count: i64,
+}
+
+thread_local! {
+    static WORKER: Cell<Option<Worker>> = const { Cell::new(None) };
+    static EXITING: Cell<bool> = const { Cell::new(false) };
+    static PREFIX: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Says which worker this thread is: `ngx.worker.id()`, `.pid()` (unique per worker) and `.count()`.
+pub fn set(id: u32, pid: u32, count: u32) {
+    WORKER.set(Some(Worker {
+        id: id.into(),
+        pid: pid.into(),
+        count: count.into(),
+    }));
+}
+
+/// Says whether this worker is ending (`ngx.worker.exiting()`).
+pub fn set_exiting(exiting: bool) {
+    EXITING.set(exiting);
+}
+
+/// Sets `ngx.config.prefix()` of this worker's states.
+pub fn set_prefix(prefix: &str) {
+    PREFIX.with(|p| *p.borrow_mut() = prefix.to_owned());
+}
+
+pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
+    r.op("ngx_worker", "id", op::raw(id))?;
+    r.op("ngx_worker", "pid", op::raw(pid))?;
+    r.op("ngx_worker", "count", op::raw(count))?;
+    r.op("ngx_worker", "exiting", op::raw(exiting))?;
+    r.op("ngx_worker", "prefix", op::raw(prefix))
+}
+
+fn id(_: &Args, r: &mut Ret) {
+    match WORKER.get() {
+        Some(w) => r.int(w.id),
+        None => r.nil(),
+    };
+}
+
+fn pid(_: &Args, r: &mut Ret) {
+    r.int(WORKER.get().map_or_else(|| std::process::id().into(), |w| w.pid));
+}
+
+fn count(_: &Args, r: &mut Ret) {
+    r.int(WORKER.get().map_or(1, |w| w.count));
+}
+
+fn exiting(_: &Args, r: &mut Ret) {
+    r.bool(EXITING.get());
+}
+
+fn prefix(_: &Args, r: &mut Ret) {
+    PREFIX.with(|p| r.str(&*p.borrow()));
+}
