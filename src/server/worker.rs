@@ -153,7 +153,7 @@ async fn life(start: Start) -> Result<(), String> {
 }
 
 async fn drain(shared: &Rc<Shared>, orders: &mut mpsc::UnboundedReceiver<Order>) {
-    //LATER crate::ngx::worker::set_exiting(true);
+    crate::ngx::worker::set_exiting(true);
     shared.drain();
     let limit = shared.current.borrow().settings.moongate_drain_timeout;
     let idle = async {
@@ -172,7 +172,7 @@ async fn reload(shared: &Rc<Shared>, prepared: Prepared) -> Result<(), String> {
     let generation = build(&shared.worker, prepared)?;
     init_worker(&generation).await;
     let old = shared.current.replace(generation);
-    //LATER crate::ngx::timer::shutdown(&old.vm);
+    crate::ngx::timer::shutdown(&old.vm);
     Ok(())
 }
 
@@ -299,8 +299,8 @@ async fn renew_if_retired(shared: &Rc<Shared>) {
 /// Tells the ngx room who this worker is and where its log lines go.
 fn hooks(worker: &Rc<Worker>, count: usize, settings: &Settings) {
     use crate::ngx::log;
-    //LATER crate::ngx::worker::set(worker.id as u32, thread_id(), count as u32);
-    //LATER crate::ngx::worker::set_prefix(&settings.prefix.to_string_lossy());
+    crate::ngx::worker::set(worker.id as u32, thread_id(), count as u32);
+    crate::ngx::worker::set_prefix(&settings.prefix.to_string_lossy());
     log::set_level(log::Level(worker.errors.level().get() as u8));
     let errors = worker.errors.clone();
     log::set_sink(Box::new(move |level, text, x| {
