@@ -13,7 +13,6 @@ pub mod log;
 mod output;
 mod re;
 mod req;
-mod tcp;
 mod time;
 pub mod timer;
 mod var;
@@ -41,7 +40,6 @@ const PARTS: &[Part] = &[
     ("worker", include_str!("worker.lua"), worker::install),
     ("timer", include_str!("timer.lua"), timer::install),
     ("re", include_str!("re.lua"), re::install),
-    ("tcp", include_str!("tcp.lua"), tcp::install),
 ];
 
 /// Brings `ngx.*` into a state.
