@@ -13,7 +13,11 @@ const MIB: usize = 1 << 20;
 
 /// How much goes each way: a gibibyte with `MOONGATE_TEST_BIG=1`.
 fn big() -> usize {
-    if std::env::var_os("MOONGATE_TEST_BIG").is_some() { 1024 * MIB } else { 256 * MIB }
+    if std::env::var_os("MOONGATE_TEST_BIG").is_some() {
+        1024 * MIB
+    } else {
+        256 * MIB
+    }
 }
 
 /// Takes `n` bytes off a stream and says how many were not `byte`.
@@ -53,7 +57,9 @@ fn a03_big_bodies_both_ways_in_bounded_memory() {
         }
     });
     let gateway = Setup::probe(origin.port).start();
-    gateway.get("/", &[("x-access", "kong.response.exit(200)")]).is(200);
+    gateway
+        .get("/", &[("x-access", "kong.response.exit(200)")])
+        .is(200);
     let idle = gateway.memory_kib("VmRSS");
 
     let mut client = gateway.connect();
@@ -63,10 +69,7 @@ fn a03_big_bodies_both_ways_in_bounded_memory() {
     assert_eq!(first, b"d");
     // The client's buffer holds what came with the head; the rest is read straight off the socket.
     let buffered = client.take_buffered();
-    assert_eq!(
-        drain(&mut client.stream, size - 1 - buffered.len(), b'd'),
-        0
-    );
+    assert_eq!(drain(&mut client.stream, size - 1 - buffered.len(), b'd'), 0);
 
     let mut client = gateway.connect();
     client.send(format!(

@@ -79,7 +79,11 @@ fn a03_an_upstream_that_closes_is_connected_to_again() {
     let gateway = Setup::new(&service(origin.port)).start();
     for i in 0..10 {
         let mut client = gateway.connect();
-        let r = if i % 2 == 0 { client.get("/") } else { client.ask("POST", "/", &[], b"x") };
+        let r = if i % 2 == 0 {
+            client.get("/")
+        } else {
+            client.ask("POST", "/", &[], b"x")
+        };
         r.is(200);
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
@@ -122,7 +126,10 @@ fn a03_204_and_304_have_no_body() {
     let mut client = gateway.connect();
     for _ in 0..3 {
         let r = client.get("/204").is(204);
-        assert_eq!((r.header("x-a"), r.header("transfer-encoding")), (Some("1"), None));
+        assert_eq!(
+            (r.header("x-a"), r.header("transfer-encoding")),
+            (Some("1"), None)
+        );
         let r = client.get("/304").is(304);
         assert_eq!(
             (r.header("etag"), r.header("transfer-encoding")),

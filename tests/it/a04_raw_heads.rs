@@ -101,10 +101,7 @@ fn a04_malformed_header_lines_are_refused() {
         "X(Y): a",
         "X\u{e9}: a",
     ]);
-    cases.push((
-        b"GET / HTTP/1.1\r\n Host: a\r\n\r\n".to_vec(),
-        &[400],
-    ));
+    cases.push((b"GET / HTTP/1.1\r\n Host: a\r\n\r\n".to_vec(), &[400]));
     all(cases);
 }
 
@@ -146,10 +143,7 @@ fn a04_what_is_not_http_is_refused() {
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), &[400, 505]),
         (b"\0\0\0\0\0\0\0\0\r\n\r\n".to_vec(), &[400]),
         (b"hello\r\n\r\n".to_vec(), &[400]),
-        (
-            (0..=255u8).chain(*b"\r\n\r\n").collect::<Vec<u8>>(),
-            &[400],
-        ),
+        ((0..=255u8).chain(*b"\r\n\r\n").collect::<Vec<u8>>(), &[400]),
     ]);
 }
 
@@ -269,7 +263,15 @@ fn a04_targets_that_nginx_proxies_are_proxied() {
     let origin = Origin::echo();
     let gateway = gateway(&origin);
     let mut client = gateway.connect();
-    for target in ["/a<b>", "/a`b", "/{x}|y", "/a\"b", "/a^b\\c", "/?q={}|<>`\"", "/%C3%A4"] {
+    for target in [
+        "/a<b>",
+        "/a`b",
+        "/{x}|y",
+        "/a\"b",
+        "/a^b\\c",
+        "/?q={}|<>`\"",
+        "/%C3%A4",
+    ] {
         client.send(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
         client.answer(false).is(200);
         let line = origin.last().line().to_owned();

@@ -38,7 +38,8 @@ fn a05_quit_drains() {
     let origin = slow_origin(Duration::from_secs(1));
     let mut gateway = Setup::probe(origin.port).start();
     let mut idle = gateway.connect();
-    idle.ask("GET", "/", &[("x-access", "kong.response.exit(204)")], b"").is(204);
+    idle.ask("GET", "/", &[("x-access", "kong.response.exit(204)")], b"")
+        .is(204);
     let mut busy = gateway.connect();
     busy.send("GET / HTTP/1.1\r\nHost: a\r\nx-log: kong.log.err('drained')\r\n\r\n");
     assert!(eventually(Duration::from_secs(5), || origin.accepted() == 1));
@@ -61,7 +62,10 @@ fn a05_quit_has_a_time_limit() {
     assert!(eventually(Duration::from_secs(5), || origin.accepted() == 1));
     gateway.signal("QUIT");
     let took = gateway.wait(Duration::from_secs(6)).expect("it goes on");
-    assert!(took > Duration::from_millis(700) && took < Duration::from_secs(3), "{took:?}");
+    assert!(
+        took > Duration::from_millis(700) && took < Duration::from_secs(3),
+        "{took:?}"
+    );
 }
 
 /// Requests over kept-alive and fresh connections until told to stop; how many, and how many failed.
@@ -92,7 +96,11 @@ fn load(port: u16, stop: &AtomicBool, fresh: bool) -> (usize, Vec<String>) {
 
 #[test]
 fn a05_reloads_lose_nothing() {
-    let reloads = if std::env::var_os("MOONGATE_TEST_BIG").is_some() { 100 } else { 30 };
+    let reloads = if std::env::var_os("MOONGATE_TEST_BIG").is_some() {
+        100
+    } else {
+        30
+    };
     let code = "local P = { PRIORITY = 1, VERSION = '1.0.0' }
         function P:access() ngx.sleep(0.002) end
         function P:header_filter() kong.response.set_header('X-Code', 'VERSION') end
@@ -114,7 +122,11 @@ fn a05_reloads_lose_nothing() {
     let handler = gateway.dir().join("lua/kong/plugins/code/handler.lua");
     for i in 1..=reloads {
         // A rename, so that no worker reads half a file.
-        std::fs::write(handler.with_extension("new"), code.replace("VERSION", &i.to_string())).unwrap();
+        std::fs::write(
+            handler.with_extension("new"),
+            code.replace("VERSION", &i.to_string()),
+        )
+        .unwrap();
         std::fs::rename(handler.with_extension("new"), &handler).unwrap();
         gateway.reconfigure(&config(i));
         gateway.signal("HUP");

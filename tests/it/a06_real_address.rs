@@ -24,9 +24,7 @@ fn a06_without_trust_headers_change_nothing() {
 
 #[test]
 fn a06_a_trusted_peer_names_the_client() {
-    let gateway = Setup::probe(1)
-        .set("trusted_ips", "127.0.0.0/8,::1")
-        .start();
+    let gateway = Setup::probe(1).set("trusted_ips", "127.0.0.0/8,::1").start();
     let code = crate::support::gateway::one_line(WHO);
     let r = gateway.get("/", &[("x-access", &code), ("X-Real-IP", "10.0.0.1")]);
     assert_eq!(r.is(200).text(), "10.0.0.1 127.0.0.1 127.0.0.1 10.0.0.1\n");
@@ -149,9 +147,8 @@ fn a06_answers_tell_who_and_how_long() {
 
 #[test]
 fn a06_the_upstreams_server_and_via_stay() {
-    let origin = Origin::answering(
-        "HTTP/1.1 200 OK\r\nServer: up/1\r\nVia: 1.0 other\r\nContent-Length: 2\r\n\r\nok",
-    );
+    let origin =
+        Origin::answering("HTTP/1.1 200 OK\r\nServer: up/1\r\nVia: 1.0 other\r\nContent-Length: 2\r\n\r\nok");
     let gateway = Setup::new(&service(origin.port)).start();
     let r = gateway.get("/", &[("Via", "1.1 front")]).is(200);
     assert_eq!(r.header("server"), Some("up/1"));

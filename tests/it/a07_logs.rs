@@ -80,11 +80,7 @@ fn a07_plugin_lines_name_file_and_line() {
         )
         .set("declarative_config_string", "")
         .start();
-    gateway.reconfigure(&crate::support::with(
-        service(1),
-        "said",
-        serde_json::json!({}),
-    ));
+    gateway.reconfigure(&crate::support::with(service(1), "said", serde_json::json!({})));
     gateway.signal("HUP");
     assert!(eventually(std::time::Duration::from_secs(5), || {
         gateway.get("/", &[]);
@@ -133,7 +129,9 @@ fn a07_logs_may_be_off_or_go_to_the_terminal() {
 
     let gateway = Setup::probe(1).set("proxy_access_log", "off").start();
     gateway.access("kong.response.exit(204)").is(204);
-    gateway.access("kong.log.err('done') kong.response.exit(204)").is(204);
+    gateway
+        .access("kong.log.err('done') kong.response.exit(204)")
+        .is(204);
     gateway.logged("done");
     assert!(!gateway.dir().join("off").exists() && !gateway.prefix().join("off").exists());
     assert_eq!(gateway.accesses(), "");

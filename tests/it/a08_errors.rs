@@ -36,7 +36,10 @@ fn a08_the_form_follows_accept() {
     assert_eq!(r.text(), format!("{message}\nrequest_id: {}\n", id(&r)));
     let r = gateway.get("/", &[("Accept", "application/xml")]).is(404);
     assert_eq!(r.header("content-type"), Some("application/xml; charset=utf-8"));
-    let want = format!("<message>{message}</message>\n  <requestid>{}</requestid>", id(&r));
+    let want = format!(
+        "<message>{message}</message>\n  <requestid>{}</requestid>",
+        id(&r)
+    );
     assert!(r.text().contains(&want), "{}", r.text());
     let r = gateway.get("/", &[("Accept", "text/html")]).is(404);
     assert_eq!(r.header("content-type"), Some("text/html; charset=utf-8"));

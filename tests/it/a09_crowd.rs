@@ -133,10 +133,17 @@ fn a09_a_thousand_waiting_requests_keep_apart() {
     assert!(!gateway.errors().contains("MIXED"), "{}", gateway.logged("MIXED"));
     // Idle upstream connections may stay pooled, each with its two ends here (the echo is in the same process).
     let pooled = 2 * 512;
-    let back = eventually(Duration::from_secs(10), || gauges(&gateway).0 <= before.0 + pooled);
+    let back = eventually(Duration::from_secs(10), || {
+        gauges(&gateway).0 <= before.0 + pooled
+    });
     let after = gauges(&gateway);
     assert!(back, "{} descriptors, {} before", after.0, before.0);
-    assert!(after.1 < before.1 + 2048.0, "Lua holds {} KiB, {} before", after.1, before.1);
+    assert!(
+        after.1 < before.1 + 2048.0,
+        "Lua holds {} KiB, {} before",
+        after.1,
+        before.1
+    );
 }
 
 #[test]

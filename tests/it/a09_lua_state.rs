@@ -10,14 +10,35 @@ use crate::support::{Gateway, Origin, Response, Setup, eventually, service, with
 /// Ways of running a body of Lua; each lets errors out again.
 const SHAPES: &[(&str, &str)] = &[
     ("plain", "BODY"),
-    ("pcall", "local ok, e = pcall(function() BODY end) if not ok then error(e, 0) end"),
-    ("xpcall", "local ok, e = xpcall(function() BODY end, function(e) return e end) if not ok then error(e, 0) end"),
+    (
+        "pcall",
+        "local ok, e = pcall(function() BODY end) if not ok then error(e, 0) end",
+    ),
+    (
+        "xpcall",
+        "local ok, e = xpcall(function() BODY end, function(e) return e end) if not ok then error(e, 0) end",
+    ),
     ("wrap", "coroutine.wrap(function() BODY end)()"),
-    ("resume", "local ok, e = coroutine.resume(coroutine.create(function() BODY end)) if not ok then error(e, 0) end"),
-    ("iterator", "for _ in function(_, i) if not i then BODY return 1 end end do end"),
-    ("generator", "for _ in coroutine.wrap(function() BODY coroutine.yield(1) end) do end"),
-    ("metamethod", "local t = setmetatable({}, { __index = function() BODY return 1 end }) local _ = t.x"),
-    ("nested", "local ok, e = pcall(coroutine.wrap(function() coroutine.wrap(function() BODY end)() end)) if not ok then error(e, 0) end"),
+    (
+        "resume",
+        "local ok, e = coroutine.resume(coroutine.create(function() BODY end)) if not ok then error(e, 0) end",
+    ),
+    (
+        "iterator",
+        "for _ in function(_, i) if not i then BODY return 1 end end do end",
+    ),
+    (
+        "generator",
+        "for _ in coroutine.wrap(function() BODY coroutine.yield(1) end) do end",
+    ),
+    (
+        "metamethod",
+        "local t = setmetatable({}, { __index = function() BODY return 1 end }) local _ = t.x",
+    ),
+    (
+        "nested",
+        "local ok, e = pcall(coroutine.wrap(function() coroutine.wrap(function() BODY end)() end)) if not ok then error(e, 0) end",
+    ),
 ];
 
 const YIELD: &str = "ngx.sleep(0.001) ngx.sleep(0) ngx.ctx.did = (ngx.ctx.did or 0) + 1";
@@ -89,9 +110,13 @@ fn a09_exits_in_every_shape_and_phase() {
     let gateway = gateway(&origin);
     for phase in YIELDING {
         each(&gateway, phase, EXIT, |r| r.status == 299 && r.text() == "out");
-        each(&gateway, phase, "ngx.exit(418) error('went on')", |r| r.status == 418);
+        each(&gateway, phase, "ngx.exit(418) error('went on')", |r| {
+            r.status == 418
+        });
     }
-    each(&gateway, "header_filter", "kong.response.exit(299)", |r| r.status == 299);
+    each(&gateway, "header_filter", "kong.response.exit(299)", |r| {
+        r.status == 299
+    });
     each(&gateway, "body_filter", "ngx.exit(418)", |r| !r.complete);
     assert!(!gateway.errors().contains("went on"));
 }
@@ -115,7 +140,14 @@ fn a09_errors_in_every_shape_and_phase() {
 fn a09_an_error_that_is_caught_is_nobodys_business() {
     let origin = Origin::echo();
     let gateway = gateway(&origin);
-    for phase in ["rewrite", "access", "response", "header_filter", "body_filter", "log"] {
+    for phase in [
+        "rewrite",
+        "access",
+        "response",
+        "header_filter",
+        "body_filter",
+        "log",
+    ] {
         let r = run(
             &gateway,
             phase,
@@ -148,8 +180,20 @@ fn a09_runaway_handlers_are_stopped_in_every_shape_and_phase() {
     each(&gateway, "body_filter", RUNAWAY, |r| !r.complete);
     each(&gateway, "log", RUNAWAY, |r| r.status == 200);
     let hidden = "while true do pcall(function() while true do end end) end";
-    assert_eq!(run(&gateway, "access", hidden).status, 500, "a pcall does not hide it");
-    assert_eq!(run(&gateway, "access", "local s = ('a'):rep(40) while true do s:find('b') end").status, 500);
+    assert_eq!(
+        run(&gateway, "access", hidden).status,
+        500,
+        "a pcall does not hide it"
+    );
+    assert_eq!(
+        run(
+            &gateway,
+            "access",
+            "local s = ('a'):rep(40) while true do s:find('b') end"
+        )
+        .status,
+        500
+    );
     gateway.logged("probe");
 }
 
@@ -159,7 +203,10 @@ fn a09_timers_in_every_shape_and_outcome() {
     let gateway = gateway(&origin);
     for (i, (_, shape)) in SHAPES.iter().enumerate() {
         for (kind, body) in [
-            ("yield", format!("ngx.sleep(0.001) ngx.log(ngx.ERR, 'timer {i} waited')")),
+            (
+                "yield",
+                format!("ngx.sleep(0.001) ngx.log(ngx.ERR, 'timer {i} waited')"),
+            ),
             ("error", format!("error('timer {i} broke')")),
             ("memory", MEMORY.to_owned()),
             ("runaway", RUNAWAY.to_owned()),
@@ -234,7 +281,10 @@ fn a09_cosockets_talk() {
         server.port
     );
     let text = gateway.access(&code).is(200).text();
-    assert_eq!(text, "echo hello|echo abcde\n|nil|timeout||nil|connection refused");
+    assert_eq!(
+        text,
+        "echo hello|echo abcde\n|nil|timeout||nil|connection refused"
+    );
 }
 
 #[test]

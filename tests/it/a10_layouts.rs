@@ -135,7 +135,10 @@ fn a10_schema_defaults_and_required_fields() {
     for (conf, names) in [
         (json!({}), ["text", "required field missing"]),
         (json!({ "text": 1 }), ["text", "expected a string"]),
-        (json!({ "text": "t", "number": 11 }), ["number", "between 1 and 10"]),
+        (
+            json!({ "text": "t", "number": 11 }),
+            ["number", "between 1 and 10"],
+        ),
         (json!({ "text": "t", "wrong": 1 }), ["wrong", "unknown field"]),
     ] {
         let (status, said) = setup(conf).refused();

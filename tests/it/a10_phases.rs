@@ -220,7 +220,9 @@ fn a10_body_filter_sees_chunks_and_changes_them() {
     );
     assert_eq!(filter("ngx.arg[1] = nil"), "");
     assert_eq!(
-        filter("local b = kong.response.get_raw_body() if b then kong.response.set_raw_body('<' .. b .. '>') end"),
+        filter(
+            "local b = kong.response.get_raw_body() if b then kong.response.set_raw_body('<' .. b .. '>') end"
+        ),
         "<abc>"
     );
 }

@@ -55,7 +55,9 @@ fn relative(path: &Path) -> String {
 }
 
 fn floor(room: &str) -> Option<u8> {
-    let of = FLOORS.iter().find(|(_, rooms)| rooms.split(' ').any(|r| r == room));
+    let of = FLOORS
+        .iter()
+        .find(|(_, rooms)| rooms.split(' ').any(|r| r == room));
     of.map(|(floor, _)| *floor)
 }
 

@@ -147,7 +147,11 @@ return {{ name = "{name}", fields = {{ {{ protocols = typedefs.protocols_http }}
     fn command(&self) -> Command {
         let dir = self.dir.path();
         let mut command = Command::new(env!("CARGO_BIN_EXE_moongate"));
-        let plugins = if self.plugins.is_empty() { "off".into() } else { self.plugins.join(",") };
+        let plugins = if self.plugins.is_empty() {
+            "off".into()
+        } else {
+            self.plugins.join(",")
+        };
         command
             .args(&self.args)
             .env_clear()

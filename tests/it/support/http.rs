@@ -177,7 +177,8 @@ impl Client {
     /// The next final response. `bare` after a HEAD request.
     #[track_caller]
     pub fn answer(&mut self, bare: bool) -> Response {
-        self.try_answer(bare).expect("the connection ended without an answer")
+        self.try_answer(bare)
+            .expect("the connection ended without an answer")
     }
 
     pub fn try_answer(&mut self, bare: bool) -> Option<Response> {
@@ -205,7 +206,9 @@ impl Client {
 
     fn chunks(&mut self, r: &mut Response) -> bool {
         loop {
-            let Some(line) = self.until(b"\r\n") else { return false };
+            let Some(line) = self.until(b"\r\n") else {
+                return false;
+            };
             let line = String::from_utf8_lossy(&line).into_owned();
             let size = usize::from_str_radix(line.trim().split(';').next().unwrap(), 16);
             let Ok(size) = size else { return false };
@@ -245,9 +248,7 @@ impl Client {
 
 fn fields<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<(String, String)> {
     let pairs = lines.filter_map(|l| l.split_once(':'));
-    pairs
-        .map(|(n, v)| (n.to_owned(), v.trim().to_owned()))
-        .collect()
+    pairs.map(|(n, v)| (n.to_owned(), v.trim().to_owned())).collect()
 }
 
 /// One request on a connection of its own.

@@ -1,0 +1,11 @@
+-- request: GET /a/b%20c/../d//e?x=1
+ngx.say(ngx.var.uri, " ", ngx.var.request_uri, " ", ngx.var.document_uri)
+ngx.req.set_uri("/new path")
+ngx.say(ngx.var.uri, " ", ngx.var.request_uri, " ", ngx.var.args)
+ngx.say(pcall(ngx.req.set_uri, ""))
+ngx.say((pcall(ngx.req.set_uri, nil)))
+ngx.say(ngx.req.get_method(), " ", ngx.var.request_method, " ", ngx.req.http_version(), " ", ngx.var.server_protocol)
+ngx.req.set_method(ngx.HTTP_POST)
+ngx.say(ngx.req.get_method(), " ", ngx.var.request_method)
+ngx.say((pcall(ngx.req.set_method, "GET")))
+ngx.say(ngx.req.is_internal())
