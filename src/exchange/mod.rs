@@ -8,6 +8,8 @@ pub mod phase;
 pub mod request;
 pub mod response;
 pub mod target;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::net::SocketAddr;
 use std::rc::Rc;

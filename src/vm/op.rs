@@ -128,6 +128,7 @@ pub struct Out {
     held: Vec<Bytes>,
     count: c_int,
     depth: u32,
+    deepest: u32,
 }
 
 impl Out {
@@ -145,6 +146,7 @@ impl Out {
         self.held.clear();
         self.count = 0;
         self.depth = 0;
+        self.deepest = 0;
     }
 
     #[inline]
@@ -223,6 +225,7 @@ impl Out {
             nrec: nrec.min(1 << 20) as c_int,
         });
         self.depth += 1;
+        self.deepest = self.deepest.max(self.depth);
         f(self);
         self.depth -= 1;
         self
@@ -295,10 +298,10 @@ impl Ret {
 
 thread_local! {
     static RET: UnsafeCell<Ret> =
-        const { UnsafeCell::new(Ret { out: Out { vals: Vec::new(), bytes: Vec::new(), held: Vec::new(), count: 0, depth: 0 }, after: After::Return, pending: None }) };
+        const { UnsafeCell::new(Ret { out: Out { vals: Vec::new(), bytes: Vec::new(), held: Vec::new(), count: 0, depth: 0, deepest: 0 }, after: After::Return, pending: None }) };
     static PENDING: RefCell<Option<Pending>> = const { RefCell::new(None) };
     static TAKEN: UnsafeCell<Out> =
-        const { UnsafeCell::new(Out { vals: Vec::new(), bytes: Vec::new(), held: Vec::new(), count: 0, depth: 0 }) };
+        const { UnsafeCell::new(Out { vals: Vec::new(), bytes: Vec::new(), held: Vec::new(), count: 0, depth: 0, deepest: 0 }) };
     static EXIT_CODE: Cell<i64> = const { Cell::new(0) };
 }
 
@@ -412,7 +415,9 @@ unsafe fn push_all(state: *mut ffi::lua_State, out: *const Out) -> c_int {
     unsafe {
         let n = (*out).vals.len();
         if n > 12 {
-            ffi::luaL_checkstack(state, (*out).count + 12, c"too many results".as_ptr());
+            // An open table, a key and a value per level.
+            let nested = 3 * (*out).deepest as c_int;
+            ffi::luaL_checkstack(state, (*out).count + nested + 12, c"too many results".as_ptr());
         }
         let vals = (*out).vals.as_ptr();
         let bytes = (*out).bytes.as_ptr();

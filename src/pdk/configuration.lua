@@ -1,0 +1,32 @@
+-- kong.configuration: a read-only view of the settings.
+
+local ops = require("moongate.ops")["kong.configuration"]
+
+local configuration = {}
+
+-- `given` replaces the gateway's settings (`require("kong.pdk").new(config)`).
+function configuration.new(given)
+  local values = given
+  return setmetatable({
+    remove_sensitive = function()
+      if not given then
+        return ops.without_secrets()
+      end
+      local copy = {}
+      for k, v in pairs(given) do
+        copy[k] = v
+      end
+      return copy
+    end,
+  }, {
+    __index = function(_, key)
+      values = values or ops.all()
+      return values[key]
+    end,
+    __newindex = function()
+      error("cannot write to configuration", 2)
+    end,
+  })
+end
+
+return configuration

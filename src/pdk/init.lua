@@ -1,0 +1,57 @@
+-- kong.pdk: puts the `kong` table together.
+
+local running = require("moongate.ops")["kong.scope"].plugin
+
+local MODULES = {
+  "table", "node", "log", "ctx", "ip", "client", "service", "request", "service.request", "service.response",
+  "response", "router", "nginx", "cluster", "vault", "tracing", "plugin", "telemetry",
+}
+
+local pdk = {}
+
+-- In a plugin, kong.log marks its lines with the plugin's name.
+local function log_of(core)
+  local logs = {}
+  return function()
+    local at = running()
+    if not at then
+      return core
+    end
+    local log = logs[at]
+    if not log then
+      local plugins = package.loaded["moongate.plugins"]
+      local plugin = plugins and plugins[at]
+      if not plugin then
+        return core
+      end
+      log = core.new(plugin.name)
+      logs[at] = log
+    end
+    return log
+  end
+end
+
+function pdk.new(config, self)
+  if config ~= nil and type(config) ~= "table" then
+    error("kong_config must be a table", 2)
+  end
+  self = self or {}
+  self.configuration = require("kong.pdk.configuration").new(config)
+  for _, name in ipairs(MODULES) do
+    local parent, child = name:match("^(.-)%.?([^.]+)$")
+    local into = parent == "" and self or self[parent]
+    into[child] = require("kong.pdk." .. name).new(self)
+  end
+  self._log = self.log
+  self.log = nil
+  local current = log_of(self._log)
+  return setmetatable(self, {
+    __index = function(_, key)
+      if key == "log" then
+        return current()
+      end
+    end,
+  })
+end
+
+return pdk

@@ -1,0 +1,161 @@
+//! `kong.log`: lines for the error log, and what a request's log line holds.
+//!
+//! Must not: write logs; the worker gives a [`Sink`] with [`set_sink`].
+
+use std::cell::RefCell;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::exchange::{Attempt, Exchange, Source};
+use crate::vm::{Args, Out, Registrar, Ret, op, scope};
+
+/// Where lines go, and up to which level (nginx's numbers: 1 emerg, 4 error, 8 debug).
+#[derive(Clone)]
+pub struct Sink {
+    /// Lines above this level are not even formatted.
+    pub level: u8,
+    /// Writes one line, `[kong] ...` and the message; may ask the scope for the request.
+    pub write: Rc<dyn Fn(u8, &[u8])>,
+}
+
+thread_local! {
+    static SINK: RefCell<Option<Sink>> = const { RefCell::new(None) };
+}
+
+/// Sets where this thread's `kong.log` lines go; without it, nowhere.
+pub fn set_sink(sink: Sink) {
+    SINK.with(|s| *s.borrow_mut() = Some(sink));
+}
+
+/// # Errors
+/// When Lua is out of memory.
+pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
+    r.op("kong.log", "level", op::raw(level))?;
+    r.op("kong.log", "write", op::raw(write))?;
+    r.op("kong.log", "serialize", op::raw(serialize))?;
+    r.module("moongate.inspect", include_str!("inspect.lua"))?;
+    r.module("kong.pdk.serialize", include_str!("serialize.lua"))?;
+    r.module("kong.pdk.log", include_str!("log.lua"))
+}
+
+fn level(_: &Args, r: &mut Ret) {
+    r.num(SINK.with(|s| s.borrow().as_ref().map_or(0, |s| s.level)));
+}
+
+fn write(a: &Args, _: &mut Ret) {
+    let (Some(level), Some(line)) = (a.int(1), a.str(2)) else {
+        return;
+    };
+    let sink = SINK.with(|s| s.borrow().clone());
+    if let Some(sink) = sink.filter(|s| level <= i64::from(s.level)) {
+        (sink.write)(level.clamp(1, 8) as u8, line);
+    }
+}
+
+fn millis(d: Option<Duration>, absent: f64) -> f64 {
+    d.map_or(absent, |d| (d.as_secs_f64() * 1000.0).floor())
+}
+
+/// The parts of a log line that the exchange knows.
+fn serialize(_: &Args, r: &mut Ret) {
+    if scope::read(|x| push_exchange(r, x)).is_none() {
+        r.nil();
+    }
+}
+
+fn push_exchange(out: &mut Out, x: &Exchange) {
+    out.table(0, 16, |t| {
+        t.str("id").str(x.id).set();
+        t.str("uri").str(&x.request.target).set();
+        t.str("url").str(url(x)).set();
+        t.str("size").num(x.request.length as f64).set();
+        t.str("upstream_uri").str(upstream_uri(x)).set();
+        t.str("upstream_status");
+        match x.response.upstream_status {
+            Some(status) => t.str(status.to_string()).set(),
+            None => t.str("").set(),
+        };
+        t.str("status").num(x.response.status).set();
+        t.str("bytes_sent").num(x.response.body_bytes_sent as f64).set();
+        t.str("client_ip").str(ip(x.client.addr.ip())).set();
+        t.str("started_at");
+        let since = x.timing.started_at.duration_since(UNIX_EPOCH).ok();
+        t.num(millis(since, 0.0)).set();
+        t.str("source").lit(source(x.response.source)).set();
+        t.str("latencies");
+        push_latencies(t, x);
+        t.set();
+        t.str("tries");
+        push_tries(t, &x.attempts);
+        t.set();
+    });
+}
+
+fn push_latencies(out: &mut Out, x: &Exchange) {
+    let total = x.timing.elapsed();
+    let upstream = x.timing.upstream_latency();
+    let head_at = x.timing.head_at;
+    let receive = head_at.map(|at| (x.timing.started + total).saturating_duration_since(at));
+    // Without an upstream's answer all of the time was the gateway's own.
+    let own = match upstream {
+        Some(_) => x.timing.proxy_latency(),
+        None => Some(total),
+    };
+    out.table(0, 4, |t| {
+        t.str("kong").num(millis(own, 0.0)).set();
+        t.str("proxy").num(millis(upstream, -1.0)).set();
+        t.str("request").num(millis(Some(total), 0.0)).set();
+        t.str("receive").num(millis(receive, 0.0)).set();
+    });
+}
+
+fn push_tries(out: &mut Out, attempts: &[Attempt]) {
+    out.table(attempts.len(), 0, |t| {
+        for (i, attempt) in attempts.iter().enumerate() {
+            t.table(0, 4, |one| {
+                one.str("ip").str(ip(attempt.addr.ip())).set();
+                one.str("port").num(attempt.addr.port()).set();
+                one.str("balancer_latency");
+                one.num(millis(attempt.connect_time, 0.0)).set();
+                if attempt.error.is_some() {
+                    one.str("state").lit("failed").set();
+                }
+            });
+            t.seti(i + 1);
+        }
+    });
+}
+
+fn ip(address: IpAddr) -> String {
+    address.to_canonical().to_string()
+}
+
+fn url(x: &Exchange) -> String {
+    let port = super::configuration::host_port(x.connection.local.port());
+    format!(
+        "{}://{}:{port}{}",
+        x.request.scheme, x.request.host, x.request.target
+    )
+}
+
+fn upstream_uri(x: &Exchange) -> String {
+    let mut uri = x.outbound.uri.clone();
+    if uri.is_empty() || uri.contains('?') {
+        return uri;
+    }
+    if x.request.target.ends_with('?') {
+        uri.push('?');
+    } else if let Some(args) = &x.request.args {
+        uri.push('?');
+        uri.push_str(args);
+    }
+    uri
+}
+
+fn source(source: Source) -> &'static str {
+    match source {
+        Source::Service => "upstream",
+        Source::Exit | Source::Error => "kong",
+    }
+}

@@ -1,0 +1,121 @@
+-- In which phases a function may be called. A KONG_PHASE in ngx.ctx overrides the gateway's own word.
+
+local bit = require "bit"
+local here = require("moongate.ops")["kong.scope"].here
+local slots = require "moongate.slots"
+
+local band, bor, lshift = bit.band, bit.bor, bit.lshift
+local error, rawget, concat = error, rawget, table.concat
+
+local BITS = {
+  init_worker = 0x1,
+  certificate = 0x2,
+  client_hello = 0x8,
+  rewrite = 0x10,
+  access = 0x20,
+  balancer = 0x40,
+  response = 0x80,
+  cluster_listener = 0x100,
+  header_filter = 0x200,
+  body_filter = 0x400,
+  log = 0x2000,
+  preread = 0x4000,
+  error = 0x01000000,
+  admin_api = 0x10000000,
+}
+local HIGHEST = 30
+-- The gateway's bit of timers, which Kong has no phase for.
+local TIMER = 0x100
+
+local names = {}
+for name, value in pairs(BITS) do
+  names[value] = name
+end
+
+local function new(...)
+  return bor(...)
+end
+
+local function list(mask)
+  local found = {}
+  for i = 0, HIGHEST - 1 do
+    local value = lshift(1, i)
+    if band(mask, value) ~= 0 and names[value] then
+      found[#found + 1] = names[value]
+    end
+  end
+  return concat(found, ", ")
+end
+
+local function current()
+  local slot, phase = here()
+  local tables = slots[slot]
+  local ctx = tables and tables.ctx
+  local override = ctx and ctx.KONG_PHASE
+  if override then
+    return override
+  end
+  if phase ~= TIMER then
+    return phase
+  end
+end
+
+-- Unit tests of plugins may run with a `kong` of their own, or none.
+local function unchecked()
+  local kong = rawget(_G, "kong")
+  return not kong or not kong.ctx
+end
+
+local function refuse(phase, accepted)
+  if unchecked() then
+    return
+  end
+  if not phase then
+    error("no phase in ngx.ctx.KONG_PHASE, (need one of " .. list(accepted) .. ")", 4)
+  end
+  error("function cannot be called in " .. (names[phase] or "'unknown phase'") .. " phase (only in: "
+        .. list(accepted) .. ")", 4)
+end
+
+local function check(accepted)
+  local phase = current()
+  if phase and band(phase, accepted) ~= 0 then
+    return
+  end
+  refuse(phase, accepted)
+end
+
+local function check_not(rejected)
+  local phase = current()
+  if phase and band(phase, rejected) == 0 or unchecked() then
+    return
+  end
+  if not phase then
+    error("no phase in ngx.ctx.KONG_PHASE", 3)
+  end
+  error("function cannot be called in " .. (names[phase] or "'unknown phase'")
+        .. " phase (can be called in any phases except: " .. list(rejected) .. ")", 3)
+end
+
+local phases = {
+  request = bor(BITS.rewrite, BITS.access, BITS.balancer, BITS.response, BITS.header_filter, BITS.body_filter,
+                BITS.log, BITS.error, BITS.admin_api, BITS.cluster_listener),
+  n = HIGHEST,
+}
+for name, value in pairs(BITS) do
+  phases[name] = value
+  phases[value] = name
+end
+
+setmetatable(phases, {
+  __index = function(_, name)
+    error("unknown phase or phase alias: " .. tostring(name))
+  end,
+})
+
+return {
+  new = new,
+  check = check,
+  check_not = check_not,
+  phases = phases,
+}

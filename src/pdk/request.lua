@@ -1,0 +1,206 @@
+-- kong.request
+
+local ops = require "moongate.ops"
+local phases = require "kong.pdk.private.phases"
+local scope = require "moongate.scope"
+
+local op = ops["kong.request"]
+local take = ops.vm.take
+local check, check_not = phases.check, phases.check_not
+local PHASES = phases.phases
+local type, error, select, rawget = type, error, select, rawget
+local lower, find, sub, gsub = string.lower, string.find, string.sub, string.gsub
+
+local REQUEST = PHASES.request
+local INIT_WORKER = PHASES.init_worker
+local BODY = phases.new(PHASES.rewrite, PHASES.access, PHASES.response, PHASES.error, PHASES.admin_api)
+local FORM, JSON, MULTIPART = "application/x-www-form-urlencoded", "application/json", "multipart/form-data"
+
+-- Names of headers are found in any case, and `_` stands for `-`.
+local headers_mt = {
+  __index = function(headers, name)
+    if type(name) == "string" then
+      return rawget(headers, (gsub(lower(name), "_", "-")))
+    end
+  end,
+}
+
+local function with_names(headers, err)
+  return setmetatable(headers, headers_mt), err
+end
+
+-- Results of an op that answers at once or waits.
+local function done(...)
+  if select("#", ...) == 0 then
+    return take()
+  end
+  return ...
+end
+
+local function check_limit(name, value, level)
+  if type(value) ~= "number" then
+    error(name .. " must be a number", level)
+  elseif value < 1 then
+    error(name .. " must be >= 1", level)
+  elseif value > 1000 then
+    error(name .. " must be <= 1000", level)
+  end
+end
+
+local function decode_json(text)
+  local ok, cjson = pcall(require, "kong.tools.cjson")
+  if ok and type(cjson) == "table" and cjson.decode_with_array_mt then
+    return cjson.decode_with_array_mt(text)
+  end
+  return (require("cjson.safe").decode(text))
+end
+
+local function array(values)
+  local ok, cjson = pcall(require, "cjson")
+  return ok and setmetatable(values, cjson.array_mt) or values
+end
+
+local request = {}
+
+for _, name in ipairs {
+  "get_scheme", "get_host", "get_forwarded_scheme", "get_forwarded_host", "get_forwarded_port",
+  "get_forwarded_path", "get_forwarded_prefix", "get_http_version", "get_method", "get_path", "get_raw_path",
+  "get_path_with_query", "get_raw_query",
+} do
+  local get = op[name]
+  request[name] = function()
+    check(REQUEST)
+    return (get())
+  end
+end
+
+function request.get_port()
+  check_not(INIT_WORKER)
+  return (op.get_port())
+end
+
+function request.get_query_arg(name)
+  check(REQUEST)
+  if type(name) ~= "string" then
+    error("query argument name must be a string", 2)
+  end
+  return (op.get_query_arg(name))
+end
+
+function request.get_query(max_args)
+  check(REQUEST)
+  if max_args ~= nil then
+    check_limit("max_args", max_args, 3)
+  end
+  return op.get_query(max_args)
+end
+
+function request.get_header(name)
+  check(REQUEST)
+  if type(name) ~= "string" then
+    error("header name must be a string", 2)
+  end
+  return (op.get_header(name))
+end
+
+function request.get_headers(max_headers)
+  check(REQUEST)
+  if max_headers ~= nil then
+    check_limit("max_headers", max_headers, 3)
+  end
+  return with_names(op.get_headers(max_headers))
+end
+
+local function raw_body(max_allowed_file_size)
+  return done(op.get_raw_body(max_allowed_file_size))
+end
+
+function request.get_raw_body(max_allowed_file_size)
+  check(BODY)
+  return raw_body(max_allowed_file_size)
+end
+
+local function form(max_args)
+  local body, err = raw_body()
+  if not body then
+    return nil, err, FORM
+  end
+  local args, truncated = op.decode_args(body, max_args)
+  return args, nil, FORM, truncated
+end
+
+function request.get_body(mimetype, max_args, max_allowed_file_size)
+  check(BODY)
+  local content_type = mimetype or op.get_header("Content-Type")
+  if not content_type then
+    return nil, "missing content type"
+  end
+  local kind = lower(content_type)
+  local semicolon = find(kind, ";", 1, true)
+  if semicolon then
+    kind = sub(kind, 1, semicolon - 1)
+  end
+
+  if find(kind, FORM, 1, true) == 1 then
+    if max_args ~= nil then
+      check_limit("max_args", max_args, 3)
+    end
+    local args, err = form(max_args)
+    return args, err, FORM
+  end
+
+  local json = find(kind, JSON, 1, true) == 1
+  if not json and find(kind, MULTIPART, 1, true) ~= 1 then
+    return nil, "unsupported content type '" .. content_type .. "'", kind
+  end
+  local body, err = raw_body(max_allowed_file_size)
+  if not body then
+    return nil, err, json and JSON or MULTIPART
+  end
+  if json then
+    local value = decode_json(body)
+    if type(value) ~= "table" then
+      return nil, "invalid json body", JSON
+    end
+    return value, nil, JSON
+  end
+  local fields = op.decode_multipart(body, content_type)
+  if not fields then
+    return nil, "unable to decode multipart body", MULTIPART
+  end
+  return fields, nil, MULTIPART
+end
+
+function request.get_start_time()
+  check(REQUEST)
+  return scope.field("KONG_PROCESSING_START") or op.get_start_time()
+end
+
+function request.get_uri_captures(ctx)
+  check(REQUEST)
+  local given = ctx and ctx.router_matches and ctx.router_matches.uri_captures
+  local unnamed, named
+  if given then
+    unnamed, named = {}, {}
+    for key, value in pairs(given) do
+      local into = type(key) == "number" and unnamed or named
+      into[key] = value
+    end
+  else
+    unnamed, named = op.get_uri_captures()
+  end
+  return { unnamed = array(unnamed), named = named }
+end
+
+return {
+  new = function()
+    return request
+  end,
+  -- For the other faces of this room.
+  private = {
+    with_names = with_names,
+    done = done,
+    check_limit = check_limit,
+    decode_json = decode_json,
+  },
+}

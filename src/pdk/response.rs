@@ -1,0 +1,230 @@
+//! `kong.response`: what the client gets.
+//!
+//! Must not: send anything; the proxy sends what stands in the exchange's response.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::configuration::limits;
+use super::request::limit;
+use super::values::{Multi, header_name, header_value};
+use crate::exchange::{Exchange, Source, error_body};
+use crate::vm::{Args, Kind, Registrar, Ret, op, scope};
+
+const ROOM: &str = "kong.response";
+
+/// # Errors
+/// When Lua is out of memory.
+pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
+    r.op(ROOM, "get_status", op::raw(get_status))?;
+    r.op(ROOM, "get_header", op::raw(get_header))?;
+    r.op(ROOM, "get_headers", op::raw(get_headers))?;
+    r.op(ROOM, "get_source", op::raw(get_source))?;
+    r.op(ROOM, "headers_sent", op::raw(headers_sent))?;
+    r.op(ROOM, "set_status", op::raw(set_status))?;
+    r.op(ROOM, "set_header", op::raw(set_header))?;
+    r.op(ROOM, "add_header", op::raw(add_header))?;
+    r.op(ROOM, "clear_header", op::raw(clear_header))?;
+    r.op(ROOM, "chunk", op::raw(chunk))?;
+    r.op(ROOM, "set_chunk", op::raw(set_chunk))?;
+    r.op(ROOM, "is_grpc_request", op::raw(is_grpc_request))?;
+    r.op(ROOM, "grpc_status", op::raw(grpc_status))?;
+    r.op(ROOM, "grpc_message", op::raw(grpc_message))?;
+    r.op(ROOM, "error_type", op::raw(error_type))?;
+    r.op(ROOM, "error_body", op::raw(render_error_body))?;
+    r.op(ROOM, "exit", op::raw(exit))?;
+    r.module("kong.pdk.response", include_str!("response.lua"))
+}
+
+fn get_status(_: &Args, r: &mut Ret) {
+    match scope::read(|x| x.response.status) {
+        Some(status) => r.num(status),
+        None => r.nil(),
+    };
+}
+
+/// The name of a response header as `ngx.header` spells it: `_` stands for `-`.
+fn name_of(name: &[u8]) -> Option<HeaderName> {
+    let dashed = name
+        .contains(&b'_')
+        .then(|| name.iter().map(|b| if *b == b'_' { b'-' } else { *b }).collect());
+    let name = dashed.map_or(Cow::Borrowed(name), Cow::<[u8]>::Owned);
+    HeaderName::from_bytes(&header_name(&name)).ok()
+}
+
+/// The name as given, for looking up lines that an upstream sent with `_`.
+fn plain_name(name: &[u8]) -> Option<HeaderName> {
+    HeaderName::from_bytes(name).ok()
+}
+
+fn find<'h>(headers: &'h HeaderMap, name: &[u8]) -> Option<&'h [u8]> {
+    let exact = plain_name(name).and_then(|n| headers.get(n));
+    let found = exact.or_else(|| headers.get(name_of(name)?));
+    found.map(HeaderValue::as_bytes)
+}
+
+fn get_header(a: &Args, r: &mut Ret) {
+    let name = a.str(1).unwrap_or_default();
+    if scope::read(|x| {
+        r.opt(find(&x.response.headers, name));
+    })
+    .is_none()
+    {
+        r.nil();
+    }
+}
+
+fn get_headers(a: &Args, r: &mut Ret) {
+    let max = limit(a, 1, limits().resp_headers);
+    let done = scope::read(|x| {
+        let mut multi = Multi::default();
+        for (name, value) in x.response.headers.iter().take(max) {
+            let name = Cow::Borrowed(name.as_str().as_bytes());
+            multi.add(name, Some(Cow::Borrowed(value.as_bytes())));
+        }
+        multi.push(r);
+        if x.response.headers.len() > max {
+            r.lit("truncated");
+        }
+    });
+    if done.is_none() {
+        r.table(0, 0, |_| {});
+    }
+}
+
+fn get_source(_: &Args, r: &mut Ret) {
+    r.lit(match scope::read(|x| x.response.source) {
+        Some(Source::Service) => "service",
+        Some(Source::Exit) => "exit",
+        Some(Source::Error) | None => "error",
+    });
+}
+
+fn headers_sent(_: &Args, r: &mut Ret) {
+    r.bool(scope::read(|x| x.response.head_sent).unwrap_or(false));
+}
+
+fn set_status(a: &Args, _: &mut Ret) {
+    let status = a.int(1).and_then(|n| u16::try_from(n).ok());
+    if let Some(status) = status {
+        scope::write(|x| x.response.status = status);
+    }
+}
+
+fn pair(a: &Args) -> Option<(HeaderName, HeaderValue)> {
+    let name = name_of(a.str(1)?)?;
+    let value = HeaderValue::from_bytes(&header_value(a.str(2)?)).ok()?;
+    Some((name, value))
+}
+
+fn set_header(a: &Args, _: &mut Ret) {
+    if let Some((name, value)) = pair(a) {
+        scope::write(|x| x.response.headers.insert(name, value));
+    }
+}
+
+/// Adds a line; of the names that stand once, the last one wins.
+fn add_header(a: &Args, _: &mut Ret) {
+    let Some((name, value)) = pair(a) else {
+        return;
+    };
+    let single = name == http::header::CONTENT_TYPE || name == http::header::CONTENT_LENGTH;
+    scope::write(|x| {
+        if single {
+            x.response.headers.insert(name, value);
+        } else {
+            // Beyond the map's own limit a line is left out rather than a panic risked.
+            let _ = x.response.headers.try_append(name, value);
+        }
+    });
+}
+
+fn clear_header(a: &Args, _: &mut Ret) {
+    let name = a.str(1).unwrap_or_default();
+    scope::write(|x| {
+        for name in [plain_name(name), name_of(name)].into_iter().flatten() {
+            x.response.headers.remove(name);
+        }
+    });
+}
+
+/// The chunk under body_filter as the handlers before left it, and whether it is the last.
+fn chunk(_: &Args, r: &mut Ret) {
+    let now = scope::read(|x| {
+        let chunk = x.response.new_chunk.as_ref().unwrap_or(&x.response.chunk);
+        (chunk.clone(), x.response.last_chunk)
+    });
+    match now {
+        Some((chunk, last)) => r.held(chunk).bool(last),
+        None => r.nil(),
+    };
+}
+
+/// Replaces the chunk (nil: by nothing); a second true argument makes it the last.
+fn set_chunk(a: &Args, _: &mut Ret) {
+    let chunk = Bytes::copy_from_slice(a.str(1).unwrap_or_default());
+    scope::write(|x| {
+        x.response.new_chunk = Some(chunk);
+        x.response.last_chunk |= a.truthy(2);
+    });
+}
+
+fn asks_by_grpc(x: &Exchange) -> bool {
+    let content_type = x.request.headers.get("content-type");
+    x.request.version == 20 && content_type.is_some_and(|t| t.starts_with(b"application/grpc"))
+}
+
+fn is_grpc_request(_: &Args, r: &mut Ret) {
+    r.bool(scope::read(asks_by_grpc).unwrap_or(false));
+}
+
+fn status_of(a: &Args) -> u16 {
+    a.int(1).and_then(|n| u16::try_from(n).ok()).unwrap_or_default()
+}
+
+fn grpc_status(a: &Args, r: &mut Ret) {
+    r.num(error_body::grpc_status(status_of(a)));
+}
+
+fn grpc_message(a: &Args, r: &mut Ret) {
+    r.lit(error_body::grpc_message(status_of(a) as u8));
+}
+
+/// The media type of an error answer, by the request's Accept lines.
+fn error_type(_: &Args, r: &mut Ret) {
+    let kind = scope::read(|x| {
+        let lines: Vec<_> = x.request.headers.get_all(b"accept").collect();
+        let accept = String::from_utf8_lossy(&lines.join(&b","[..])).into_owned();
+        error_body::response_type((!lines.is_empty()).then_some(accept.as_str()))
+    });
+    r.lit(kind.unwrap_or_else(|| error_body::response_type(None)));
+}
+
+/// `error_body(status, media type, message or nil)`: the body, or nil where the media type has no template.
+fn render_error_body(a: &Args, r: &mut Ret) {
+    let text = |i| a.str(i).map(String::from_utf8_lossy);
+    let message = text(3).unwrap_or_else(|| error_body::message_for(status_of(a)));
+    let id = scope::read(|x| x.id_str().to_owned()).unwrap_or_default();
+    let body = error_body::template(&text(2).unwrap_or_default(), &message, &id);
+    r.opt(body);
+}
+
+/// `exit(status, body)`: leaves the answer in the exchange. Where handlers may wait the handler ends here; in
+/// header_filter it goes on.
+fn exit(a: &Args, r: &mut Ret) {
+    let status = status_of(a);
+    let body = match a.kind(2) {
+        Kind::String => a.str(2).unwrap_or_default().to_vec(),
+        _ => Vec::new(),
+    };
+    scope::write(|x| {
+        x.response.status = status;
+        x.response.source = Source::Exit;
+        x.response.body = Some(body);
+    });
+    if scope::phase().can_yield() {
+        r.exit(i64::from(status));
+    }
+}
