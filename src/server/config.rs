@@ -99,7 +99,10 @@ fn on_path(vm: &Vm, name: &str) -> bool {
 /// What is wrong, with the place.
 pub fn prepare(settings: Settings, source: &Source, check: bool) -> Result<Prepared, ConfigError> {
     let vm = rooms::state(&settings)?;
-    //LATER crate::pdk::configuration::set(&settings.configuration_json());
+    crate::pdk::configuration::set(
+        &settings.configuration_json(),
+        &settings.configuration_without_secrets(),
+    );
     let enabled = Enabled {
         named: settings.plugins.names.clone(),
         bundled: settings.plugins.bundled,

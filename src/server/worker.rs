@@ -184,7 +184,10 @@ fn build(worker: &Rc<Worker>, prepared: Prepared) -> Result<Rc<Generation>, Stri
         router,
         plugins,
     } = prepared;
-    //LATER crate::pdk::configuration::set(&settings.configuration_json());
+    crate::pdk::configuration::set(
+        &settings.configuration_json(),
+        &settings.configuration_without_secrets(),
+    );
     let vm: Rc<Vm> = rooms::state(&settings).map_err(|e| e.to_string())?;
     let registry = vm
         .guarded(|lua| Registry::load(lua, &plugins))
