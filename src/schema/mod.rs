@@ -1,13 +1,115 @@
 //! The schema engine (Lua): one validator for plugin configuration and entities.
 //!
+//! A schema is Lua (`kong.plugins.<name>.schema`, with Lua validators inside), so judging is Lua too, in a state
+//! off the request path; this side turns JSON into tables and back, and keeps runaways in check.
 //! Must not: know the request (that is `ngx` and `pdk`).
 
-use crate::vm::Registrar;
+mod convert;
+mod ops;
+#[cfg(test)]
+mod tests;
+
+pub use convert::{from_lua, to_lua};
+
+use serde_json::{Value, json};
+
+use crate::vm::{Registrar, Vm, op};
 
 /// Brings the schema modules into a state.
 ///
 /// # Errors
 /// When Lua is out of memory.
-pub fn install(_r: &Registrar) -> mlua::Result<()> {
-    Ok(())
+pub fn install(r: &Registrar) -> mlua::Result<()> {
+    r.op("schema", "is_regex", op::raw(ops::is_regex))?;
+    r.op("schema", "is_pem", op::raw(ops::is_pem))?;
+    r.module("moongate.schema.errors", include_str!("errors.lua"))?;
+    r.module("moongate.schema.validators", include_str!("validators.lua"))?;
+    r.module("moongate.schema.types", include_str!("types.lua"))?;
+    r.module("moongate.schema.defaults", include_str!("defaults.lua"))?;
+    r.module("moongate.schema.entity_checks", include_str!("entity_checks.lua"))?;
+    r.module("moongate.schema.plugin", include_str!("plugin.lua"))?;
+    r.module("kong.db.schema", include_str!("schema.lua"))?;
+    r.module("kong.db.schema.typedefs", include_str!("typedefs.lua"))?;
+    r.module("kong.tools.queue_schema", include_str!("queue_schema.lua"))?;
+    r.module("kong.tools.redis.schema", include_str!("redis_schema.lua"))
+}
+
+/// What a plugin's schema says about the fields beside `config`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EntityFields {
+    /// The plugin must not be tied to a consumer (Kong's error: `{consumer = "value must be null"}`).
+    pub no_consumer: bool,
+    /// The plugin must not be tied to a route.
+    pub no_route: bool,
+    /// The plugin must not be tied to a service.
+    pub no_service: bool,
+    /// The protocols it may be configured for, where the schema limits them.
+    pub protocols: Option<Vec<String>>,
+}
+
+/// Judges a plugin's configuration by its `schema.lua`: the completed configuration (defaults filled, unset
+/// optional fields left out). A plugin without a schema takes any configuration.
+///
+/// # Errors
+/// The error tree in Kong's shape and words: `{config = {field = text}}`, `{"@entity" = [text]}`, or
+/// `{name = text}` when the schema cannot be used.
+pub fn judge(vm: &Vm, plugin: &str, config: &Value) -> Result<Value, Value> {
+    let judged = vm.guarded(|lua| -> mlua::Result<Result<Value, Value>> {
+        let config = convert::to_lua_with_nulls(lua, config)?;
+        let (ok, err): (mlua::Value, mlua::Value) = module(lua)?
+            .get::<mlua::Function>("judge")?
+            .call((plugin, config))?;
+        if err.is_nil() {
+            Ok(Ok(from_lua(lua, &ok)?))
+        } else {
+            Ok(Err(from_lua(lua, &err)?))
+        }
+    });
+    judged.unwrap_or_else(|e| Err(json!({ "@entity": [failed(plugin, &e)] })))
+}
+
+/// What the plugin's schema says about consumer, route, service and protocols.
+///
+/// # Errors
+/// A text, when the schema cannot be used.
+pub fn entity_fields(vm: &Vm, plugin: &str) -> Result<EntityFields, String> {
+    let found = vm.guarded(|lua| -> mlua::Result<Result<EntityFields, String>> {
+        let f: mlua::Function = module(lua)?.get("entity_fields")?;
+        let (flags, err): (Option<mlua::Table>, Option<String>) = f.call(plugin)?;
+        let Some(flags) = flags else {
+            return Ok(Err(err.unwrap_or_default()));
+        };
+        Ok(Ok(EntityFields {
+            no_consumer: flags.get::<Option<bool>>("consumer")?.unwrap_or(false),
+            no_route: flags.get::<Option<bool>>("route")?.unwrap_or(false),
+            no_service: flags.get::<Option<bool>>("service")?.unwrap_or(false),
+            protocols: flags.get("protocols")?,
+        }))
+    });
+    found.unwrap_or_else(|e| Err(failed(plugin, &e)))
+}
+
+/// The `conf` table of a judged configuration, as a handler gets it: nulls absent, lists marked as arrays, sets
+/// answering membership.
+///
+/// # Errors
+/// When Lua is out of memory.
+pub fn conf(lua: &mlua::Lua, plugin: &str, config: &Value) -> mlua::Result<mlua::Value> {
+    let table = to_lua(lua, config)?;
+    module(lua)?.get::<mlua::Function>("conf")?.call((plugin, table))
+}
+
+fn module(lua: &mlua::Lua) -> mlua::Result<mlua::Table> {
+    lua.globals()
+        .get::<mlua::Function>("require")?
+        .call("moongate.schema.plugin")
+}
+
+fn failed(plugin: &str, e: &mlua::Error) -> String {
+    let text = match e {
+        mlua::Error::CallbackError { cause, .. } => cause.to_string(),
+        e => e.to_string(),
+    };
+    let text = text.lines().next().unwrap_or_default().to_string();
+    format!("the schema of plugin '{plugin}' failed: {text}")
 }

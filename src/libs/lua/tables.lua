@@ -1,0 +1,45 @@
+-- What OpenResty's LuaJIT adds to `table` and `thread`; answers the modules by name.
+
+local M = {}
+
+--- Whether a table has no fields at all.
+M["table.isempty"] = function(t)
+  return next(t) == nil
+end
+
+--- Whether a table has only the keys 1..n.
+M["table.isarray"] = function(t)
+  local n = 0
+  for k in pairs(t) do
+    if type(k) ~= "number" or k < 1 or k % 1 ~= 0 then
+      return false
+    end
+    n = n + 1
+  end
+  for i = 1, n do
+    if rawget(t, i) == nil then
+      return false
+    end
+  end
+  return true
+end
+
+--- The number of fields.
+M["table.nkeys"] = function(t)
+  local n = 0
+  for _ in next, t do
+    n = n + 1
+  end
+  return n
+end
+
+--- A copy of the outermost table, without its metatable.
+M["table.clone"] = function(t)
+  local new = {}
+  for k, v in next, t do
+    new[k] = v
+  end
+  return new
+end
+
+return M

@@ -1,0 +1,198 @@
+-- Judges a plugin's configuration by its `schema.lua`.
+
+local Schema = require "kong.db.schema"
+local cjson = require "cjson"
+local defaults = require "moongate.schema.defaults"
+
+local null = cjson.null
+
+local M = {}
+
+-- Whether `require` would find a module (it is compiled at most, not run).
+local function exists(module)
+  if package.loaded[module] or package.preload[module] then
+    return true
+  end
+  for _, find in ipairs(package.loaders) do
+    local ok, found = pcall(find, module)
+    if not ok or type(found) == "function" then
+      return true
+    end
+  end
+  return false
+end
+
+local MODERN = "a schema is { name = ..., fields = { { config = { type = \"record\", fields = { "
+  .. "{ some_field = { type = \"string\" } }, ... } } } } }"
+
+-- Kong 0.x: fields as a map, flags and self_check beside them.
+local function legacy(schema)
+  for _, key in ipairs { "no_consumer", "no_route", "no_service", "no_api", "self_check" } do
+    if schema[key] ~= nil then
+      return "'" .. key .. "'"
+    end
+  end
+  local fields = schema.fields
+  if type(fields) == "table" and #fields == 0 and next(fields) ~= nil then
+    return "'fields' as a map"
+  end
+end
+
+-- As for every record of an entity: a record that does not say whether it is required is.
+local function require_records(record)
+  for _, entry in ipairs(record.fields or {}) do
+    local _, field = next(entry)
+    if type(field) == "table" and field.type == "record" then
+      if field.required == nil then
+        field.required = true
+      end
+      require_records(field)
+    end
+  end
+end
+
+local known = setmetatable({}, { __mode = "k" })
+
+--- The schema object of a plugin; nil if it has none but a handler; nil and a text if it is refused.
+local function load(name)
+  local module = "kong.plugins." .. name .. ".schema"
+  if not exists(module) then
+    if exists("kong.plugins." .. name .. ".handler") then
+      return nil
+    end
+    return nil, "plugin '" .. name .. "' is not installed: module 'kong.plugins." .. name .. ".handler' not found"
+  end
+  local ok, definition = pcall(require, module)
+  if not ok then
+    return nil, "error loading the schema of plugin '" .. name .. "': " .. tostring(definition)
+  end
+  if known[definition] then
+    return known[definition]
+  end
+  local bad = "the schema of plugin '" .. name .. "' "
+  if type(definition) ~= "table" then
+    return nil, bad .. "is a " .. type(definition) .. ", not a table"
+  end
+  local old = legacy(definition)
+  if old then
+    return nil, bad .. "is written for Kong before 1.0 (it has " .. old .. "): " .. MODERN
+  end
+  local schema, err = Schema.new(definition)
+  if not schema then
+    return nil, bad .. "is refused: " .. err
+  end
+  require_records(schema)
+  known[definition] = schema
+  return schema
+end
+
+-- Nulls go, lists are marked as arrays (sets too: outside Lua they are lists).
+local function plain(value)
+  if type(value) ~= "table" then
+    return value
+  end
+  local new = {}
+  for k, v in pairs(value) do
+    if v ~= null then
+      new[k] = plain(v)
+    end
+  end
+  local mt = getmetatable(value)
+  if #new > 0 or mt == cjson.array_mt or mt == defaults.set_mt then
+    setmetatable(new, cjson.array_mt)
+  end
+  return new
+end
+
+--- The completed configuration, or nil and the error tree.
+function M.judge(name, config)
+  local schema, err = load(name)
+  if err then
+    return nil, { name = err }
+  end
+  if config == nil or config == null then
+    config = {}
+  end
+  if not schema then
+    return plain(config)
+  end
+  local field = Schema.field_of(schema, "config")
+  if not field then
+    if next(config) then
+      return nil, { config = "unknown field" }
+    end
+    return {}
+  end
+  if type(config) ~= "table" then
+    return nil, { config = "expected a record" }
+  end
+  -- Only `config` is judged here, but entity checks speak of `config.x`.
+  local part = setmetatable({
+    fields = { { config = field } },
+    entity_checks = schema.entity_checks,
+    shorthand_fields = schema.shorthand_fields,
+  }, Schema)
+  local ran, ok, tree = pcall(function()
+    local complete, errs = part:process_auto_fields({ config = config }, "insert")
+    if not complete then
+      return nil, errs
+    end
+    config = complete.config
+    return part:validate(complete)
+  end)
+  if not ran then
+    return nil, { ["@entity"] = { "error in the schema of plugin '" .. name .. "': " .. tostring(ok) } }
+  end
+  if not ok then
+    return nil, tree
+  end
+  return plain(config)
+end
+
+--- What the schema says about the plugin's other fields: { consumer = true } where it must not have one, and
+--- the protocols it takes.
+function M.entity_fields(name)
+  local schema, err = load(name)
+  if err then
+    return nil, err
+  end
+  local flags = {}
+  for key, field in (schema or Schema.new({ fields = {} })):each_field() do
+    if field.eq == null then
+      flags[key] = true
+    end
+    if key == "protocols" and field.elements then
+      flags.protocols = field.elements.one_of
+    end
+  end
+  return flags
+end
+
+local function dress(field, value)
+  if type(value) ~= "table" then
+    return value
+  end
+  if field.type == "set" then
+    return defaults.as_set(value)
+  elseif field.type == "record" then
+    for _, entry in ipairs(field.fields or {}) do
+      local k, sub = next(entry)
+      value[k] = dress(sub, value[k])
+    end
+  elseif field.type == "array" or field.type == "map" then
+    local sub = field.elements or field.values
+    for k, v in pairs(value) do
+      value[k] = dress(sub, v)
+    end
+  end
+  return value
+end
+
+--- The table a handler gets as `conf`: sets answer membership.
+function M.conf(name, config)
+  local schema = load(name)
+  local field = schema and Schema.field_of(schema, "config")
+  return field and dress(field, config) or config
+end
+
+return M
