@@ -317,7 +317,10 @@ impl Drop for Gateway {
         if let Some(child) = &mut self.child {
             if std::thread::panicking() {
                 let read = |name| std::fs::read_to_string(self.setup.dir().join(name)).unwrap_or_default();
-                eprintln!("--- gateway said:\n{}{}", read("stderr"), read("error.log"));
+                let said = read("stderr") + &read("error.log");
+                let lines: Vec<&str> = said.lines().collect();
+                let last = &lines[lines.len().saturating_sub(12)..];
+                eprintln!("--- the gateway's last lines:\n{}", last.join("\n"));
             }
             let _ = child.kill();
             let _ = child.wait();
