@@ -7,14 +7,22 @@ local next_plugin, load_conf = ops.next, ops.conf
 local plugins, handlers, confs = {}, {}, {}
 package.loaded["moongate.plugins"] = plugins
 
+-- a list knows it is one, a set answers membership: what the schema says of the table
+local judged
+local function make_conf(p, c)
+  judged = judged or require("moongate.schema.plugin")
+  local conf = judged.conf(plugins[p].name, load_conf(c))
+  confs[c] = conf
+  return conf
+end
+
 local function runner(field)
   return function()
     local p, c = next_plugin()
     while p do
       local conf = confs[c]
       if conf == nil then
-        conf = load_conf(c)
-        confs[c] = conf
+        conf = make_conf(p, c)
       end
       local handler = handlers[p]
       handler[field](handler, conf)
@@ -92,8 +100,7 @@ function M.configure(index, list)
   if #list > 0 then
     configs = {}
     for i, c in ipairs(list) do
-      confs[c] = confs[c] or load_conf(c)
-      configs[i] = confs[c]
+      configs[i] = confs[c] or make_conf(index, c)
     end
   end
   return M.call(index, "configure", configs)

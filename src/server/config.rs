@@ -134,10 +134,39 @@ pub fn prepare(settings: Settings, source: &Source, check: bool) -> Result<Prepa
     })
 }
 
-/// Judges one plugin entity by the plugin's schema.
-fn judge_plugin(vm: &std::rc::Rc<Vm>, name: &str, entity: &Value) -> Result<Value, Refusal> {
+/// Judges one plugin entity by the plugin's schema: its `config`, and whether it may be tied to what it is tied to.
+fn judge_plugin(vm: &Vm, name: &str, entity: &Value) -> Result<Value, Refusal> {
+    let mut errors = serde_json::Map::new();
+    match crate::schema::entity_fields(vm, name) {
+        Err(e) => {
+            errors.insert("name".into(), Value::from(e));
+            return Err(Refusal::Fields(errors));
+        }
+        Ok(fields) => {
+            let tied = |field: &str| entity.get(field).is_some_and(|v| !v.is_null());
+            for (field, refused) in [
+                ("consumer", fields.no_consumer),
+                ("route", fields.no_route),
+                ("service", fields.no_service),
+            ] {
+                if refused && tied(field) {
+                    errors.insert(field.into(), Value::from("value must be null"));
+                }
+            }
+        }
+    }
     let empty = Value::Object(serde_json::Map::new());
     let config = entity.get("config").filter(|c| !c.is_null()).unwrap_or(&empty);
-    let _ = (vm, name);
-    Ok(config.clone())
+    match crate::schema::judge(vm, name, config) {
+        Ok(config) if errors.is_empty() => Ok(config),
+        Ok(_) => Err(Refusal::Fields(errors)),
+        Err(Value::Object(tree)) => {
+            errors.extend(tree);
+            Err(Refusal::Fields(errors))
+        }
+        Err(other) => {
+            errors.insert("config".into(), other);
+            Err(Refusal::Fields(errors))
+        }
+    }
 }
