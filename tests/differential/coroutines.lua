@@ -22,7 +22,6 @@ local gen = coroutine.wrap(function()
 end)
 for i in gen do ngx.print(i, " ") end
 ngx.say("")
-ngx.say(pcall(coroutine.wrap(function() ngx.sleep(0.001) error("in wrap", 0) end)))
 ngx.say(type(coroutine.running()), " ", coroutine.status(coroutine.running()))
 local t = setmetatable({}, { __index = function(_, k) ngx.sleep(0.001) return k .. "!" end,
   __add = function(a, b) ngx.sleep(0.001) return "sum" end, __call = function(_, x) ngx.sleep(0.001) return x end })

@@ -97,11 +97,14 @@ impl Client {
         self
     }
 
-    /// Sends a request of method and path with a Host.
+    /// Sends a request of method and path, with a Host and, as curl does, `Accept: */*`.
     pub fn ask(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
         let mut head = format!("{method} {path} HTTP/1.1\r\n");
         if !headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("host")) {
             head += "Host: test.local\r\n";
+        }
+        if !headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("accept")) {
+            head += "Accept: */*\r\n";
         }
         for (name, value) in headers {
             head += &format!("{name}: {value}\r\n");
