@@ -1,56 +1,20 @@
 //! `kong.log`: lines for the error log, and what a request's log line holds.
 //!
-//! Must not: write logs; the worker gives a [`Sink`] with [`set_sink`].
+//! Must not: write logs; `moongate.ngx.log` in `package.loaded` does, where there is one.
 
-use std::cell::RefCell;
 use std::net::IpAddr;
-use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::exchange::{Attempt, Exchange, Source};
 use crate::vm::{Args, Out, Registrar, Ret, op, scope};
 
-/// Where lines go, and up to which level (nginx's numbers: 1 emerg, 4 error, 8 debug).
-#[derive(Clone)]
-pub struct Sink {
-    /// Lines above this level are not even formatted.
-    pub level: u8,
-    /// Writes one line, `[kong] ...` and the message; may ask the scope for the request.
-    pub write: Rc<dyn Fn(u8, &[u8])>,
-}
-
-thread_local! {
-    static SINK: RefCell<Option<Sink>> = const { RefCell::new(None) };
-}
-
-/// Sets where this thread's `kong.log` lines go; without it, nowhere.
-pub fn set_sink(sink: Sink) {
-    SINK.with(|s| *s.borrow_mut() = Some(sink));
-}
-
 /// # Errors
 /// When Lua is out of memory.
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
-    r.op("kong.log", "level", op::raw(level))?;
-    r.op("kong.log", "write", op::raw(write))?;
     r.op("kong.log", "serialize", op::raw(serialize))?;
     r.module("moongate.inspect", include_str!("inspect.lua"))?;
     r.module("kong.pdk.serialize", include_str!("serialize.lua"))?;
     r.module("kong.pdk.log", include_str!("log.lua"))
-}
-
-fn level(_: &Args, r: &mut Ret) {
-    r.num(SINK.with(|s| s.borrow().as_ref().map_or(0, |s| s.level)));
-}
-
-fn write(a: &Args, _: &mut Ret) {
-    let (Some(level), Some(line)) = (a.int(1), a.str(2)) else {
-        return;
-    };
-    let sink = SINK.with(|s| s.borrow().clone());
-    if let Some(sink) = sink.filter(|s| level <= i64::from(s.level)) {
-        (sink.write)(level.clamp(1, 8) as u8, line);
-    }
 }
 
 fn millis(d: Option<Duration>, absent: f64) -> f64 {

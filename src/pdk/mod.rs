@@ -4,7 +4,7 @@
 
 mod client;
 pub mod configuration;
-pub mod log;
+mod log;
 mod multipart;
 pub mod node;
 mod private;

@@ -287,7 +287,7 @@ fn get_uri_captures(_: &Args, r: &mut Ret) {
                     Some(text) => t.str(text),
                     None => t.bool(false),
                 };
-                t.seti(i + 1);
+                t.seti(i);
             }
         });
         out.table(0, named.len(), |t| {

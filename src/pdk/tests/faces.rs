@@ -1,15 +1,20 @@
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::Bench;
 use crate::entity::{RouteIdx, ServiceIdx};
 use crate::exchange::{Matched, Phase, testing};
-use crate::store::Snapshot;
+use crate::store::{Document, Format, Snapshot};
 
 const HEAD: &str = "GET /x?y=1 HTTP/1.1\nHost: a\nAuthorization: secret";
 
 /// A snapshot of a declarative document.
-pub(super) fn snapshot(_document: serde_json::Value) -> Option<Snapshot> {
-    None
+pub(super) fn snapshot(document: &str) -> Snapshot {
+    let document = Document::parse(document, Format::Json).unwrap();
+    let judge = &mut |_: &str, entity: &serde_json::Value| Ok(entity["config"].clone());
+    document
+        .into_snapshot(SystemTime::UNIX_EPOCH, &[], judge)
+        .unwrap()
 }
 
 #[test]
@@ -148,16 +153,12 @@ fn a11_log_formats_and_levels() {
 }
 
 fn matched_bench() -> Bench {
-    let mut snapshot = Snapshot::empty();
-    let route = serde_json::json!({
-        "id": "r1", "name": "route", "protocols": ["http"], "strip_path": true, "preserve_host": false,
-        "https_redirect_status_code": 426, "request_buffering": true, "response_buffering": true
-    });
-    let mut one: crate::entity::Route = serde_json::from_value(route.clone()).unwrap();
-    one.raw = route;
-    one.raw["tags"] = serde_json::Value::Null;
-    one.raw["service"] = serde_json::json!({ "id": "s1" });
-    snapshot.routes.push(one);
+    let snapshot = snapshot(
+        r#"{ "_format_version": "3.0",
+             "services": [{ "name": "svc", "url": "http://up.example:81/",
+                            "routes": [{ "name": "route", "paths": ["/"], "protocols": ["http"] }] }],
+             "consumers": [{ "username": "ann", "id": "12345678-1234-1234-1234-1234567890ab" }] }"#,
+    );
     let mut exchange = testing::exchange(HEAD);
     exchange.snapshot = Arc::new(snapshot);
     exchange.matched = Some(Matched {
@@ -175,8 +176,10 @@ fn a11_routes_keep_their_identity() {
     bench.ok(
         Phase::Access,
         "local r = kong.router.get_route()
-         eq(r.id, 'r1') eq(r.protocols[1], 'http') eq(r.strip_path, true) eq(r.tags, nil) eq(r.service.id, 's1')
-         eq(kong.router.get_route(), r) eq(kong.router.get_service(), nil)
+         local s = kong.router.get_service()
+         eq(r.name, 'route') eq(r.protocols[1], 'http') eq(r.strip_path, true) eq(r.tags, nil)
+         eq(r.service.id, s.id) eq(s.host, 'up.example') eq(s.port, 81)
+         eq(kong.router.get_route(), r) eq(kong.router.get_service(), s)
          eq(kong.client.get_protocol(), 'http')
          kong.ctx.shared.route = r",
     );
@@ -186,6 +189,23 @@ fn a11_routes_keep_their_identity() {
         "raises('function cannot be called in rewrite phase (only in: access, response, header_filter, body_filter, log)',
            kong.router.get_route)",
     );
+}
+
+#[test]
+fn a11_an_authenticated_consumer_is_the_exchanges() {
+    let bench = matched_bench();
+    bench.ok(
+        Phase::Access,
+        "local c = kong.client.load_consumer('12345678-1234-1234-1234-1234567890ab')
+         eq(c.username, 'ann') eq(kong.client.load_consumer('ann', true), c)
+         kong.client.authenticate(c, nil)",
+    );
+    bench.with(|x| assert_eq!(x.client.consumer.map(|c| c.0), Some(0)));
+    bench.ok(
+        Phase::Access,
+        "kong.client.authenticate(nil, { id = 'anonymous' })",
+    );
+    bench.with(|x| assert!(x.client.consumer.is_none()));
 }
 
 #[test]
@@ -211,7 +231,7 @@ fn a11_serialize() {
          eq(s.request.uri, '/x?y=1') eq(s.request.url, 'http://a:8000/x?y=1') eq(s.request.method, 'GET')
          eq(s.request.querystring.y, '1') eq(s.request.headers.authorization, 'REDACTED') eq(s.request.size, 40)
          eq(s.request.id, '0123456789abcdef0123456789abcdef') eq(s.response.status, 200)
-         eq(s.upstream_uri, '/up?y=1') eq(s.client_ip, '127.0.0.1') eq(s.source, 'kong') eq(s.route.id, 'r1')
+         eq(s.upstream_uri, '/up?y=1') eq(s.client_ip, '127.0.0.1') eq(s.source, 'kong') eq(s.route.name, 'route') eq(s.service.name, 'svc')
          eq(s.latencies.proxy, -1) assert(s.latencies.kong >= 0) eq(#s.tries, 0) assert(s.started_at > 1.6e12)
          eq(s.a.b, 1) eq(s.gone, nil) eq(s.request.headers.host, 'h') eq(s['dots.in'], true)
          assert(s.route ~= kong.router.get_route())",

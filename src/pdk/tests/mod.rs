@@ -10,7 +10,6 @@ mod service;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::log::{Sink, set_sink};
 use crate::exchange::{Exchange, Phase, testing};
 use crate::vm::{Flow, Scope, Vm, VmOptions};
 
@@ -23,6 +22,7 @@ pub(super) struct Bench {
 
 /// Lua that every snippet may use: a check of errors, and a stand-in for the JSON library of another room.
 const PRELUDE: &str = r#"
+    package.loaded["moongate.ngx.log"] = { write = ..., get_level = function() return 7 end }
     package.preload["cjson.safe"] = function()
       return {
         encode = function(t) return '{"message":"' .. tostring(t.message) .. '"}' end,
@@ -42,16 +42,13 @@ const PRELUDE: &str = r#"
 impl Bench {
     pub fn new(exchange: Exchange) -> Self {
         let lines = Rc::new(RefCell::new(Vec::new()));
-        let sink = lines.clone();
-        set_sink(Sink {
-            level: 7,
-            write: Rc::new(move |level, line| {
-                sink.borrow_mut()
-                    .push((level, String::from_utf8_lossy(line).into_owned()));
-            }),
-        });
         let vm = Vm::new(&VmOptions::default(), &[crate::pdk::install]).unwrap();
-        vm.lua().load(PRELUDE).exec().unwrap();
+        let sink = lines.clone();
+        let write = vm.lua().create_function(move |_, (level, line): (u8, String)| {
+            sink.borrow_mut().push((level, line));
+            Ok(())
+        });
+        vm.lua().load(PRELUDE).call::<()>(write.unwrap()).unwrap();
         let scope = Scope::new(&vm, Phase::Access, Some(exchange));
         Self { vm, scope, lines }
     }
