@@ -43,7 +43,7 @@ pub(super) fn exchange() -> Exchange {
             host: "example.com".into(),
             uri: "/a b/c".into(),
             args: Some("x=1&y=%20z&flag&x=2".into()),
-            headers: HeaderList::from_raw(raw.to_vec(), spans),
+            headers: HeaderList::from_raw(raw.to_vec().into(), spans),
             length: raw.len() as u64,
             ..Request::default()
         },

@@ -1,6 +1,7 @@
 -- Routes, services and consumers of the request's snapshot as tables that keep their identity.
 
-local op = require("moongate.ops")["kong.router"]
+local ops = require "moongate.ops"
+local op, matched = ops["moongate.entities"], ops["kong.router"].matched
 local scope = require "moongate.scope"
 
 local caches = {}
@@ -38,7 +39,7 @@ function entities.route()
   if override ~= nil then
     return override
   end
-  local generation, at = op.matched()
+  local generation, at = matched()
   return generation and entity("route", generation, at)
 end
 
@@ -48,7 +49,7 @@ function entities.service()
   if override ~= nil then
     return override
   end
-  local generation, _, at = op.matched()
+  local generation, _, at = matched()
   return at and entity("service", generation, at)
 end
 

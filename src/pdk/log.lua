@@ -1,7 +1,7 @@
 -- kong.log: one object for the gateway and one for each plugin, which its lines are marked with.
 
 local inspect = require "moongate.inspect"
-local serializer = require "kong.pdk.serialize"
+local serializer = require "kong.pdk.private.serialize"
 
 local type, error, select, tostring, pairs = type, error, select, tostring, pairs
 local find, sub, match, rep, concat = string.find, string.sub, string.match, string.rep, table.concat

@@ -3,24 +3,27 @@
 //! Must not: raise from Rust (faces raise Kong's messages), or keep request state outside the scope.
 
 mod client;
+mod cluster;
 pub mod configuration;
-mod log;
+mod entities;
+mod ip;
+pub mod meta;
 mod multipart;
+pub mod nginx;
 pub mod node;
+mod plugin;
 mod private;
 mod request;
 mod request_body;
 mod response;
 mod router;
+mod serialize;
 mod service;
 #[cfg(test)]
 mod tests;
 mod values;
 
-use crate::vm::{Args, Registrar, Ret, op};
-
-/// What `kong.meta._SERVER_TOKENS`, `Server` and `Via` say.
-pub const SERVER_TOKENS: &str = concat!("moongate/", env!("CARGO_PKG_VERSION"));
+use crate::vm::Registrar;
 
 /// Brings `kong.*` into a state.
 ///
@@ -32,12 +35,18 @@ pub fn install(r: &Registrar) -> mlua::Result<()> {
     request::install(r)?;
     response::install(r)?;
     service::install(r)?;
-    log::install(r)?;
+    serialize::install(r)?;
+    r.module("moongate.inspect", include_str!("inspect.lua"))?;
+    r.module("kong.pdk.log", include_str!("log.lua"))?;
     client::install(r)?;
     router::install(r)?;
+    entities::install(r)?;
     node::install(r)?;
-    r.op("kong.meta", "server_tokens", op::raw(server_tokens))?;
-    r.module("kong.meta", include_str!("meta.lua"))?;
+    cluster::install(r)?;
+    ip::install(r)?;
+    nginx::install(r)?;
+    plugin::install(r)?;
+    meta::install(r)?;
     r.module("kong.pdk.ctx", include_str!("ctx.lua"))?;
     r.module("kong.pdk.table", include_str!("table.lua"))?;
     r.module("kong.pdk.telemetry", include_str!("telemetry.lua"))?;
@@ -52,8 +61,4 @@ pub fn install(r: &Registrar) -> mlua::Result<()> {
         )
         .set_name("@moongate/pdk/mod.rs")
         .exec()
-}
-
-fn server_tokens(_: &Args, r: &mut Ret) {
-    r.lit(SERVER_TOKENS);
 }

@@ -1,58 +1,15 @@
-//! `kong.router`, and entities as Lua tables: made once per state and snapshot, then kept.
+//! `kong.router`: what the router found.
 //!
-//! Must not: copy the configuration into Lua beyond what plugins ask for.
+//! Must not: route.
 
-use std::cell::RefCell;
-use std::sync::{Arc, Weak};
-
-use serde_json::Value;
-
-use super::values::push_json;
-use crate::entity::{ConsumerIdx, RouteIdx, ServiceIdx};
-use crate::store::Snapshot;
+use super::entities::number;
 use crate::vm::{Args, Registrar, Ret, op, scope};
-
-const ROOM: &str = "kong.router";
 
 /// # Errors
 /// When Lua is out of memory.
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
-    r.op(ROOM, "matched", op::raw(matched))?;
-    r.op(ROOM, "generation", op::raw(generation))?;
-    r.op(ROOM, "is_alive", op::raw(is_alive))?;
-    r.op(ROOM, "route", op::raw(route))?;
-    r.op(ROOM, "service", op::raw(service))?;
-    r.op(ROOM, "consumer", op::raw(consumer))?;
-    r.module("moongate.entities", include_str!("entities.lua"))?;
+    r.op("kong.router", "matched", op::raw(matched))?;
     r.module("kong.pdk.router", include_str!("router.lua"))
-}
-
-/// Snapshots that requests of this thread have seen. A weak pointer keeps the address from being used again.
-#[derive(Default)]
-struct Seen {
-    snapshots: Vec<(Weak<Snapshot>, u32)>,
-    last: u32,
-}
-
-thread_local! {
-    static SEEN: RefCell<Seen> = RefCell::default();
-}
-
-fn number(snapshot: &Arc<Snapshot>) -> u32 {
-    SEEN.with(|seen| {
-        let seen = &mut *seen.borrow_mut();
-        let known = seen
-            .snapshots
-            .iter()
-            .find(|(weak, _)| weak.as_ptr() == Arc::as_ptr(snapshot));
-        if let Some((_, number)) = known {
-            return *number;
-        }
-        seen.snapshots.retain(|(weak, _)| weak.strong_count() > 0);
-        seen.last += 1;
-        seen.snapshots.push((Arc::downgrade(snapshot), seen.last));
-        seen.last
-    })
 }
 
 /// The snapshot's number and the places of the matched route and service.
@@ -70,46 +27,4 @@ fn matched(_: &Args, r: &mut Ret) {
     } else {
         r.nil();
     }
-}
-
-/// The number of the request's snapshot.
-fn generation(_: &Args, r: &mut Ret) {
-    match scope::read(|x| number(&x.snapshot)) {
-        Some(number) => r.num(number),
-        None => r.nil(),
-    };
-}
-
-/// Whether a snapshot is still in use.
-fn is_alive(a: &Args, r: &mut Ret) {
-    let wanted = a.int(1).unwrap_or_default();
-    let alive = SEEN.with(|seen| {
-        let seen = seen.borrow();
-        let found = seen.snapshots.iter().find(|(_, n)| i64::from(*n) == wanted);
-        found.is_some_and(|(weak, _)| weak.strong_count() > 0)
-    });
-    r.bool(alive);
-}
-
-fn push(a: &Args, r: &mut Ret, find: impl FnOnce(&Snapshot, u32) -> Option<&Value>) {
-    let at = a.int(1).and_then(|n| u32::try_from(n).ok()).unwrap_or(u32::MAX);
-    let snapshot = scope::read(|x| x.snapshot.clone());
-    match snapshot.as_deref().and_then(|s| find(s, at)) {
-        Some(raw) => push_json(r, raw),
-        None => {
-            r.nil();
-        }
-    }
-}
-
-fn route(a: &Args, r: &mut Ret) {
-    push(a, r, |s, at| s.route(RouteIdx(at)).map(|e| &e.raw));
-}
-
-fn service(a: &Args, r: &mut Ret) {
-    push(a, r, |s, at| s.service(ServiceIdx(at)).map(|e| &e.raw));
-}
-
-fn consumer(a: &Args, r: &mut Ret) {
-    push(a, r, |s, at| s.consumer(ConsumerIdx(at)).map(|e| &e.raw));
 }

@@ -15,7 +15,19 @@ const FLOORS: &[(u8, &str)] = &[
 ];
 
 /// Lua faces that need no Rust of their own.
-const LUA_ONLY: &[&str] = &["init", "phases", "checks", "kong"];
+const LUA_ONLY: &[&str] = &[
+    "init",
+    "phases",
+    "checks",
+    "kong",
+    "ctx",
+    "inspect",
+    "log",
+    "table",
+    "telemetry",
+    "tracing",
+    "vault",
+];
 
 const TOP: &[&str] = &[
     "Cargo.toml",

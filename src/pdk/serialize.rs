@@ -1,6 +1,6 @@
-//! `kong.log`: lines for the error log, and what a request's log line holds.
+//! What a request's log line holds (`kong.log.serialize`).
 //!
-//! Must not: write logs; `moongate.ngx.log` in `package.loaded` does, where there is one.
+//! Must not: write logs; `kong.log` does, through ngx's error log.
 
 use std::net::IpAddr;
 use std::time::{Duration, UNIX_EPOCH};
@@ -12,9 +12,7 @@ use crate::vm::{Args, Out, Registrar, Ret, op, scope};
 /// When Lua is out of memory.
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("kong.log", "serialize", op::raw(serialize))?;
-    r.module("moongate.inspect", include_str!("inspect.lua"))?;
-    r.module("kong.pdk.serialize", include_str!("serialize.lua"))?;
-    r.module("kong.pdk.log", include_str!("log.lua"))
+    r.module("kong.pdk.private.serialize", include_str!("serialize.lua"))
 }
 
 fn millis(d: Option<Duration>, absent: f64) -> f64 {
