@@ -103,7 +103,7 @@ fn a05_reloads_lose_nothing() {
     };
     let code = "local P = { PRIORITY = 1, VERSION = '1.0.0' }
         function P:access() ngx.sleep(0.002) end
-        function P:header_filter() kong.response.set_header('X-Code', 'VERSION') end
+        function P:header_filter() kong.response.set_header('X-Code', 'THIS') end
         return P";
     let origin = Origin::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     let config = |i: usize| with(service(origin.port), "code", json!({ "tag": i.to_string() }));
@@ -124,7 +124,7 @@ fn a05_reloads_lose_nothing() {
         // A rename, so that no worker reads half a file.
         std::fs::write(
             handler.with_extension("new"),
-            code.replace("VERSION", &i.to_string()),
+            code.replace("THIS", &i.to_string()),
         )
         .unwrap();
         std::fs::rename(handler.with_extension("new"), &handler).unwrap();
