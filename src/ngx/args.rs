@@ -79,11 +79,7 @@ fn item(t: &mut Out, value: Option<&[u8]>) {
 fn uri(a: &Args, r: &mut Ret) {
     let max = limit(a, 1);
     let got = scope::read(|x| {
-        parse(
-            x.request.args.as_deref().unwrap_or_default().as_bytes(),
-            max,
-            r,
-        );
+        parse(x.request.args.as_deref().unwrap_or_default().as_bytes(), max, r);
     });
     if got.is_none() {
         call::no_request(r);

@@ -92,7 +92,8 @@ fn replace(x: &mut Exchange, body: Bytes) {
     q.has_body = !body.is_empty();
     q.content_length = Some(body.len() as u64);
     q.headers.remove(b"transfer-encoding");
-    q.headers.set(b"Content-Length", body.len().to_string().as_bytes());
+    q.headers
+        .set(b"Content-Length", body.len().to_string().as_bytes());
     q.body = Body::Memory(body);
 }
 

@@ -70,10 +70,7 @@ fn escape_uri(a: &Args, r: &mut Ret) {
         Some(0.0) => whole,
         Some(2.0) => component,
         Some(n) => {
-            return r.raise(format!(
-                "\"type\" {} out of range",
-                call::number(n)
-            ));
+            return r.raise(format!("\"type\" {} out of range", call::number(n)));
         }
     };
     match escape(&s, keep) {

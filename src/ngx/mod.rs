@@ -13,7 +13,7 @@ pub mod log;
 mod output;
 mod re;
 mod req;
-mod tcp;
+pub mod tcp;
 mod time;
 pub mod timer;
 mod var;

@@ -61,7 +61,10 @@ fn options(opts: &[u8]) -> Result<u32, String> {
 }
 
 fn has(bits: u32, flag: u8) -> bool {
-    FLAGS.iter().position(|f| *f == flag).is_some_and(|i| bits & (1 << i) != 0)
+    FLAGS
+        .iter()
+        .position(|f| *f == flag)
+        .is_some_and(|i| bits & (1 << i) != 0)
 }
 
 fn compile(pattern: &[u8], bits: u32) -> Result<Pattern, String> {

@@ -151,7 +151,9 @@ async fn fire(vm: &Rc<Vm>, timers: &Timers, number: f64, premature: bool) {
     }
     let _running = Counted::new(&timers.running);
     let scope = Scope::new(vm, Phase::Timer, None);
-    let flow = vm.run(&scope, func, &[number, f64::from(u8::from(premature))]).await;
+    let flow = vm
+        .run(&scope, func, &[number, f64::from(u8::from(premature))])
+        .await;
     if let Flow::Failed(fault) = flow {
         log::emit_outside(
             Level::ERR,
