@@ -13,6 +13,7 @@ pub mod log;
 mod output;
 mod re;
 mod req;
+pub mod tcp;
 mod time;
 pub mod timer;
 mod var;

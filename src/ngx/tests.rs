@@ -1,6 +1,9 @@
 //! `ngx.*` from Lua, around hand-made exchanges.
 #![allow(clippy::unwrap_used)]
 
+mod values;
+mod waiting;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -126,7 +129,7 @@ pub(super) fn fails(phase: Phase, src: &str) -> String {
 const EQ: &str = "local function eq(a, b) if a ~= b then error('expected ' .. tostring(b) .. ', got '
     .. tostring(a), 2) end end ";
 
-fn checks(phase: Phase, src: &str) -> Exchange {
+pub(super) fn checks(phase: Phase, src: &str) -> Exchange {
     ok(phase, &format!("{EQ}{src}"))
 }
 
