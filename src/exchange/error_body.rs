@@ -21,12 +21,15 @@ pub struct ErrorAnswer {
     pub content_type: &'static str,
     /// The body.
     pub body: String,
-    /// For a client that asked by gRPC: `grpc-status` and `grpc-message`. Over HTTP/2 they replace the body.
+    /// `grpc-status` and `grpc-message`, where gRPC was asked for.
     pub grpc: Option<(u8, String)>,
 }
 
 /// Renders an error of the gateway itself: by Accept, else by the request's Content-Type, else by the
 /// `error_default_type` setting. Without a message, the status' own is used.
+///
+/// A request that is gRPC itself gets the headers of a trailers-only answer and no body, in any version of HTTP (Kong
+/// asks for HTTP/2, which the gateway does not speak yet); one that only accepts gRPC gets a JSON message.
 pub fn render(
     accept: Option<&str>,
     content_type: Option<&str>,
@@ -38,10 +41,15 @@ pub fn render(
     let message = message.map_or_else(|| message_for(status), Cow::Borrowed);
     let wanted = accept.or(content_type).unwrap_or(default_type);
     if wanted.starts_with(GRPC) {
+        let is_grpc = content_type.is_some_and(|t| t.starts_with(GRPC));
         let quoted = serde_json::Value::from(message.as_ref());
         return ErrorAnswer {
-            content_type: JSON,
-            body: format!("{{\"message\":{quoted}}}"),
+            content_type: if is_grpc { GRPC } else { JSON },
+            body: if is_grpc {
+                String::new()
+            } else {
+                format!("{{\"message\":{quoted}}}")
+            },
             grpc: Some((grpc_status(status), message.into_owned())),
         };
     }
@@ -344,6 +352,9 @@ mod tests {
             answer.grpc,
             Some((14, "The upstream server is currently unavailable".to_owned()))
         );
+        let own = render(None, Some("application/grpc"), "text/plain", 404, Some("m"), "x");
+        assert_eq!((own.content_type, own.body.as_str()), ("application/grpc", ""));
+        assert_eq!(own.grpc, Some((5, "m".to_owned())));
         let mapped: Vec<u8> = [200, 302, 400, 401, 418, 499, 500, 502, 504]
             .map(grpc_status)
             .into();

@@ -25,8 +25,11 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("kong.request", "decode_multipart", op::raw(decode_multipart))
 }
 
+/// None where nobody reads the client's body any more.
+type Reader = Option<Rc<dyn BodyReader>>;
+
 /// What is needed to read a body that still streams; None where it is read, or there is none.
-fn unread() -> Option<(Option<Rc<dyn BodyReader>>, Rc<Scope>)> {
+fn unread() -> Option<(Reader, Rc<Scope>)> {
     let streaming = scope::read(|x| matches!(x.request.body, Body::Streaming) && x.request.has_body);
     if streaming != Some(true) {
         return None;

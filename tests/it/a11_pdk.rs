@@ -179,13 +179,13 @@ fn a11_request_getters() {
             "NIL",
             ["1", "2"],
             "1",
-            "a",
+            "a, b",
             "NIL",
             "1",
             1.1,
             "http",
             "shop.test",
-            "/p%61th/x",
+            "/path/x",
             "number"
         ])
     );

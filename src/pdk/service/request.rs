@@ -108,7 +108,9 @@ fn set_host(a: &Args, _: &mut Ret) {
     });
 }
 
-fn pair<'a>(a: &'a Args) -> Option<(Cow<'a, [u8]>, Cow<'a, [u8]>)> {
+type Text<'a> = Cow<'a, [u8]>;
+
+fn pair(a: &Args) -> Option<(Text<'_>, Text<'_>)> {
     let name = a.str(1).filter(|n| !n.is_empty())?;
     Some((header_name(name), header_value(a.str(2)?)))
 }

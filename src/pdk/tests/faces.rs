@@ -1,3 +1,5 @@
+//! `kong.client`, `kong.ctx`, `kong.log`, `kong.router` and the small faces.
+
 use std::sync::Arc;
 use std::time::SystemTime;
 

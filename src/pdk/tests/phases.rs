@@ -1,3 +1,5 @@
+//! The phase check and its messages.
+
 use super::Bench;
 use crate::exchange::Phase;
 use crate::vm::{Flow, Scope};

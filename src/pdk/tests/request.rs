@@ -1,3 +1,5 @@
+//! `kong.request`.
+
 use std::rc::Rc;
 
 use super::Bench;

@@ -1,3 +1,5 @@
+//! `kong.response`.
+
 use super::Bench;
 use crate::exchange::{Phase, Source};
 use crate::vm::Flow;

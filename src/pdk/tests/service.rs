@@ -1,3 +1,5 @@
+//! `kong.service` and what lies below it.
+
 use std::sync::Arc;
 use std::time::Duration;
 
