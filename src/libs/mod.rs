@@ -18,7 +18,6 @@ const MODULES: &[(&str, &str)] = &[
     ("inspect", include_str!("lua/inspect.lua")),
     ("socket.url", include_str!("lua/socket_url.lua")),
     ("kong.constants", include_str!("lua/constants.lua")),
-    ("kong.meta", include_str!("lua/meta.lua")),
     ("kong.plugins.base_plugin", include_str!("lua/base_plugin.lua")),
     ("kong.vendor.classic", include_str!("lua/classic.lua")),
     ("kong.tools.cjson", include_str!("tools/cjson.lua")),

@@ -45,8 +45,7 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("libs", "time_ns", op::raw(time_ns))?;
     r.op("libs", "monotonic_ms", op::raw(monotonic_ms))?;
     r.op("libs", "file_kind", op::raw(file_kind))?;
-    r.op("libs", "current_dir", op::raw(current_dir))?;
-    r.op("libs", "version", op::raw(version))
+    r.op("libs", "current_dir", op::raw(current_dir))
 }
 
 /// A string argument as UTF-8 text.
@@ -236,8 +235,4 @@ fn current_dir(_: &Args, r: &mut Ret) {
         Ok(dir) => r.str(dir.to_string_lossy().as_bytes()),
         Err(e) => r.fail(e.to_string()),
     };
-}
-
-fn version(_: &Args, r: &mut Ret) {
-    r.lit(env!("CARGO_PKG_VERSION"));
 }

@@ -1,0 +1,48 @@
+local cjson = require "cjson"
+local safe = require "cjson.safe"
+
+describe("A11 cjson", function()
+  it("A11 keeps null, empty arrays and marked arrays apart", function()
+    assert.equal("null", cjson.encode(cjson.null))
+    assert.equal("[]", cjson.encode(cjson.empty_array))
+    assert.equal("{}", cjson.encode({}))
+    assert.equal("[]", cjson.encode(setmetatable({}, cjson.array_mt)))
+    assert.equal("[]", cjson.encode(setmetatable({}, cjson.empty_array_mt)))
+    assert.equal("[1]", cjson.encode(setmetatable({ 1 }, cjson.empty_array_mt)))
+    assert.equal(ngx.null, cjson.decode("null"))
+  end)
+
+  it("A11 escapes as lua-cjson does", function()
+    assert.equal([["\"\\\/\u0000\u001f\u007f\n"]], cjson.encode("\"\\/\0\31\127\n"))
+    assert.equal("é😀", cjson.decode([["\u00e9\ud83d\ude00"]]))
+  end)
+
+  it("A11 raises with the caller's place; the safe one answers nil and the error", function()
+    local _, raised = pcall(function() cjson.encode(print) end)
+    assert.matches("cjson_spec%.lua:%d+: Cannot serialise function: type not supported$", raised)
+    local value, err = safe.decode("[1,")
+    assert.is_nil(value)
+    assert.equal("Expected value but found T_END at character 4", err)
+  end)
+
+  it("A11 writes numbers with the instance's precision", function()
+    assert.equal("0.33333333333333", cjson.encode(1 / 3))
+    assert.equal("0.3333333333333333", safe.encode(1 / 3))
+    local own = cjson.new()
+    own.encode_number_precision(3)
+    assert.equal("0.333", own.encode(1 / 3))
+    assert.equal("0.33333333333333", cjson.encode(1 / 3))
+  end)
+
+  it("A11 decodes arrays with their mark when asked to", function()
+    local own = cjson.new()
+    own.decode_array_with_array_mt(true)
+    assert.equal('{"list":[]}', own.encode(own.decode('{"list":[]}')))
+    assert.equal('{"list":{}}', cjson.encode(cjson.decode('{"list":[]}')))
+  end)
+
+  it("A11 refuses what nests too deep", function()
+    local _, err = safe.decode(("["):rep(1001) .. ("]"):rep(1001))
+    assert.equal("Found too many nested data structures (1001) at character 1001", err)
+  end)
+end)
