@@ -155,7 +155,7 @@ fn a12_a_missing_plugin_is_named() {
     let config = with(service(1), "absent", json!({}));
     refused(
         Setup::new(&config).enable("absent"),
-        &["absent", "plugin is enabled but not installed"],
+        &["absent", "not installed"],
     );
     refused(Setup::new(&config), &["absent"]);
 }
