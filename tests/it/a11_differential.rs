@@ -117,7 +117,9 @@ fn answer(port: u16, request: &str) -> String {
         .headers
         .iter()
         .map(|(n, v)| (n.to_lowercase(), v))
-        .filter(|(n, _)| n == "content-type" && r.status != 204 || n.starts_with("x-") && !n.starts_with("x-kong"))
+        .filter(|(n, _)| {
+            n == "content-type" && r.status != 204 || n.starts_with("x-") && !n.starts_with("x-kong")
+        })
         .map(|(n, v)| format!("{n}: {v}"))
         .collect();
     headers.sort();

@@ -185,7 +185,7 @@ fn a11_request_getters() {
             1.1,
             "http",
             "shop.test",
-            "/p%61th/x",
+            "/path/x",
             "number"
         ])
     );

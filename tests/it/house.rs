@@ -20,26 +20,7 @@ const FLOORS: &[(u8, &str)] = &[
 ];
 
 /// Lua faces that need no Rust of their own: they are made of other faces, or of tables only.
-const LUA_ONLY: &[&str] = &[
-    "checks",
-    "cluster",
-    "ctx",
-    "entities",
-    "init",
-    "inspect",
-    "ip",
-    "kong",
-    "meta",
-    "nginx",
-    "phases",
-    "plugin",
-    "scope",
-    "serialize",
-    "table",
-    "telemetry",
-    "tracing",
-    "vault",
-];
+const LUA_ONLY: &[&str] = &["init", "checks", "phases", "log"];
 
 const TOP: &[&str] = &[
     "Cargo.toml",
