@@ -158,7 +158,6 @@ pub async fn connection(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr,
     });
     let http = http1::Builder::new()
         .title_case_headers(true)
-        .pipeline_flush(true)
         .keep_alive(true)
         .serve_connection(io, service);
     let mut http = std::pin::pin!(http);

@@ -6,7 +6,7 @@
 use std::io;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -232,7 +232,7 @@ impl Conn {
         Ok(true)
     }
 
-    async fn whole(&mut self, head: &Head, code: u64, lines: &str, seen: &Value) -> io::Result<()> {
+    async fn whole(&mut self, head: &Head, code: u64, lines: &str, seen: &str) -> io::Result<()> {
         let bare = matches!(code, 204 | 304);
         let text = if bare {
             String::new()
@@ -280,18 +280,36 @@ impl Conn {
     }
 }
 
-fn echo(head: &Head, body: &Body, port: u16) -> Value {
-    let mut seen = json!({
-        "port": port,
-        "method": head.method,
-        "path": head.path,
-        "query": head.query,
-        "headers": head.headers,
-        "body": String::from_utf8_lossy(&body.kept),
-        "body_length": body.length,
-    });
+/// What was seen, as JSON with each header on a line of its own.
+fn echo(head: &Head, body: &Body, port: u16) -> String {
+    let kept = String::from_utf8_lossy(&body.kept);
+    let mut fields = vec![
+        ("port", json!(port).to_string()),
+        ("method", json!(head.method).to_string()),
+        ("path", json!(head.path).to_string()),
+        ("query", json!(head.query).to_string()),
+        ("headers", pairs(&head.headers)),
+        ("body", json!(kept).to_string()),
+        ("body_length", json!(body.length).to_string()),
+    ];
     if !body.trailers.is_empty() {
-        seen["trailers"] = json!(body.trailers);
+        fields.push(("trailers", pairs(&body.trailers)));
     }
-    seen
+    let lines: Vec<String> = fields
+        .iter()
+        .map(|(name, value)| format!("  \"{name}\": {value}"))
+        .collect();
+    format!("{{\n{}\n}}\n", lines.join(",\n"))
+}
+
+fn pairs(list: &[(String, String)]) -> String {
+    let lines: Vec<String> = list
+        .iter()
+        .map(|(name, value)| format!("    [{}, {}]", json!(name), json!(value)))
+        .collect();
+    if lines.is_empty() {
+        "[]".into()
+    } else {
+        format!("[\n{}\n  ]", lines.join(",\n"))
+    }
 }

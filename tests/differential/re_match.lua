@@ -1,6 +1,6 @@
 local function dump(m, err)
   if not m then
-    return ngx.say("  ", m, " ", err)
+    return ngx.say("  ", m, " ", err and "error")
   end
   local parts = {}
   for i = 0, 5 do parts[#parts + 1] = tostring(m[i]) end

@@ -11,7 +11,7 @@ ngx.say(ngx.re.gsub("none", "x", "y"))
 ngx.say(ngx.re.sub("aaa", "a", ""))
 ngx.say(ngx.re.gsub("a b", "(\\w) (\\w)", "$2 $1"))
 ngx.say(ngx.re.gsub("a b", "(\\w) (\\w)(x)?", "$2[$3]$1"))
-ngx.say(ngx.re.sub("a", "(", "b"))
+ngx.say((ngx.re.sub("a", "(", "b")))
 local it, err = ngx.re.gmatch("hello, world! 12", "([a-z]+)|(\\d+)", "i")
 while true do
   local m

@@ -8,4 +8,3 @@ ngx.say(ngx.req.get_method(), " ", ngx.var.request_method, " ", ngx.req.http_ver
 ngx.req.set_method(ngx.HTTP_POST)
 ngx.say(ngx.req.get_method(), " ", ngx.var.request_method)
 ngx.say((pcall(ngx.req.set_method, "GET")))
-ngx.say(ngx.req.is_internal())

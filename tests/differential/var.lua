@@ -1,4 +1,4 @@
--- request: GET /var/x.html?q=1
+-- request: GET /var/x?q=1
 -- header: Host: Shop.Test:81
 -- header: User-Agent: agent/1
 -- header: Referer: http://r/
@@ -13,5 +13,5 @@ ngx.say(v.remote_port:match("^%d+$") ~= nil, " ", v.connection:match("^%d+$") ~=
   " ", v.pid:match("^%d+$") ~= nil, " ", v.msec:match("^%d+%.%d%d%d$") ~= nil)
 ngx.say((pcall(function() v.nothing_like_this = "x" end)))
 ngx.say((pcall(function() return v[{}] end)))
-ngx.say(#v.request_id, " ", v.request_id == v.request_id)
+ngx.say(#v.request_id, " ", v.request_id:match("^%x+$") ~= nil)
 ngx.say(v.request_time:match("^%d+%.%d%d%d$") ~= nil, " ", tonumber(v.request_length) > 50)

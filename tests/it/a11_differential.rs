@@ -36,7 +36,7 @@ impl Nginx {
              worker_processes 1; daemon off; master_process off;
              pid {root}/nginx.pid; error_log {root}/error.log notice;
              events {{ worker_connections 64; }}
-             http {{
+             http {{ underscores_in_headers on;
                access_log off; client_body_temp_path {root}/t1; proxy_temp_path {root}/t2;
                fastcgi_temp_path {root}/t3; uwsgi_temp_path {root}/t4; scgi_temp_path {root}/t5;
                lua_shared_dict differential 1m;
@@ -117,7 +117,9 @@ fn answer(port: u16, request: &str) -> String {
         .headers
         .iter()
         .map(|(n, v)| (n.to_lowercase(), v))
-        .filter(|(n, _)| n == "content-type" || n.starts_with("x-") && !n.starts_with("x-kong"))
+        .filter(|(n, _)| {
+            n == "content-type" && r.status != 204 || n.starts_with("x-") && !n.starts_with("x-kong")
+        })
         .map(|(n, v)| format!("{n}: {v}"))
         .collect();
     headers.sort();

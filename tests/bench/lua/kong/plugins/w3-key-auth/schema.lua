@@ -1,0 +1,6 @@
+return {
+  name = "w3-key-auth",
+  fields = {
+    { config = { type = "record", fields = {} } },
+  },
+}

@@ -1,0 +1,6 @@
+return {
+  name = "w3-log",
+  fields = {
+    { config = { type = "record", fields = {} } },
+  },
+}

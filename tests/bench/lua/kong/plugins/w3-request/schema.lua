@@ -1,0 +1,6 @@
+return {
+  name = "w3-request",
+  fields = {
+    { config = { type = "record", fields = { { gateway = { type = "string", required = true } } } } },
+  },
+}
