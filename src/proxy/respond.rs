@@ -170,7 +170,7 @@ pub fn respond(tail: Tail, upstream: Option<UpstreamBody>, close: bool) -> Respo
     };
     let mut x = cell.borrow_mut();
     gateway_headers(&g, &mut x);
-    frame(&mut x.response.headers, &source, filter_later, head_only);
+    frame(&mut x.response.headers, &source, head_only);
     if close {
         x.response
             .headers
@@ -206,22 +206,21 @@ fn own_body(g: &Generation, scope: &Rc<Scope>, body: Vec<u8>, filters: bool, hea
         bytes = match both {
             Ok((first, rest)) if rest.is_empty() => first,
             Ok((first, rest)) => [&first[..], &rest[..]].concat().into(),
-            // nothing was sent yet: an empty body is all that is left of it
-            Err(_) => Bytes::new(),
+            Err(e) => return Source::Broken(e.0),
         };
     }
     Source::Full(bytes)
 }
 
 /// Content-Length as the body now is.
-fn frame(headers: &mut HeaderMap, source: &Source, filtered: bool, head_only: bool) {
+fn frame(headers: &mut HeaderMap, source: &Source, head_only: bool) {
     match source {
         Source::Full(b) => {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(b.len()));
         }
-        Source::Upstream(_) if filtered => {
-            headers.remove(header::CONTENT_LENGTH);
-        }
+        // a filter that changes the length clears Content-Length in header_filter, as on Kong; hyper cuts what
+        // does not keep to it
+        Source::Upstream(_) | Source::Broken(_) => {}
         Source::Empty if !head_only => {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0u16));
         }

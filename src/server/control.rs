@@ -183,7 +183,8 @@ fn start_echoes(listeners: Vec<TcpListener>) -> Result<(), Error> {
 }
 
 fn shared_dictionaries(settings: &Settings) {
-    let _ = settings;
+    let dicts = &settings.lua_shared_dicts;
+    crate::shared::dict::configure(dicts.iter().map(|d| (d.name.clone(), d.size)).collect());
 }
 
 impl Running {
@@ -269,6 +270,7 @@ impl Running {
     }
 
     async fn hand_out(&mut self, prepared: Prepared) {
+        shared_dictionaries(&prepared.settings);
         self.errors.level().set(level_of(&prepared.settings));
         let mut waiting = Vec::new();
         for o in &self.orders {
