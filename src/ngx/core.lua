@@ -30,6 +30,10 @@ ngx.null = core.null()
 ngx.get_phase = core.get_phase
 ngx.exit = core.exit
 
+-- What the router found, into ngx.ctx when it is first looked at after that; `fill` is the pdk room's.
+local routed = package.loaded["moongate.ctx"] or {}
+package.loaded["moongate.ctx"] = routed
+
 local function get_ctx()
   local n = slot()
   if n == 0 then
@@ -44,6 +48,9 @@ local function get_ctx()
   if not ctx then
     ctx = {}
     s.ctx = ctx
+  end
+  if not s.routed and routed.fill then
+    s.routed = routed.fill(ctx)
   end
   return ctx
 end

@@ -2,6 +2,7 @@
 
 local ops = require "moongate.ops"
 local op, matched = ops["moongate.entities"], ops["kong.router"].matched
+local request = ops["kong.request"]
 local scope = require "moongate.scope"
 
 local caches = {}
@@ -58,5 +59,39 @@ function entities.consumer(at)
   local generation = op.generation()
   return generation and entity("consumer", generation, at)
 end
+
+local function captures()
+  local unnamed, named = request.get_uri_captures()
+  if unnamed and unnamed[0] == nil and next(unnamed) == nil then
+    return nil
+  end
+  for name, value in pairs(named) do
+    unnamed[name] = value
+  end
+  return unnamed
+end
+
+-- What the router found, as the fields of ngx.ctx that plugins read; false before there is a match. Fields a
+-- plugin has set stay as they are.
+local function fill(ctx)
+  local generation, route, service = matched()
+  if not generation then
+    return false
+  end
+  if ctx.route == nil then
+    ctx.route = entity("route", generation, route)
+  end
+  if ctx.service == nil and service then
+    ctx.service = entity("service", generation, service)
+  end
+  if ctx.router_matches == nil then
+    ctx.router_matches = { uri_captures = captures() }
+  end
+  return true
+end
+
+local shared = package.loaded["moongate.ctx"] or {}
+package.loaded["moongate.ctx"] = shared
+shared.fill = fill
 
 return entities

@@ -1,10 +1,33 @@
 -- Where plugins' modules come from, after package.preload and lua_package_path: the drop-in layouts under the
--- Lua folder: <dir>/kong/plugins/<name>/x.lua, <dir>/<name>/x.lua for kong.plugins.<name>.x, and whole clones,
--- <dir>/<clone>/kong/plugins/<name>/x.lua.
+-- Lua folder: <dir>/kong/plugins/<name>/x.lua, <dir>/<name>/x.lua for kong.plugins.<name>.x, and whole clones:
+-- <dir>/<clone>/kong/plugins/<name>/x.lua, <dir>/kong-plugin-<name>/x.lua, and wherever a clone's rockspec says.
 
-local dir, clones, readable = ...
+local dir, clones, rockspecs, readable = ...
+
+-- module name -> file, as the rockspecs' build.modules have it
+local function read_rockspecs()
+  local modules = {}
+  for _, file in ipairs(rockspecs()) do
+    local chunk = loadfile(file)
+    local spec = {}
+    if chunk and pcall(setfenv(chunk, spec)) and type(spec.build) == "table" then
+      local base = file:match("^(.*)/")
+      for _, list in ipairs({ spec.build.modules or {}, spec.build.install and spec.build.install.lua or {} }) do
+        for name, path in pairs(type(list) == "table" and list or {}) do
+          if type(name) == "string" and type(path) == "string" and path:find("%.lua$") and not modules[name] then
+            modules[name] = base .. "/" .. path:gsub("^%./", "")
+          end
+        end
+      end
+    end
+  end
+  return modules
+end
+
+local modules
 
 local function candidates(name)
+  modules = modules or read_rockspecs()
   local rel = name:gsub("%.", "/")
   local list = { dir .. "/" .. rel .. ".lua", dir .. "/" .. rel .. "/init.lua" }
   local plugin, rest = name:match("^kong%.plugins%.([^.]+)%.(.+)$")
@@ -14,9 +37,10 @@ local function candidates(name)
   for _, clone in ipairs(clones()) do
     list[#list + 1] = clone .. "/" .. rel .. ".lua"
     list[#list + 1] = clone .. "/" .. rel .. "/init.lua"
-    if plugin then
-      list[#list + 1] = clone .. "/" .. rest:gsub("%.", "/") .. ".lua"
-    end
+  end
+  list[#list + 1] = modules[name]
+  if plugin then
+    list[#list + 1] = dir .. "/kong-plugin-" .. plugin .. "/" .. rest:gsub("%.", "/") .. ".lua"
   end
   return list
 end

@@ -43,14 +43,30 @@ pub fn search_paths(lua: &Lua, path: &str, cpath: &str, dir: &Path) -> mlua::Res
     package.set("path", full(path, "LUA_PATH", package.get("path")?))?;
     package.set("cpath", full(cpath, "LUA_CPATH", package.get("cpath")?))?;
     let root = dir.to_path_buf();
+    let rockspecs = lua.create_function(move |lua, ()| lua.create_sequence_from(rockspecs(&root)))?;
+    let root = dir.to_path_buf();
     let clones = lua.create_function(move |lua, ()| lua.create_sequence_from(clones(&root)))?;
     let readable = lua.create_function(|_, file: String| Ok(Path::new(&file).is_file()))?;
     lua.load(include_str!("loader.lua"))
         .set_name("@moongate/vm/loader.lua")
-        .call((dir.to_string_lossy().into_owned(), clones, readable))
+        .call((dir.to_string_lossy().into_owned(), clones, rockspecs, readable))
 }
 
-/// Folders under `root` that hold a whole plugin repository: they have `kong/plugins`, or a handler of their own.
+/// The rockspecs of the repositories under `root`: they say which file is which module.
+fn rockspecs(root: &Path) -> Vec<String> {
+    let entries = |dir: &Path| std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut found: Vec<String> = entries(root)
+        .flat_map(|e| entries(&e.path()))
+        .map(|e| e.path())
+        .filter(|p| p.extension().is_some_and(|e| e == "rockspec"))
+        .map(|p| p.to_string_lossy().into_owned())
+        .collect();
+    // The highest version last in the name's order: its word counts first.
+    found.sort_by(|a, b| b.cmp(a));
+    found
+}
+
+/// Folders under `root` that hold a whole plugin repository: they have `kong/plugins`.
 pub fn clones(root: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(root) else {
         return Vec::new();
