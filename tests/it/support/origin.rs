@@ -63,6 +63,11 @@ impl Conn {
     }
 
     /// The next request's head only.
+    /// What was read beyond the head.
+    pub fn take_buffered(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.buf)
+    }
+
     pub fn head(&mut self) -> Option<Seen> {
         let head = String::from_utf8_lossy(&self.until(b"\r\n\r\n")?).into_owned();
         Some(Seen {
