@@ -41,6 +41,7 @@ const PARTS: &[Part] = &[
     ("worker", include_str!("worker.lua"), worker::install),
     ("timer", include_str!("timer.lua"), timer::install),
     ("re", include_str!("re.lua"), re::install),
+    ("tcp", include_str!("tcp.lua"), tcp::install),
 ];
 
 /// Brings `ngx.*` into a state.
