@@ -206,8 +206,8 @@ fn own_body(g: &Generation, scope: &Rc<Scope>, body: Vec<u8>, filters: bool, hea
         bytes = match both {
             Ok((first, rest)) if rest.is_empty() => first,
             Ok((first, rest)) => [&first[..], &rest[..]].concat().into(),
-            // nothing was sent yet: an empty body is all that is left of it
-            Err(_) => Bytes::new(),
+            // as if it had been sent already: the client must not take what is left for a whole answer
+            Err(e) => return Source::Failed(e.0),
         };
     }
     Source::Full(bytes)
