@@ -14,7 +14,7 @@ local function add(parts, key, value)
   elseif value == true then
     parts[#parts + 1] = key
   elseif kind ~= "boolean" then
-    error("attempt to use " .. kind .. " as query arg value", 4)
+    error("attempt to use " .. kind .. " as query arg value", 3)
   end
 end
 
@@ -22,7 +22,7 @@ local function encode(t)
   local parts = {}
   for key, value in pairs(t) do
     if type(key) ~= "string" then
-      error('attempt to use a non-string key in the "args" option table', 3)
+      error('attempt to use a non-string key in the "args" option table', 2)
     end
     key = escape(key)
     if type(value) == "table" then

@@ -54,7 +54,7 @@ pub(super) fn escape(s: &[u8], keep: fn(u8) -> bool) -> Cow<'_, [u8]> {
 
 /// `NGX_ESCAPE_URI_COMPONENT`.
 pub(super) fn component(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b"-._~".contains(&b)
+    b.is_ascii_alphanumeric() || b"-._~!'()*".contains(&b)
 }
 
 /// `NGX_ESCAPE_URI`: what may stand in a whole URI stays.
@@ -134,12 +134,14 @@ fn encode_base64(a: &Args, r: &mut Ret) {
 /// `decode_base64(s)`: nil where it isn't base64.
 fn decode_base64(a: &Args, r: &mut Ret) {
     if a.kind(1) != Kind::String {
-        return r.raise(format!(
-            "bad argument #1 to 'decode_base64' (string expected, got {})",
-            call::type_name(a.kind(1))
-        ));
+        return r.raise("string argument only".to_owned());
     }
-    match DECODER.decode(a.str(1).unwrap_or_default()) {
+    let text = a.str(1).unwrap_or_default();
+    if text.iter().all(|b| *b == b'=') {
+        r.lit("");
+        return;
+    }
+    match DECODER.decode(text) {
         Ok(v) => r.held(v.into()),
         Err(_) => r.nil(),
     };

@@ -156,7 +156,9 @@ fn change(a: &Args, r: &mut Ret, replace: bool) {
             return Err(None);
         }
         let name = header_name(&key).ok_or(Some("bad header name"))?;
-        if matches!(a.kind(2), Kind::Nil | Kind::None) {
+        // as in nginx, a header without a value is no header
+        let empty = replace && a.len() == 2 && call::text(a, 2).is_some_and(|t| t.is_empty());
+        if empty || matches!(a.kind(2), Kind::Nil | Kind::None) {
             x.response.headers.remove(&name);
             return Ok(());
         }

@@ -8,11 +8,11 @@ local slot, slots = ops.vm.slot, require("moongate.slots")
 local error, type, tostring, select, pairs = error, type, tostring, select, pairs
 local concat = table.concat
 
-local function fail(i, name, why)
-  error("bad argument #" .. i .. " to '" .. name .. "' (" .. why .. ")", 0)
+local function wrong(i, name, why)
+  return "bad argument #" .. i .. " to '" .. name .. "' (" .. why .. ")"
 end
 
--- appends a value's text to `parts`
+-- appends a value's text to `parts`; answers what is wrong with it, if anything
 local function flatten(parts, value, i, name, depth)
   local kind = type(value)
   if kind == "string" then
@@ -23,20 +23,23 @@ local function flatten(parts, value, i, name, depth)
     local max = 0
     for key in pairs(value) do
       if type(key) ~= "number" or key ~= math.floor(key) or key < 1 then
-        fail(i, name, "non-array table found")
+        return wrong(i, name, "non-array table found")
       end
       max = key > max and key or max
     end
     if max > 2 * #value + 1000 then
-      fail(i, name, "non-array table found")
+      return wrong(i, name, "non-array table found")
     end
     for k = 1, max do
-      flatten(parts, value[k], i, name, depth + 1)
+      local bad = flatten(parts, value[k], i, name, depth + 1)
+      if bad then
+        return bad
+      end
     end
   elseif value == ngx.null then
     parts[#parts + 1] = "null"
   else
-    fail(i, name, "string, number, boolean, nil, ngx.null, or array table expected, but got " .. kind)
+    return wrong(i, name, "string, number, boolean, nil, ngx.null, or array table expected, but got " .. kind)
   end
 end
 
@@ -48,7 +51,10 @@ end
 local function write_tables(name, newline, ...)
   local parts = {}
   for i = 1, select("#", ...) do
-    flatten(parts, (select(i, ...)), i, name, 0)
+    local bad = flatten(parts, (select(i, ...)), i, name, 0)
+    if bad then
+      return nil, nil, bad
+    end
   end
   return append(newline, concat(parts))
 end
@@ -62,7 +68,12 @@ local function writer(name, newline)
     if ok or err then
       return ok, err
     end
-    return write_tables(name, newline, ...)
+    local bad
+    ok, err, bad = write_tables(name, newline, ...)
+    if bad then
+      error(bad, 2)
+    end
+    return ok, err
   end
 end
 

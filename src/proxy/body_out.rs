@@ -30,8 +30,8 @@ pub enum Source {
     Full(Bytes),
     /// The upstream's.
     Upstream(Box<UpstreamBody>),
-    /// A body_filter handler failed on an own answer: the connection is cut.
-    Broken(String),
+    /// None, and that is a failure: the connection is cut.
+    Failed(String),
 }
 
 /// The body.
@@ -77,7 +77,7 @@ impl ClientBody {
             Source::Empty => Some(0),
             Source::Full(b) => Some(b.len() as u64),
             Source::Upstream(u) if !filter => u.size_hint().exact(),
-            Source::Upstream(_) | Source::Broken(_) => None,
+            Source::Upstream(_) | Source::Failed(_) => None,
         };
         Self {
             source,
@@ -161,7 +161,7 @@ impl Body for ClientBody {
                     this.end();
                     return Poll::Ready(Some(Ok(Frame::data(b))));
                 }
-                Source::Broken(reason) => {
+                Source::Failed(reason) => {
                     let reason = std::mem::take(reason);
                     return this.broken(reason);
                 }
@@ -223,7 +223,7 @@ impl Body for ClientBody {
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Empty => true,
-            Source::Full(_) | Source::Broken(_) => false,
+            Source::Full(_) | Source::Failed(_) => false,
             Source::Upstream(u) => !self.filter && u.is_end_stream(),
         }
     }

@@ -66,7 +66,6 @@ pub fn write(out: &mut Vec<u8>, x: &Exchange, settings: &Settings, host_header: 
         o.x_forwarded_prefix.as_deref().unwrap_or_default(),
     );
     write_ip(out, x.client.addr.ip());
-    let via = settings.headers_upstream.via;
     if settings.headers_upstream.request_id {
         line(out, "X-Kong-Request-Id", x.id);
     }
@@ -79,11 +78,11 @@ pub fn write(out: &mut Vec<u8>, x: &Exchange, settings: &Settings, host_header: 
         }
         Framing::Chunked => line(out, "Transfer-Encoding", "chunked"),
     }
-    client_headers(out, x, via, settings.headers_upstream.request_id);
+    client_headers(out, x, settings.headers_upstream.request_id);
     out.extend_from_slice(b"\r\n");
 }
 
-fn client_headers(out: &mut Vec<u8>, x: &Exchange, via: bool, own_id: bool) {
+fn client_headers(out: &mut Vec<u8>, x: &Exchange, own_id: bool) {
     let headers = &x.request.headers;
     let listed = headers.get("connection").unwrap_or_default();
     // "keep-alive" and "close" alone name no header
@@ -107,14 +106,14 @@ fn client_headers(out: &mut Vec<u8>, x: &Exchange, via: bool, own_id: bool) {
         out.extend_from_slice(name);
         out.extend_from_slice(b": ");
         out.extend_from_slice(value);
-        if via && !via_seen && name.len() == 3 && name.eq_ignore_ascii_case(b"via") {
+        if !via_seen && name.len() == 3 && name.eq_ignore_ascii_case(b"via") {
             via_seen = true;
             out.extend_from_slice(b", ");
             out.extend_from_slice(via_token(x));
         }
         out.extend_from_slice(b"\r\n");
     }
-    if via && !via_seen {
+    if !via_seen {
         line(out, "Via", via_token(x));
     }
 }

@@ -206,7 +206,8 @@ fn own_body(g: &Generation, scope: &Rc<Scope>, body: Vec<u8>, filters: bool, hea
         bytes = match both {
             Ok((first, rest)) if rest.is_empty() => first,
             Ok((first, rest)) => [&first[..], &rest[..]].concat().into(),
-            Err(e) => return Source::Broken(e.0),
+            // as if it had been sent already: the client must not take what is left for a whole answer
+            Err(e) => return Source::Failed(e.0),
         };
     }
     Source::Full(bytes)
@@ -220,7 +221,7 @@ fn frame(headers: &mut HeaderMap, source: &Source, head_only: bool) {
         }
         // a filter that changes the length clears Content-Length in header_filter, as on Kong; hyper cuts what
         // does not keep to it
-        Source::Upstream(_) | Source::Broken(_) => {}
+        Source::Upstream(_) | Source::Failed(_) => {}
         Source::Empty if !head_only => {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0u16));
         }

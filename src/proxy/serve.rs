@@ -210,7 +210,11 @@ async fn buffered(g: &Rc<Generation>, scope: &Rc<Scope>, upstream: UpstreamBody)
     let Some(cell) = &scope.exchange else {
         return Next::Go;
     };
-    cell.borrow_mut().response.buffered = Some(body.clone());
+    {
+        let mut x = cell.borrow_mut();
+        x.response.buffering = true;
+        x.response.buffered = Some(body.clone());
+    }
     let next = if scope.handled.get() & Phase::Response as u32 == 0 {
         Next::Go
     } else {

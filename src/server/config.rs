@@ -24,6 +24,9 @@ pub enum ConfigError {
     /// The document.
     #[error("Failed parsing:\n{0}")]
     Store(#[from] StoreError),
+    /// The document cannot even be read as one; with the file it is in.
+    #[error("Failed parsing:\n{0}: {1}")]
+    Document(String, StoreError),
     /// A route's expression.
     #[error(transparent)]
     Router(#[from] RouterError),
@@ -57,7 +60,10 @@ fn document(settings: &Settings, source: &Source) -> Result<Option<Document>, Co
         let name = file.to_string_lossy().into_owned();
         let text = std::fs::read_to_string(&file).map_err(|e| ConfigError::Read(name.clone(), e))?;
         let format = Format::of_file(&name).unwrap_or_default();
-        return Ok(Some(Document::parse(&text, format)?));
+        return match Document::parse(&text, format) {
+            Ok(document) => Ok(Some(document)),
+            Err(e) => Err(ConfigError::Document(name, e)),
+        };
     }
     let text = source
         .text

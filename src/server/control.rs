@@ -43,8 +43,8 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
     let access_sink = logs.open(&target(&settings.proxy_access_log.target))?;
     let format = AccessFormat::named(settings.proxy_access_log.format.as_deref());
     let errors = ErrorLog::new(error_sink.clone(), level.clone(), std::process::id());
-    let prepared = config::prepare(settings.clone(), &declared, true)?;
     shared_dictionaries(&settings);
+    let prepared = config::prepare(settings.clone(), &declared, true)?;
     let count = settings.nginx_worker_processes.max(1);
     let mut listeners = bind(&settings, count)?;
     let echoes = echo_listeners(&settings)?;
@@ -183,8 +183,8 @@ fn start_echoes(listeners: Vec<TcpListener>) -> Result<(), Error> {
 }
 
 fn shared_dictionaries(settings: &Settings) {
-    let dicts = &settings.lua_shared_dicts;
-    crate::shared::dict::configure(dicts.iter().map(|d| (d.name.clone(), d.size)).collect());
+    let wanted = settings.lua_shared_dicts.iter();
+    crate::shared::dict::configure(wanted.map(|d| (d.name.clone(), d.size)).collect());
 }
 
 impl Running {
@@ -270,7 +270,6 @@ impl Running {
     }
 
     async fn hand_out(&mut self, prepared: Prepared) {
-        shared_dictionaries(&prepared.settings);
         self.errors.level().set(level_of(&prepared.settings));
         let mut waiting = Vec::new();
         for o in &self.orders {

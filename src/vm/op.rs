@@ -343,6 +343,28 @@ where
     trampoline::<F>
 }
 
+/// Pushes the position of the nearest caller that is not one of the gateway's own Lua faces: the line that the
+/// plugin's author knows.
+///
+/// # Safety
+/// A valid state with room on its stack; may raise when out of memory, so nothing droppable may be alive.
+unsafe fn push_where(state: *mut ffi::lua_State) {
+    let mut level = 1;
+    // SAFETY: lua_Debug is plain data that lua_getstack and lua_getinfo fill in; `short_src` is then a C string.
+    unsafe {
+        let mut debug: ffi::lua_Debug = std::mem::zeroed();
+        while ffi::lua_getstack(state, level, &raw mut debug) != 0 {
+            ffi::lua_getinfo(state, c"S".as_ptr(), &raw mut debug);
+            let source = std::ffi::CStr::from_ptr(debug.short_src.as_ptr());
+            if !source.to_bytes().starts_with(b"moongate/") {
+                break;
+            }
+            level += 1;
+        }
+        ffi::luaL_where(state, level);
+    }
+}
+
 unsafe extern "C-unwind" fn trampoline<F>(state: *mut ffi::lua_State) -> c_int
 where
     F: Fn(&Args, &mut Ret) + Copy + 'static,
@@ -365,7 +387,7 @@ where
         match (*ret).after {
             After::Return => push_all(state, &raw const (*ret).out),
             After::Raise => {
-                ffi::luaL_where(state, 1);
+                push_where(state);
                 push_all(state, &raw const (*ret).out);
                 ffi::lua_concat(state, 2);
                 ffi::lua_error(state)

@@ -20,7 +20,18 @@ const FLOORS: &[(u8, &str)] = &[
 ];
 
 /// Lua faces that need no Rust of their own: they are made of other faces, or of tables only.
-const LUA_ONLY: &[&str] = &["init", "checks", "phases", "log"];
+const LUA_ONLY: &[&str] = &[
+    "checks",
+    "ctx",
+    "init",
+    "inspect",
+    "log",
+    "phases",
+    "table",
+    "telemetry",
+    "tracing",
+    "vault",
+];
 
 const TOP: &[&str] = &[
     "Cargo.toml",

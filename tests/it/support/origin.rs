@@ -62,12 +62,12 @@ impl Conn {
         Some(self.buf.drain(..n).collect())
     }
 
-    /// The next request's head only.
-    /// What was read beyond the head.
-    pub fn take_buffered(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.buf)
+    /// How much came already that nobody took; it is thrown away.
+    pub fn skip_buffered(&mut self) -> usize {
+        std::mem::take(&mut self.buf).len()
     }
 
+    /// The next request's head only.
     pub fn head(&mut self) -> Option<Seen> {
         let head = String::from_utf8_lossy(&self.until(b"\r\n\r\n")?).into_owned();
         Some(Seen {
