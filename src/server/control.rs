@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::sync::mpsc as std_mpsc;
 use std::time::{Duration, Instant};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::config::{self, Prepared};
@@ -32,6 +32,28 @@ struct Running {
     errors: ErrorLog,
 }
 
+/// The signals that control takes.
+struct Signals {
+    term: Signal,
+    int: Signal,
+    quit: Signal,
+    hup: Signal,
+    usr1: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Error> {
+        let on = |kind: SignalKind| signal(kind).map_err(|e| Error::System("signal", e));
+        Ok(Self {
+            term: on(SignalKind::terminate())?,
+            int: on(SignalKind::interrupt())?,
+            quit: on(SignalKind::quit())?,
+            hup: on(SignalKind::hangup())?,
+            usr1: on(SignalKind::user_defined1())?,
+        })
+    }
+}
+
 /// Runs the gateway until it is told to stop.
 ///
 /// # Errors
@@ -52,6 +74,11 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
         .enable_all()
         .build()
         .map_err(|e| Error::System("control runtime", e))?;
+    // before anything accepts: a signal must never meet the system's default
+    let mut signals = {
+        let _context = runtime.enter();
+        Signals::new()?
+    };
     let (ready_tx, ready) = std_mpsc::channel();
     let mut running = Running {
         settings,
@@ -96,7 +123,7 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
         Level::Notice,
         &format!("moongate/{} started", env!("CARGO_PKG_VERSION")),
     );
-    let result = runtime.block_on(running.serve_signals());
+    let result = runtime.block_on(running.serve_signals(&mut signals));
     running.logs.flush(Duration::from_millis(200));
     result
 }
@@ -193,13 +220,14 @@ impl Running {
             .log(level, message.as_bytes(), &ErrorContext::default());
     }
 
-    async fn serve_signals(&mut self) -> Result<(), Error> {
-        let on = |kind: SignalKind| signal(kind).map_err(|e| Error::System("signal", e));
-        let mut term = on(SignalKind::terminate())?;
-        let mut int = on(SignalKind::interrupt())?;
-        let mut quit = on(SignalKind::quit())?;
-        let mut hup = on(SignalKind::hangup())?;
-        let mut usr1 = on(SignalKind::user_defined1())?;
+    async fn serve_signals(&mut self, signals: &mut Signals) -> Result<(), Error> {
+        let Signals {
+            term,
+            int,
+            quit,
+            hup,
+            usr1,
+        } = signals;
         loop {
             tokio::select! {
                 _ = term.recv() => break,
