@@ -83,6 +83,7 @@ impl Fault {
             Fault::Upstream(AttemptError::ConnectTimeout(_) | AttemptError::ReadTimeout(_)) => {
                 v(504, None, Some(Level::Error), false)
             }
+            Fault::Upstream(AttemptError::ClientTimeout) => v(408, None, Some(Level::Info), true),
             Fault::Upstream(AttemptError::ClientBody(_)) => v(400, None, Some(Level::Info), true),
             Fault::Upstream(_) | Fault::Buffering(_) => v(502, None, Some(Level::Error), false),
             Fault::NoPeer => v(

@@ -187,6 +187,10 @@ impl Conn {
 
 fn judge(e: &hyper::Error, reused: bool, sent: bool) -> AttemptError {
     if e.is_user() {
+        let io = std::error::Error::source(e).and_then(|s| s.downcast_ref::<io::Error>());
+        if io.is_some_and(|i| i.kind() == io::ErrorKind::TimedOut) {
+            return AttemptError::ClientTimeout;
+        }
         let cause = std::error::Error::source(e).map_or_else(|| e.to_string(), ToString::to_string);
         return AttemptError::ClientBody(cause);
     }

@@ -39,6 +39,9 @@ pub enum AttemptError {
     /// The client's body could not be read.
     #[error("reading client request body failed: {0}")]
     ClientBody(String),
+    /// The client went silent in its body.
+    #[error("client timed out (110: Connection timed out) while sending request to upstream")]
+    ClientTimeout,
     /// A scheme that is not spoken yet.
     #[error("not supported: upstream scheme {0}")]
     Scheme(String),
@@ -60,7 +63,7 @@ impl AttemptError {
             Self::Name { .. } | Self::Connect(_) | Self::ConnectTimeout(_) => true,
             Self::Closed { sent, .. } => idempotent || !sent,
             Self::ReadTimeout(_) => idempotent,
-            Self::Invalid(_) | Self::ClientBody(_) | Self::Scheme(_) => false,
+            Self::Invalid(_) | Self::ClientBody(_) | Self::ClientTimeout | Self::Scheme(_) => false,
         }
     }
 }
