@@ -61,6 +61,12 @@ impl HeaderList {
         &self.raw
     }
 
+    /// Whether `text`, a name or value of this list, came with the raw head (and so passed the guard).
+    #[inline]
+    pub fn is_raw(&self, text: &[u8]) -> bool {
+        self.raw.as_ptr_range().contains(&text.as_ptr())
+    }
+
     /// How many header lines there are.
     pub fn len(&self) -> usize {
         self.entries.len()

@@ -82,8 +82,20 @@ fn text(bytes: &[u8]) -> String {
     }
 }
 
+/// The target as text: bytes that are no UTF-8 are percent-encoded, so that none is lost.
+fn target_text(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        for b in chunk.invalid() {
+            let _ = std::fmt::Write::write_fmt(&mut out, format_args!("%{b:02X}"));
+        }
+    }
+    out
+}
+
 fn request_of(head: &RequestHead, tls: bool) -> Request {
-    let target = text(head.target());
+    let target = target_text(head.target());
     let (path, args) = match target.split_once('?') {
         Some((p, a)) => (p, Some(a.to_owned())),
         None => (target.as_str(), None),

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::head_out::Framing;
 use super::spool;
 use crate::exchange::Body;
 use crate::net::guard::GuardHandle;
@@ -42,6 +43,7 @@ pub struct ClientStream {
     guard: GuardHandle,
     limits: BodyLimits,
     length: Option<u64>,
+    has_body: bool,
     /// Chunks handed to an upstream, as far as `limits.buffer` permits.
     kept: RefCell<Vec<Bytes>>,
     kept_len: Cell<u64>,
@@ -52,6 +54,8 @@ pub struct ClientStream {
     received: Cell<u64>,
     ended: Cell<bool>,
     too_large: Cell<bool>,
+    /// Why reading failed: whoever asks again hears the same, and never a clean end.
+    failed: RefCell<Option<(io::ErrorKind, String)>>,
 }
 
 impl std::fmt::Debug for ClientStream {
@@ -71,6 +75,7 @@ impl ClientStream {
             guard,
             limits,
             length,
+            has_body: !ended,
             kept: RefCell::default(),
             kept_len: Cell::new(0),
             keep: Cell::new(true),
@@ -78,12 +83,32 @@ impl ClientStream {
             received: Cell::new(0),
             ended: Cell::new(ended),
             too_large: Cell::new(false),
+            failed: RefCell::default(),
         })
+    }
+
+    /// How the client framed it.
+    pub fn framing(&self) -> Framing {
+        match self.length {
+            Some(n) => Framing::Length(n),
+            None if self.has_body => Framing::Chunked,
+            None => Framing::None,
+        }
     }
 
     /// Bytes of the body so far.
     pub fn received(&self) -> u64 {
         self.received.get()
+    }
+
+    /// Why reading it failed, if it did.
+    pub fn failure(&self) -> Option<String> {
+        self.failed.borrow().as_ref().map(|(_, reason)| reason.clone())
+    }
+
+    /// Whether the client stopped sending for too long.
+    pub fn timed_out(&self) -> bool {
+        matches!(&*self.failed.borrow(), Some((io::ErrorKind::TimedOut, _)))
     }
 
     /// Whether the body went over `client_max_body_size`.
@@ -110,7 +135,15 @@ impl ClientStream {
         }
     }
 
+    fn fail(&self, kind: io::ErrorKind, reason: String) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        *self.failed.borrow_mut() = Some((kind, reason.clone()));
+        Poll::Ready(Some(Err(io::Error::new(kind, reason))))
+    }
+
     fn poll_chunk(&self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if let Some((kind, reason)) = &*self.failed.borrow() {
+            return Poll::Ready(Some(Err(io::Error::new(*kind, reason.clone()))));
+        }
         let mut incoming = self.incoming.borrow_mut();
         let Some(body) = incoming.as_mut() else {
             return Poll::Ready(None);
@@ -126,7 +159,7 @@ impl ClientStream {
                     .guard
                     .body_fault()
                     .map_or_else(|| e.to_string(), |f| f.reason.to_string());
-                return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::InvalidData, reason))));
+                return self.fail(io::ErrorKind::InvalidData, reason);
             }
             Some(Ok(frame)) => frame,
         };
@@ -134,11 +167,8 @@ impl ClientStream {
             self.received.set(self.received.get() + data.len() as u64);
             if self.limits.max > 0 && self.received.get() > self.limits.max {
                 self.too_large.set(true);
-                let e = io::Error::new(
-                    io::ErrorKind::FileTooLarge,
-                    "client intended to send too large body",
-                );
-                return Poll::Ready(Some(Err(e)));
+                let reason = "client intended to send too large body";
+                return self.fail(io::ErrorKind::FileTooLarge, reason.into());
             }
         }
         if body.is_end_stream() {
@@ -167,7 +197,10 @@ impl ClientStream {
         loop {
             let next = tokio::time::timeout(self.limits.timeout, poll_fn(|cx| self.poll_chunk(cx)));
             let frame = match next.await {
-                Err(_) => return Err("client timed out".into()),
+                Err(_) => {
+                    let _ = self.fail(io::ErrorKind::TimedOut, "client timed out".into());
+                    return Err("client timed out".into());
+                }
                 Ok(None) => break,
                 Ok(Some(Err(e))) => return Err(e.to_string()),
                 Ok(Some(Ok(frame))) => frame,
@@ -264,10 +297,9 @@ impl http_body::Body for StreamOut {
                     .silence
                     .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
                 if sleep.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(Some(Err(io::Error::new(
-                        io::ErrorKind::TimedOut,
-                        "client timed out",
-                    ))));
+                    return this
+                        .source
+                        .fail(io::ErrorKind::TimedOut, "client timed out".into());
                 }
                 Poll::Pending
             }

@@ -26,6 +26,9 @@ pub enum Fault {
     /// Larger than `client_max_body_size`.
     #[error("client intended to send too large body")]
     BodyTooLarge,
+    /// The client stopped sending its body.
+    #[error("client timed out (110: Connection timed out) while reading client request body")]
+    ClientTimeout,
     /// The client's body broke off or was badly framed.
     #[error("client sent an invalid body: {0}")]
     ClientBody(String),
@@ -76,6 +79,7 @@ impl Fault {
                 false,
             ),
             Fault::BodyTooLarge => v(413, None, Some(Level::Error), true),
+            Fault::ClientTimeout => v(408, None, Some(Level::Info), true),
             Fault::ClientBody(_) => v(400, None, Some(Level::Info), true),
             Fault::Upstream(AttemptError::Name { .. }) => {
                 v(503, Some("name resolution failed"), Some(Level::Error), false)

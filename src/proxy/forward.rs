@@ -117,7 +117,7 @@ pub async fn forward(
             Ok(body) => return Ok(body),
             Err(e) => e,
         };
-        if error.is_stale() && stream.replayable() && stale < STALE_LIMIT {
+        if error.is_stale(idempotent) && stream.replayable() && stale < STALE_LIMIT {
             stale += 1;
             tried.pop();
             continue;
@@ -148,12 +148,21 @@ async fn one_try(
         return Err(AttemptError::Scheme(String::new()));
     };
     let pool = &generation.worker.pool;
-    let addrs = generation.worker.names.resolve(&choice.host, choice.port).await?;
+    let resolving = generation.worker.names.resolve(&choice.host, choice.port);
+    let addrs = match tokio::time::timeout(connect_timeout, resolving).await {
+        Ok(found) => found?,
+        Err(_) => {
+            return Err(AttemptError::Name {
+                host: choice.host.clone(),
+                reason: "timed out".into(),
+            });
+        }
+    };
     let (mut conn, connect_time) = connect(generation, cell, &addrs, connect_timeout).await?;
     let addr = conn.plan.addr;
     let (head, request) = {
         let x = cell.borrow();
-        let framing = head_out::framing(&x);
+        let framing = head_out::framing(&x, stream.framing());
         let mut head = conn.head_buffer();
         head_out::write(&mut head, &x, &generation.settings, &choice.host_header, framing);
         let body = match (&x.request.body, framing) {
@@ -166,7 +175,7 @@ async fn one_try(
                     .await
                     .map_err(|e| AttemptError::ClientBody(e.to_string()))?;
                 let x = cell.borrow();
-                let request = head_out::skeleton(&x, framing, OutBody::Stream(Box::pin(file)));
+                let request = head_out::skeleton(&x, framing, OutBody::Stream(Box::pin(file), Rc::default()));
                 drop(x);
                 return answer(
                     generation,
@@ -180,7 +189,7 @@ async fn one_try(
                 )
                 .await;
             }
-            (Body::Streaming, _) => OutBody::Stream(Box::pin(stream.attempt())),
+            (Body::Streaming, _) => OutBody::Stream(Box::pin(stream.attempt()), Rc::default()),
         };
         let request = head_out::skeleton(&x, framing, body);
         (head, request)
@@ -215,6 +224,17 @@ async fn answer(
     connect_time: Option<std::time::Duration>,
 ) -> Result<UpstreamBody, AttemptError> {
     match conn.request(head, request, read_timeout).await {
+        Ok(response) if response.status() == http::StatusCode::SWITCHING_PROTOCOLS => {
+            // nobody asked for it, and the bytes behind it would be no HTTP
+            generation.worker.pool.discard(conn);
+            let e = AttemptError::Invalid("unexpected 101".into());
+            cell.borrow_mut().attempts.push(Attempt {
+                addr,
+                error: Some(e.to_string()),
+                connect_time,
+            });
+            Err(e)
+        }
         Ok(response) => {
             let mut x = cell.borrow_mut();
             x.attempts.push(Attempt {
@@ -226,7 +246,7 @@ async fn answer(
         }
         Err(e) => {
             generation.worker.pool.discard(conn);
-            if !e.is_stale() {
+            if !e.is_stale(true) {
                 let error = Some(e.to_string());
                 cell.borrow_mut().attempts.push(Attempt {
                     addr,
@@ -310,14 +330,19 @@ fn accept(
 
 fn strip_hop_by_hop(headers: &mut http::HeaderMap) {
     use http::header as h;
-    if let Some(c) = headers.remove(h::CONNECTION)
-        && let Ok(list) = c.to_str()
-    {
-        for name in list.split(',').map(str::trim) {
-            if !name.eq_ignore_ascii_case("close") && !name.is_empty() {
-                headers.remove(name);
+    if headers.contains_key(h::CONNECTION) {
+        let lists: Vec<http::HeaderValue> = headers.get_all(h::CONNECTION).iter().cloned().collect();
+        for name in lists
+            .iter()
+            .filter_map(|v| v.to_str().ok())
+            .flat_map(|l| l.split(','))
+        {
+            // what frames the message is not up for removal
+            if !name.trim().eq_ignore_ascii_case("content-length") {
+                headers.remove(name.trim());
             }
         }
+        headers.remove(h::CONNECTION);
     }
     for name in [h::TRANSFER_ENCODING, h::UPGRADE] {
         headers.remove(name);

@@ -20,18 +20,16 @@ pub enum Framing {
     Chunked,
 }
 
-/// The framing of the exchange's body.
-pub fn framing(x: &Exchange) -> Framing {
+/// The framing of the exchange's body; `streaming` is what the client's own head said, since no header that Lua
+/// writes changes the bytes that are still to come.
+pub fn framing(x: &Exchange, streaming: Framing) -> Framing {
     match &x.request.body {
         Body::Memory(b) if b.is_empty() && x.request.content_length.is_none() && !x.request.has_body => {
             Framing::None
         }
         Body::Memory(b) => Framing::Length(b.len() as u64),
         Body::File(_, len) => Framing::Length(*len),
-        Body::Streaming if x.request.has_body => {
-            x.request.content_length.map_or(Framing::Chunked, Framing::Length)
-        }
-        Body::Streaming => x.request.content_length.map_or(Framing::None, Framing::Length),
+        Body::Streaming => streaming,
     }
 }
 
@@ -42,16 +40,53 @@ fn line(out: &mut Vec<u8>, name: &str, value: impl AsRef<[u8]>) {
     }
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
+    put_value(out, value);
     out.extend_from_slice(b"\r\n");
+}
+
+/// A value that Lua may have written: what would end the line becomes a space.
+fn put_value(out: &mut Vec<u8>, value: &[u8]) {
+    if memchr::memchr3(b'\r', b'\n', 0, value).is_none() {
+        return out.extend_from_slice(value);
+    }
+    out.extend(value.iter().map(|b| match b {
+        b'\r' | b'\n' | 0 => b' ',
+        b => *b,
+    }));
+}
+
+fn is_token(name: &[u8]) -> bool {
+    let punctuation = b"!#$%&'*+-.^_`|~";
+    !name.is_empty()
+        && name
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || punctuation.contains(b))
+}
+
+/// Method and target; what Lua wrote into them cannot end the line or start another part of it.
+fn request_line(out: &mut Vec<u8>, x: &Exchange) {
+    let method = x.request.method.as_bytes();
+    out.extend_from_slice(if is_token(method) { method } else { b"GET" });
+    out.push(b' ');
+    let uri = x.outbound.uri.as_bytes();
+    if uri.iter().all(|b| *b > b' ' && *b != 0x7f) {
+        out.extend_from_slice(uri);
+    } else {
+        for b in uri {
+            if *b > b' ' && *b != 0x7f {
+                out.push(*b);
+            } else {
+                const HEX: &[u8; 16] = b"0123456789ABCDEF";
+                out.extend_from_slice(&[b'%', HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]]);
+            }
+        }
+    }
+    out.extend_from_slice(b" HTTP/1.1\r\n");
 }
 
 /// Writes the head for `host_header` into `out`.
 pub fn write(out: &mut Vec<u8>, x: &Exchange, settings: &Settings, host_header: &str, framing: Framing) {
-    out.extend_from_slice(x.request.method.as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(x.outbound.uri.as_bytes());
-    out.extend_from_slice(b" HTTP/1.1\r\n");
+    request_line(out, x);
     line(out, "Host", host_header);
     line(out, "Connection", "keep-alive");
     let o = &x.outbound;
@@ -84,16 +119,21 @@ pub fn write(out: &mut Vec<u8>, x: &Exchange, settings: &Settings, host_header: 
 
 fn client_headers(out: &mut Vec<u8>, x: &Exchange, own_id: bool) {
     let headers = &x.request.headers;
-    let listed = headers.get("connection").unwrap_or_default();
     // "keep-alive" and "close" alone name no header
-    let names = listed.split(|b| *b == b',').map(<[u8]>::trim_ascii);
-    let dropped: Vec<&[u8]> = names
+    let dropped: Vec<&[u8]> = headers
+        .get_all(b"connection")
+        .flat_map(|list| list.split(|b| *b == b','))
+        .map(<[u8]>::trim_ascii)
         .filter(|n| {
             !n.is_empty() && !n.eq_ignore_ascii_case(b"keep-alive") && !n.eq_ignore_ascii_case(b"close")
         })
         .collect();
     let mut via_seen = false;
     for (name, value) in headers.iter() {
+        let written = !headers.is_raw(name);
+        if written && !is_token(name) {
+            continue;
+        }
         if is_own(name, own_id) || dropped.iter().any(|d| d.eq_ignore_ascii_case(name)) {
             continue;
         }
@@ -105,7 +145,11 @@ fn client_headers(out: &mut Vec<u8>, x: &Exchange, own_id: bool) {
         }
         out.extend_from_slice(name);
         out.extend_from_slice(b": ");
-        out.extend_from_slice(value);
+        if written {
+            put_value(out, value);
+        } else {
+            out.extend_from_slice(value);
+        }
         if !via_seen && name.len() == 3 && name.eq_ignore_ascii_case(b"via") {
             via_seen = true;
             out.extend_from_slice(b", ");
@@ -167,6 +211,9 @@ fn decimal(out: &mut Vec<u8>, n: u64) {
 }
 
 /// What hyper's client is given: method and framing; the rest is in our own head.
+///
+/// Only what hyper judges a response by matters of the method: HEAD has no body; a CONNECT that Lua asks for opens no
+/// tunnel.
 pub fn skeleton(x: &Exchange, framing: Framing, body: OutBody) -> Request<OutBody> {
     let mut request = Request::new(body);
     *request.method_mut() = match x.request.method.as_str() {
@@ -174,6 +221,7 @@ pub fn skeleton(x: &Exchange, framing: Framing, body: OutBody) -> Request<OutBod
         "HEAD" => Method::HEAD,
         "POST" => Method::POST,
         "PUT" => Method::PUT,
+        "CONNECT" => Method::GET,
         other => Method::from_bytes(other.as_bytes()).unwrap_or(Method::GET),
     };
     if framing == Framing::Chunked {
@@ -184,4 +232,58 @@ pub fn skeleton(x: &Exchange, framing: Framing, body: OutBody) -> Request<OutBod
         }
     }
     request
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::exchange::testing;
+
+    fn written(change: impl FnOnce(&mut Exchange)) -> String {
+        let mut x = testing::exchange("GET / HTTP/1.1");
+        x.outbound.uri = "/".into();
+        change(&mut x);
+        let mut out = Vec::new();
+        let sources = crate::settings::Sources::default();
+        let settings = Settings::load(&sources).unwrap().settings;
+        write(&mut out, &x, &settings, "up", framing(&x, Framing::None));
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a03_what_lua_writes_stays_in_its_line() {
+        let head = written(|x| {
+            x.request.method = "GET / HTTP/1.1\r\nX: y\r\n\r\nPUT".into();
+            x.outbound.uri = "/a b\r\nX-Evil: 1?q=\0".into();
+            x.outbound.x_forwarded_for = "1.1.1.1\r\nX-Evil: 1".into();
+            x.request.headers.add(b"X-Evil\r\nX-More", b"1");
+            x.request.headers.add(b"X-Good", b"a\r\nX-Evil: 1\0");
+        });
+        assert!(
+            head.starts_with("GET /a%20b%0D%0AX-Evil:%201?q=%00 HTTP/1.1\r\n"),
+            "{head}"
+        );
+        assert!(!head.contains("\nX-Evil"), "{head}");
+        assert!(head.contains("\r\nX-Good: a  X-Evil: 1 \r\n"), "{head}");
+    }
+
+    #[test]
+    fn a03_every_connection_header_is_read() {
+        let head = written(|x| {
+            x.request.headers.add(b"Connection", b"close");
+            x.request.headers.add(b"connection", b"X-Hop, keep-alive");
+            x.request.headers.add(b"X-Hop", b"1");
+        });
+        assert!(!head.contains("X-Hop"), "{head}");
+    }
+
+    #[test]
+    fn a03_no_header_changes_the_framing_of_a_streaming_body() {
+        let mut x = testing::exchange("GET / HTTP/1.1");
+        x.request.content_length = Some(1);
+        assert_eq!(framing(&x, Framing::Chunked), Framing::Chunked);
+        assert_eq!(framing(&x, Framing::Length(9)), Framing::Length(9));
+    }
 }

@@ -119,8 +119,13 @@ fn run_log(f: &Finished) {
     let g = &f.generation;
     let mut flow = g.phases.run_now(&g.vm, &f.scope, Phase::Log);
     // each log handler is isolated: one that fails does not keep the others from running
+    let mut before = u32::MAX;
     while let Some(Flow::Failed(fault)) = flow {
         handler_failed(g, &f.scope, Phase::Log, &fault);
+        // where not even the loop could start (out of memory), it would fail for ever
+        if std::mem::replace(&mut before, f.scope.cursor.get()) == f.scope.cursor.get() {
+            break;
+        }
         flow = Some(g.phases.go_on_now(&g.vm, &f.scope));
     }
 }

@@ -61,7 +61,7 @@ pub async fn serve(
 
     let mut before = match refused {
         Some(fault) => fail(&g, &scope, &fault),
-        None => phase(&g, &scope, Phase::Rewrite).await,
+        None => phase(&g, &scope, &stream, Phase::Rewrite).await,
     };
     if matches!(before, Next::Go) && max > 0 && length.is_some_and(|n| n > max) {
         before = fail(&g, &scope, &Fault::BodyTooLarge);
@@ -79,7 +79,7 @@ pub async fn serve(
         }
         return leave(tail, before, None);
     }
-    let after = phase(&g, &scope, Phase::Access).await;
+    let after = phase(&g, &scope, &stream, Phase::Access).await;
     if let Some(plan) = chain::plan(&scope)
         && !matches!(after, Next::Go)
     {
@@ -89,19 +89,21 @@ pub async fn serve(
     if !matches!(after, Next::Go) {
         return leave(tail, after, None);
     }
-    if let Some(fault) = without_target(&scope) {
+    if let Some(fault) = body_fault(&stream).or_else(|| without_target(&scope)) {
         let next = fail(&g, &scope, &fault);
         return leave(tail, next, None);
     }
     scope.phase.set(Phase::Balancer);
     match forward::forward(&g, &scope, &stream).await {
         Err(fault) => {
+            // the client's failure, where it was the client's
+            let fault = body_fault(&stream).unwrap_or(fault);
             let next = fail(&g, &scope, &fault);
             leave(tail, next, None)
         }
         Ok(upstream) => {
             if scope.handled.get() & Phase::Response as u32 != 0 || buffering(&scope) {
-                let next = buffered(&g, &scope, upstream).await;
+                let next = buffered(&g, &scope, &stream, upstream).await;
                 return leave(tail, next, None);
             }
             leave(tail, Next::Go, Some(upstream))
@@ -144,6 +146,18 @@ fn route(
     Ok(())
 }
 
+/// Whether Lua began to read the body and it broke: what is left of it must not pass for the whole.
+fn body_fault(stream: &ClientStream) -> Option<Fault> {
+    let reason = stream.failure()?;
+    Some(if stream.too_large() {
+        Fault::BodyTooLarge
+    } else if stream.timed_out() {
+        Fault::ClientTimeout
+    } else {
+        Fault::ClientBody(reason)
+    })
+}
+
 /// Whether access left nowhere to go.
 fn without_target(scope: &Scope) -> Option<Fault> {
     let x = scope.exchange.as_ref()?.borrow();
@@ -159,7 +173,7 @@ fn buffering(scope: &Scope) -> bool {
 }
 
 /// Runs rewrite, access or response, and turns its end into what comes next.
-async fn phase(g: &Rc<Generation>, scope: &Rc<Scope>, phase: Phase) -> Next {
+async fn phase(g: &Rc<Generation>, scope: &Rc<Scope>, stream: &ClientStream, phase: Phase) -> Next {
     let Some(run) = g.phases.run(&g.vm, scope, phase) else {
         return Next::Go;
     };
@@ -192,6 +206,9 @@ async fn phase(g: &Rc<Generation>, scope: &Rc<Scope>, phase: Phase) -> Next {
         }
         Flow::Failed(fault) => {
             handler_failed(g, scope, phase, &fault);
+            if let Some(fault) = body_fault(stream) {
+                return fail(g, scope, &fault);
+            }
             {
                 let mut x = cell.borrow_mut();
                 x.response.headers.clear();
@@ -202,10 +219,20 @@ async fn phase(g: &Rc<Generation>, scope: &Rc<Scope>, phase: Phase) -> Next {
 }
 
 /// Reads the upstream's body whole, then runs the response phase.
-async fn buffered(g: &Rc<Generation>, scope: &Rc<Scope>, upstream: UpstreamBody) -> Next {
+async fn buffered(
+    g: &Rc<Generation>,
+    scope: &Rc<Scope>,
+    stream: &ClientStream,
+    upstream: UpstreamBody,
+) -> Next {
     let body = match collect(upstream).await {
         Ok(b) => b,
-        Err(reason) => return fail(g, scope, &Fault::Buffering(reason)),
+        Err(reason) => {
+            if let Some(cell) = &scope.exchange {
+                cell.borrow_mut().response.headers.clear();
+            }
+            return fail(g, scope, &Fault::Buffering(reason));
+        }
     };
     let Some(cell) = &scope.exchange else {
         return Next::Go;
@@ -218,7 +245,7 @@ async fn buffered(g: &Rc<Generation>, scope: &Rc<Scope>, upstream: UpstreamBody)
     let next = if scope.handled.get() & Phase::Response as u32 == 0 {
         Next::Go
     } else {
-        phase(g, scope, Phase::Response).await
+        phase(g, scope, stream, Phase::Response).await
     };
     if matches!(next, Next::Go) {
         let mut x = cell.borrow_mut();

@@ -2,9 +2,11 @@
 //!
 //! Must not: spawn tasks, or choose addresses.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -18,6 +20,9 @@ use tokio::net::TcpStream;
 use super::{AttemptError, ConnectPlan};
 use crate::net::head_writer::{HeadHandle, UpstreamIo};
 
+/// Set while the upstream waits for the client's next bytes: that silence is not the upstream's.
+pub type Starved = Rc<Cell<bool>>;
+
 /// What goes to the upstream as the body.
 pub enum OutBody {
     /// None.
@@ -25,7 +30,7 @@ pub enum OutBody {
     /// Known whole.
     Full(Option<Bytes>),
     /// Streamed from the client.
-    Stream(Pin<Box<dyn Body<Data = Bytes, Error = io::Error>>>),
+    Stream(Pin<Box<dyn Body<Data = Bytes, Error = io::Error>>>, Starved),
 }
 
 impl Body for OutBody {
@@ -39,7 +44,11 @@ impl Body for OutBody {
         match self.get_mut() {
             OutBody::Empty => Poll::Ready(None),
             OutBody::Full(b) => Poll::Ready(b.take().map(|b| Ok(Frame::data(b)))),
-            OutBody::Stream(s) => s.as_mut().poll_frame(cx),
+            OutBody::Stream(s, starved) => {
+                let polled = s.as_mut().poll_frame(cx);
+                starved.set(polled.is_pending());
+                polled
+            }
         }
     }
 
@@ -47,7 +56,7 @@ impl Body for OutBody {
         match self {
             OutBody::Empty => true,
             OutBody::Full(b) => b.is_none(),
-            OutBody::Stream(s) => s.is_end_stream(),
+            OutBody::Stream(s, _) => s.is_end_stream(),
         }
     }
 
@@ -55,7 +64,7 @@ impl Body for OutBody {
         match self {
             OutBody::Empty => SizeHint::with_exact(0),
             OutBody::Full(b) => SizeHint::with_exact(b.as_ref().map_or(0, |b| b.len() as u64)),
-            OutBody::Stream(s) => s.size_hint(),
+            OutBody::Stream(s, _) => s.size_hint(),
         }
     }
 }
@@ -151,6 +160,10 @@ impl Conn {
         self.uses += 1;
         let (sent_before, received_before) = (self.head.bytes_sent(), self.head.bytes_received());
         self.head.set_head(head);
+        let starved = match request.body() {
+            OutBody::Stream(_, starved) => Some(starved.clone()),
+            _ => None,
+        };
         let response = self.send.send_request(request);
         tokio::pin!(response);
         let mut limit: Option<Pin<Box<tokio::time::Sleep>>> = None;
@@ -162,9 +175,9 @@ impl Conn {
             }
             let sleep = limit.get_or_insert_with(|| Box::pin(tokio::time::sleep(read_timeout)));
             while sleep.as_mut().poll(cx).is_ready() {
-                // a long body on its way is no silence
+                // a long body on its way is no silence, nor is a client that takes its time (it has its own limit)
                 let sent = self.head.bytes_sent();
-                if sent == seen {
+                if sent == seen && !starved.as_ref().is_some_and(|s| s.get()) {
                     return Poll::Ready(None);
                 }
                 seen = sent;

@@ -48,9 +48,9 @@ pub enum AttemptError {
 }
 
 impl AttemptError {
-    /// A stale kept-alive connection: the next try is free.
-    pub fn is_stale(&self) -> bool {
-        matches!(self, Self::Closed { reused: true, .. })
+    /// A stale kept-alive connection: the next try is free, if the request may be sent again.
+    pub fn is_stale(&self, idempotent: bool) -> bool {
+        matches!(self, Self::Closed { reused: true, sent } if idempotent || !sent)
     }
 
     /// Whether nginx's `proxy_next_upstream error timeout` would go on: not once a request that is not
@@ -65,5 +65,22 @@ impl AttemptError {
             Self::ReadTimeout(_) => idempotent,
             Self::Invalid(_) | Self::ClientBody(_) | Self::ClientTimeout | Self::Scheme(_) => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::AttemptError;
+
+    #[test]
+    fn a03_a_post_that_was_sent_is_not_sent_again() {
+        let stale = |sent| AttemptError::Closed { reused: true, sent };
+        assert!(stale(true).is_stale(true) && stale(false).is_stale(false));
+        assert!(!stale(true).is_stale(false) && !stale(true).retryable(false));
+        let fresh = AttemptError::Closed {
+            reused: false,
+            sent: true,
+        };
+        assert!(!fresh.is_stale(true) && fresh.retryable(true));
     }
 }
