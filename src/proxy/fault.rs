@@ -76,13 +76,18 @@ impl Fault {
                 false,
             ),
             Fault::BodyTooLarge => v(413, None, Some(Level::Error), true),
-            Fault::ClientBody(_) => v(400, None, Some(Level::Info), true),
             Fault::Upstream(AttemptError::Name { .. }) => {
                 v(503, Some("name resolution failed"), Some(Level::Error), false)
             }
             Fault::Upstream(AttemptError::ConnectTimeout(_) | AttemptError::ReadTimeout(_)) => {
                 v(504, None, Some(Level::Error), false)
             }
+            Fault::Upstream(AttemptError::ClientBody(why)) | Fault::ClientBody(why)
+                if why == "client timed out" =>
+            {
+                v(408, None, Some(Level::Info), true)
+            }
+            Fault::ClientBody(_) => v(400, None, Some(Level::Info), true),
             Fault::Upstream(AttemptError::ClientBody(_)) => v(400, None, Some(Level::Info), true),
             Fault::Upstream(_) | Fault::Buffering(_) => v(502, None, Some(Level::Error), false),
             Fault::NoPeer => v(
