@@ -65,15 +65,17 @@ local function writer(name, newline)
       return nil, "seen eof"
     end
     local ok, err = append(newline, ...)
-    if ok or err then
-      return ok, err
+    if not ok and not err then
+      local bad
+      ok, err, bad = write_tables(name, newline, ...)
+      if bad then
+        error(bad, 2)
+      end
     end
-    local bad
-    ok, err, bad = write_tables(name, newline, ...)
-    if bad then
-      error(bad, 2)
+    if ok then
+      return ok
     end
-    return ok, err
+    return nil, err
   end
 end
 

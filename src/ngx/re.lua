@@ -49,7 +49,10 @@ function re.find(subject, pattern, options, ctx, nth)
     if ctx and nowhere then
       ctx.pos = nowhere + 1
     end
-    return nil, nil, err
+    if err then
+      return nil, nil, err
+    end
+    return nil
   end
   if ctx then
     ctx.pos = err + 1

@@ -34,7 +34,14 @@ fn get_headers(a: &Args, r: &mut Ret) {
 fn list(x: &Exchange, max: usize, raw: bool, r: &mut Ret) {
     let headers = &x.request.headers;
     r.table(0, headers.len(), |t| {
-        let same = |n: &[u8], name: &[u8]| n.len() == name.len() && n.eq_ignore_ascii_case(name);
+        let same = |n: &[u8], name: &[u8]| {
+            n.len() == name.len()
+                && if raw {
+                    n == name
+                } else {
+                    n.eq_ignore_ascii_case(name)
+                }
+        };
         let mut low = [0u8; 64];
         for (i, (name, value)) in headers.iter().take(max).enumerate() {
             if headers.iter().take(i).any(|(n, _)| same(n, name)) {

@@ -32,7 +32,6 @@ for _, case in ipairs {
   { "x", "(" },
   { "abc", "(?:a)(b)(c)?(d)?" },
   { "2024-01-02", "(\\d+)-(\\d+)-(\\d+)", "jo" },
-  { "aXbX", "(?<n>a)|(?<n>b)", "J" },
 } do
   ngx.say(case[1], " ~ ", case[2], " ", case[3])
   dump(ngx.re.match(case[1], case[2], case[3]))

@@ -267,17 +267,17 @@ impl Gateway {
 
     /// The error log.
     pub fn errors(&self) -> String {
-        std::fs::read_to_string(self.dir().join("error.log")).unwrap_or_default()
+        lossy(&self.dir().join("error.log"))
     }
 
     /// The access log.
     pub fn accesses(&self) -> String {
-        std::fs::read_to_string(self.dir().join("access.log")).unwrap_or_default()
+        lossy(&self.dir().join("access.log"))
     }
 
     /// Everything it said anywhere.
     pub fn output(&self) -> String {
-        let read = |name: &str| std::fs::read_to_string(self.dir().join(name)).unwrap_or_default();
+        let read = |name: &str| lossy(&self.dir().join(name));
         read("stdout") + &read("stderr") + &read("error.log")
     }
 
@@ -316,7 +316,7 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
             if std::thread::panicking() {
-                let read = |name| std::fs::read_to_string(self.setup.dir().join(name)).unwrap_or_default();
+                let read = |name| lossy(&self.setup.dir().join(name));
                 let said = read("stderr") + &read("error.log");
                 let lines: Vec<&str> = said.lines().collect();
                 let last = &lines[lines.len().saturating_sub(12)..];
@@ -326,6 +326,11 @@ impl Drop for Gateway {
             let _ = child.wait();
         }
     }
+}
+
+/// A log as text; what strangers sent may stand in it.
+fn lossy(path: &std::path::Path) -> String {
+    String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned()
 }
 
 /// Lua on one line, as a header value.

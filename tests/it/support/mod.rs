@@ -4,7 +4,9 @@ pub mod gateway;
 pub mod http;
 pub mod origin;
 
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -12,13 +14,21 @@ pub use gateway::{Gateway, Setup, service, with};
 pub use http::{Client, Response, get};
 pub use origin::Origin;
 
-/// A port nobody listens on, below the range the kernel hands out, so that no outgoing connection takes it.
+/// A port nobody listens on, below the range the kernel hands out, so that no outgoing connection takes it. Each
+/// process of tests has a range of its own, which it holds by listening on its first port.
 pub fn free_port() -> u16 {
+    static RANGE: OnceLock<(u16, TcpListener)> = OnceLock::new();
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let base = 10_000 + (std::process::id() % 160) as u16 * 100;
+    let (base, _) = RANGE.get_or_init(|| {
+        let from = std::process::id() % 16;
+        (0..16)
+            .map(|i| 10_000 + (from + i) as u16 % 16 * 1_000)
+            .find_map(|base| Some((base, TcpListener::bind(("127.0.0.1", base)).ok()?)))
+            .expect("no range of ports is free")
+    });
     loop {
-        let port = base + NEXT.fetch_add(1, Ordering::Relaxed) % 1_000;
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        let port = base + 1 + NEXT.fetch_add(1, Ordering::Relaxed) % 999;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
     }
