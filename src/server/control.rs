@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::sync::mpsc as std_mpsc;
 use std::time::{Duration, Instant};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::config::{self, Prepared};
@@ -37,6 +37,15 @@ struct Running {
 /// # Errors
 /// What kept it from starting.
 pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Error::System("control runtime", e))?;
+    // before anything can be asked of us: a signal that comes early waits, it does not kill
+    let signals = {
+        let _here = runtime.enter();
+        Signals::listen().map_err(|e| Error::System("signal", e))?
+    };
     let logs = LogWriter::start()?;
     let level = SharedLevel::new(level_of(&settings));
     let error_sink = logs.open(&target(&settings.proxy_error_log))?;
@@ -48,10 +57,6 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
     let count = settings.nginx_worker_processes.max(1);
     let mut listeners = bind(&settings, count)?;
     let echoes = echo_listeners(&settings)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Error::System("control runtime", e))?;
     let (ready_tx, ready) = std_mpsc::channel();
     let mut running = Running {
         settings,
@@ -96,7 +101,7 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
         Level::Notice,
         &format!("moongate/{} started", env!("CARGO_PKG_VERSION")),
     );
-    let result = runtime.block_on(running.serve_signals());
+    let result = runtime.block_on(running.serve_signals(signals));
     running.logs.flush(Duration::from_millis(200));
     result
 }
@@ -187,19 +192,41 @@ fn shared_dictionaries(settings: &Settings) {
     crate::shared::dict::configure(wanted.map(|d| (d.name.clone(), d.size)).collect());
 }
 
+/// What the process listens to.
+struct Signals {
+    term: Signal,
+    int: Signal,
+    quit: Signal,
+    hup: Signal,
+    usr1: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
+            hup: signal(SignalKind::hangup())?,
+            usr1: signal(SignalKind::user_defined1())?,
+        })
+    }
+}
+
 impl Running {
     fn log(&self, level: Level, message: &str) {
         self.errors
             .log(level, message.as_bytes(), &ErrorContext::default());
     }
 
-    async fn serve_signals(&mut self) -> Result<(), Error> {
-        let on = |kind: SignalKind| signal(kind).map_err(|e| Error::System("signal", e));
-        let mut term = on(SignalKind::terminate())?;
-        let mut int = on(SignalKind::interrupt())?;
-        let mut quit = on(SignalKind::quit())?;
-        let mut hup = on(SignalKind::hangup())?;
-        let mut usr1 = on(SignalKind::user_defined1())?;
+    async fn serve_signals(&mut self, signals: Signals) -> Result<(), Error> {
+        let Signals {
+            mut term,
+            mut int,
+            mut quit,
+            mut hup,
+            mut usr1,
+        } = signals;
         loop {
             tokio::select! {
                 _ = term.recv() => break,
