@@ -1,4 +1,4 @@
-ngx.say(type(ngx.ctx), " ", next(ngx.ctx) == nil or "kong")
+ngx.say(type(ngx.ctx))
 ngx.ctx.a = 1
 ngx.ctx.b = { c = 2 }
 ngx.say(ngx.ctx.a, " ", ngx.ctx.b.c, " ", ngx.ctx.none)
