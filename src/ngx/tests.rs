@@ -195,7 +195,7 @@ fn a11_ngx_req_headers() {
         Phase::Access,
         "local h, err = ngx.req.get_headers() eq(err, nil) eq(h.host, 'Example.com:8080') eq(h.Host, h.host)
         eq(h.x_two[1], 'a') eq(h['X-Two'][2], 'b') eq(rawget(h, 'X-Two'), nil)
-        local raw = ngx.req.get_headers(0, true) eq(#raw['X-Two'], 2) eq(raw.host, nil)
+        local raw = ngx.req.get_headers(0, true) eq(raw['X-Two'], 'a') eq(raw.host, nil)
         eq(select(2, ngx.req.get_headers(2)), 'truncated')
         ngx.req.set_header('X-New', 5) eq(ngx.req.get_headers()['x-new'], '5')
         ngx.req.set_header('X-Two', { 'p', 'q', 'r' }) eq(#ngx.req.get_headers().x_two, 3)

@@ -59,15 +59,6 @@ impl Signals {
 /// # Errors
 /// What kept it from starting.
 pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Error::System("control runtime", e))?;
-    // before anything can be asked of us: a signal that comes early waits, it does not kill
-    let signals = {
-        let _here = runtime.enter();
-        Signals::listen().map_err(|e| Error::System("signal", e))?
-    };
     let logs = LogWriter::start()?;
     let level = SharedLevel::new(level_of(&settings));
     let error_sink = logs.open(&target(&settings.proxy_error_log))?;
@@ -221,27 +212,6 @@ fn start_echoes(listeners: Vec<TcpListener>) -> Result<(), Error> {
 fn shared_dictionaries(settings: &Settings) {
     let wanted = settings.lua_shared_dicts.iter();
     crate::shared::dict::configure(wanted.map(|d| (d.name.clone(), d.size)).collect());
-}
-
-/// What the process listens to.
-struct Signals {
-    term: Signal,
-    int: Signal,
-    quit: Signal,
-    hup: Signal,
-    usr1: Signal,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            term: signal(SignalKind::terminate())?,
-            int: signal(SignalKind::interrupt())?,
-            quit: signal(SignalKind::quit())?,
-            hup: signal(SignalKind::hangup())?,
-            usr1: signal(SignalKind::user_defined1())?,
-        })
-    }
 }
 
 impl Running {

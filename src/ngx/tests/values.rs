@@ -22,7 +22,7 @@ fn a11_ngx_encodings() {
     );
     let e = fails(Phase::Access, "ngx.decode_base64(nil)");
     assert!(
-        e.contains("bad argument #1 to 'decode_base64' (string expected, got nil)"),
+        e.contains("string argument only"),
         "{e}"
     );
 }
@@ -87,7 +87,7 @@ fn a11_ngx_re() {
         eq(ngx.re.find('abc', 'z'), nil) eq(select(3, ngx.re.find('a', 'a', '', nil, 5)), 'nth out of bound')
         local all = {} for it in ngx.re.gmatch('a1b22', '([a-z])([0-9]+)', 'jo') do all[#all + 1] = it[1] .. '=' .. it[2] end
         eq(table.concat(all, ','), 'a=1,b=22')
-        local n = 0 for _ in ngx.re.gmatch('ab', 'x*') do n = n + 1 end eq(n, 2)
+        local n = 0 for _ in ngx.re.gmatch('ab', 'x*') do n = n + 1 end eq(n, 3)
         local s, count, e = ngx.re.gsub('hello, world', '([a-z])[a-z]+', '[$0,$1,${1},$$]', 'i')
         eq(s, '[hello,h,h,$], [world,w,w,$]') eq(count, 2) eq(e, nil)
         s, count = ngx.re.sub('hello, world', '[a-z]+', function(c) return c[0]:upper() end) eq(s, 'HELLO, world') eq(count, 1)
