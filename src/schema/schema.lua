@@ -141,6 +141,9 @@ end
 
 Schema.validate_insert = Schema.validate
 
+--- Plugins' schemas call single validators by name (`validators.is_regex`).
+Schema.validators = require "moongate.schema.validators"
+
 --- An error tree in one line.
 function Schema:errors_to_string(tree)
   local out = {}
