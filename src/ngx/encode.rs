@@ -134,7 +134,7 @@ fn encode_base64(a: &Args, r: &mut Ret) {
 /// `decode_base64(s)`: nil where it isn't base64.
 fn decode_base64(a: &Args, r: &mut Ret) {
     if a.kind(1) != Kind::String {
-        return r.raise("string argument only".to_owned());
+        return r.raise("string argument only");
     }
     let text = a.str(1).unwrap_or_default();
     if text.iter().all(|b| *b == b'=') {
