@@ -22,9 +22,12 @@ struct Pattern {
     dup_names: bool,
 }
 
+/// Patterns by their text, with when each was last used.
+type ByText = HashMap<Box<[u8]>, (Rc<Pattern>, u64)>;
+
 #[derive(Default)]
 struct Cache {
-    by_options: HashMap<u32, HashMap<Box<[u8]>, (Rc<Pattern>, u64)>>,
+    by_options: HashMap<u32, ByText>,
     count: usize,
     clock: u64,
 }
@@ -154,12 +157,11 @@ enum Outcome {
     Failed(String),
 }
 
+/// A subject, and its pattern or why that does not compile.
+type Looked<'a> = (std::borrow::Cow<'a, [u8]>, Result<Rc<Pattern>, String>);
+
 /// The subject, compiled pattern and options that arguments 1 to 3 name.
-fn look_up<'a>(
-    a: &'a Args,
-    r: &mut Ret,
-    name: &str,
-) -> Option<(std::borrow::Cow<'a, [u8]>, Result<Rc<Pattern>, String>)> {
+fn look_up<'a>(a: &'a Args, r: &mut Ret, name: &str) -> Option<Looked<'a>> {
     let subject = call::check_text(a, r, 1, name)?;
     let text = call::check_text(a, r, 2, name)?;
     match options(a.str(3).unwrap_or_default()) {

@@ -147,7 +147,6 @@ async fn one_try(
     let Some(cell) = &scope.exchange else {
         return Err(AttemptError::Scheme(String::new()));
     };
-    let pool = &generation.worker.pool;
     let resolving = generation.worker.names.resolve(&choice.host, choice.port);
     let addrs = match tokio::time::timeout(connect_timeout, resolving).await {
         Ok(found) => found?,
@@ -160,69 +159,18 @@ async fn one_try(
     };
     let (mut conn, connect_time) = connect(generation, cell, &addrs, connect_timeout).await?;
     let addr = conn.plan.addr;
-    let (head, request) = {
-        let x = cell.borrow();
-        let framing = head_out::framing(&x, stream.framing());
-        let mut head = conn.head_buffer();
-        head_out::write(&mut head, &x, &generation.settings, &choice.host_header, framing);
-        let body = match (&x.request.body, framing) {
-            (_, Framing::None | Framing::Length(0)) => OutBody::Empty,
-            (Body::Memory(b), _) => OutBody::Full(Some(b.clone())),
-            (Body::File(path, len), _) => {
-                let (path, len) = (path.clone(), *len);
-                drop(x);
-                let file = FileBody::open(path, len)
-                    .await
-                    .map_err(|e| AttemptError::ClientBody(e.to_string()))?;
-                let x = cell.borrow();
-                let request = head_out::skeleton(&x, framing, OutBody::Stream(Box::pin(file), Rc::default()));
-                drop(x);
-                return answer(
-                    generation,
-                    cell,
-                    conn,
-                    head,
-                    request,
-                    read_timeout,
-                    addr,
-                    connect_time,
-                )
-                .await;
-            }
-            (Body::Streaming, _) => OutBody::Stream(Box::pin(stream.attempt()), Rc::default()),
-        };
-        let request = head_out::skeleton(&x, framing, body);
-        (head, request)
+    let spooled = match &cell.borrow().request.body {
+        Body::File(path, len) => Some((path.clone(), *len)),
+        _ => None,
     };
-    let _ = &mut conn;
-    let _ = pool;
-    answer(
-        generation,
-        cell,
-        conn,
-        head,
-        request,
-        read_timeout,
-        addr,
-        connect_time,
-    )
-    .await
-}
-
-#[allow(
-    clippy::too_many_arguments,
-    reason = "one call split in two for the file's await"
-)]
-async fn answer(
-    generation: &Generation,
-    cell: &std::cell::RefCell<Exchange>,
-    mut conn: Conn,
-    head: Vec<u8>,
-    request: http::Request<OutBody>,
-    read_timeout: std::time::Duration,
-    addr: SocketAddr,
-    connect_time: Option<std::time::Duration>,
-) -> Result<UpstreamBody, AttemptError> {
+    let spooled = match spooled {
+        None => None,
+        Some((path, len)) => {
+            let file = FileBody::open(path, len).await;
+            Some(file.map_err(|e| AttemptError::ClientBody(e.to_string()))?)
+        }
+    };
+    let (head, request) = message(generation, &cell.borrow(), &conn, stream, choice, spooled);
     match conn.request(head, request, read_timeout).await {
         Ok(response) if response.status() == http::StatusCode::SWITCHING_PROTOCOLS => {
             // nobody asked for it, and the bytes behind it would be no HTTP
@@ -257,6 +205,27 @@ async fn answer(
             Err(e)
         }
     }
+}
+
+/// The head on the wire and what hyper is given for one try.
+fn message(
+    generation: &Generation,
+    x: &Exchange,
+    conn: &Conn,
+    stream: &Rc<ClientStream>,
+    choice: &Choice,
+    spooled: Option<FileBody>,
+) -> (Vec<u8>, http::Request<OutBody>) {
+    let framing = head_out::framing(x, stream.framing());
+    let mut head = conn.head_buffer();
+    head_out::write(&mut head, x, &generation.settings, &choice.host_header, framing);
+    let body = match (&x.request.body, framing, spooled) {
+        (_, Framing::None | Framing::Length(0), _) => OutBody::Empty,
+        (_, _, Some(file)) => OutBody::Stream(Box::pin(file), Rc::default()),
+        (Body::Memory(b), ..) => OutBody::Full(Some(b.clone())),
+        _ => OutBody::Stream(Box::pin(stream.attempt()), Rc::default()),
+    };
+    (head, head_out::skeleton(x, framing, body))
 }
 
 /// A kept connection to any of the addresses, else a new one to the first that answers.

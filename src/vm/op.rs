@@ -422,6 +422,9 @@ unsafe fn panicked(ret: *mut Ret, panic: Box<dyn std::any::Any + Send>) {
 }
 
 /// `take()`: the results of the wait that just ended.
+///
+/// # Safety
+/// Only Lua may call it, with a live state, as any `lua_CFunction`.
 pub unsafe extern "C-unwind" fn take(state: *mut ffi::lua_State) -> c_int {
     // SAFETY: pushes from this thread's results; nothing droppable is alive on this frame.
     unsafe {
@@ -461,7 +464,7 @@ unsafe fn push_all(state: *mut ffi::lua_State, out: *const Out) -> c_int {
                 Val::Light(p) => ffi::lua_pushlightuserdata(state, p),
                 Val::Table { narr, nrec } => ffi::lua_createtable(state, narr, nrec),
                 Val::RawSet => ffi::lua_rawset(state, -3),
-                Val::RawSeti(i) => ffi::lua_rawseti(state, -2, ffi::lua_Integer::from(i as i32) as _),
+                Val::RawSeti(i) => ffi::lua_rawseti(state, -2, ffi::lua_Integer::from(i) as _),
             }
         }
         (*out).count

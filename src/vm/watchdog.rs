@@ -183,7 +183,7 @@ fn watch_all() {
 fn look_at(w: &Arc<Watch>, seen: &mut Vec<(*const Watch, u64, Duration)>) {
     let run = w.run.load(Ordering::Acquire);
     let at = seen.iter().position(|(p, ..)| *p == Arc::as_ptr(w));
-    if run % 2 == 0 {
+    if run.is_multiple_of(2) {
         if let Some(i) = at {
             seen.swap_remove(i);
         }
