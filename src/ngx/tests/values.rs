@@ -21,10 +21,7 @@ fn a11_ngx_encodings() {
         eq(ngx.quote_sql_str('a\\'b\\n\\0'), \"'a\\\\'b\\\\n\\\\0'\")",
     );
     let e = fails(Phase::Access, "ngx.decode_base64(nil)");
-    assert!(
-        e.contains("string argument only"),
-        "{e}"
-    );
+    assert!(e.contains("string argument only"), "{e}");
 }
 
 #[test]
