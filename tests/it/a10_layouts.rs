@@ -193,3 +193,33 @@ fn a10_conf_is_one_table_with_its_keys() {
         assert_eq!(seen.get("route"), None);
     }
 }
+
+#[test]
+fn a10_a_clones_rockspec_says_where_its_modules_lie() {
+    let rockspec = "package = 'kong-plugin-rocky'
+        local name = 'kong.plugins.rocky.'
+        build = { type = 'builtin', modules = {
+            [name .. 'handler'] = 'src/handler.lua', [name .. 'schema'] = './src/schema.lua' } }";
+    let gateway = Setup::new(&with(service(1), "rocky", json!({ "tag": "t" })))
+        .lua("some-clone/kong-plugin-rocky-1.0-1.rockspec", rockspec)
+        .lua("some-clone/src/handler.lua", &handler("rocky"))
+        .lua("some-clone/src/schema.lua", &schema("rocky"))
+        .lua("broken/broken-1.0-1.rockspec", "build = nil .. 'x'")
+        .lua("broken/other-1.0-1.rockspec", "build = {")
+        .enable("rocky")
+        .start();
+    assert_eq!(gateway.get("/", &[]).is(200).text(), "rocky t");
+}
+
+#[test]
+fn a10_a_clone_with_its_handler_at_the_root_is_that_plugin_only() {
+    let gateway = Setup::new(&with(service(1), "flat", json!({ "tag": "t" })))
+        .lua("kong-plugin-flat/handler.lua", &handler("flat"))
+        .lua("kong-plugin-flat/schema.lua", &schema("flat"))
+        .lua("aaa/handler.lua", &handler("aaa"))
+        .lua("aaa/schema.lua", &schema("aaa"))
+        .lua("aaa/kong/plugins/aaa/handler.lua", &handler("aaa"))
+        .enable("flat")
+        .start();
+    assert_eq!(gateway.get("/", &[]).is(200).text(), "flat t");
+}

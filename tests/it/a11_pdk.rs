@@ -389,3 +389,24 @@ fn a11_log_serialize() {
         "{line}"
     );
 }
+
+#[test]
+fn a11_ctx_has_what_the_router_found() {
+    let origin = Origin::echo();
+    let mut config = with(service(origin.port), "probe", json!({}));
+    config["services"][0]["path"] = json!("/base");
+    config["services"][0]["routes"] = json!([{ "name": "shop", "paths": ["~/shop/(?<id>\\d+)", "/"] }]);
+    let gateway = Setup::new(&config)
+        .plugin("probe", crate::support::gateway::PROBE)
+        .start();
+    let exprs = "ngx.ctx.route.name, ngx.ctx.service.path, ngx.ctx.route == kong.router.get_route(),
+        ngx.ctx.router_matches.uri_captures and ngx.ctx.router_matches.uri_captures.id";
+    assert_eq!(
+        values(&gateway, "/shop/42", &[], exprs),
+        json!(["shop", "/base", true, "42"])
+    );
+    assert_eq!(
+        values(&gateway, "/plain", &[], exprs),
+        json!(["shop", "/base", true, "NIL"])
+    );
+}
