@@ -2,6 +2,8 @@
 //!
 //! Must not: keep more arguments than asked for (100 unless told otherwise).
 
+use std::borrow::Cow;
+
 use super::call;
 use super::encode::{component, escape, unescape};
 use super::header::limit;
@@ -15,9 +17,12 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_args", "escape", op::raw(escape_part))
 }
 
+/// A key and its values; None is an argument without `=`.
+type Argument<'a> = (Cow<'a, [u8]>, Vec<Option<Cow<'a, [u8]>>>);
+
 /// Pushes the table of a query: strings, true for an argument without `=`, lists for repeated ones.
 fn parse(query: &[u8], max: usize, r: &mut Ret) {
-    let mut args: Vec<(std::borrow::Cow<[u8]>, Vec<Option<std::borrow::Cow<[u8]>>>)> = Vec::new();
+    let mut args: Vec<Argument> = Vec::new();
     let mut index = std::collections::HashMap::new();
     let mut seen = 0;
     let mut truncated = false;

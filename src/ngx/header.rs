@@ -55,10 +55,10 @@ pub(super) fn escape_name(name: &[u8]) -> Cow<'_, [u8]> {
 
 /// The response header that a key of `ngx.header` means.
 fn header_name(key: &[u8]) -> Option<HeaderName> {
-    if memchr::memchr(b'_', key).is_none() {
-        if let Ok(name) = HeaderName::from_bytes(key) {
-            return Some(name);
-        }
+    if memchr::memchr(b'_', key).is_none()
+        && let Ok(name) = HeaderName::from_bytes(key)
+    {
+        return Some(name);
     }
     let dashed: Vec<u8> = key.iter().map(|b| if *b == b'_' { b'-' } else { *b }).collect();
     HeaderName::from_bytes(&escape_name(&dashed)).ok()

@@ -2,6 +2,7 @@
 //!
 //! Must not: run Lua; replacement functions are called by the face, match by match.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -22,9 +23,12 @@ struct Pattern {
     dup_names: bool,
 }
 
+/// A pattern's source, its compiled form and when it was used last.
+type Kept = HashMap<Box<[u8]>, (Rc<Pattern>, u64)>;
+
 #[derive(Default)]
 struct Cache {
-    by_options: HashMap<u32, HashMap<Box<[u8]>, (Rc<Pattern>, u64)>>,
+    by_options: HashMap<u32, Kept>,
     count: usize,
     clock: u64,
 }
@@ -154,12 +158,11 @@ enum Outcome {
     Failed(String),
 }
 
+/// A subject and what became of its pattern.
+type LookedUp<'a> = (Cow<'a, [u8]>, Result<Rc<Pattern>, String>);
+
 /// The subject, compiled pattern and options that arguments 1 to 3 name.
-fn look_up<'a>(
-    a: &'a Args,
-    r: &mut Ret,
-    name: &str,
-) -> Option<(std::borrow::Cow<'a, [u8]>, Result<Rc<Pattern>, String>)> {
+fn look_up<'a>(a: &'a Args, r: &mut Ret, name: &str) -> Option<LookedUp<'a>> {
     let subject = call::check_text(a, r, 1, name)?;
     let text = call::check_text(a, r, 2, name)?;
     match options(a.str(3).unwrap_or_default()) {
