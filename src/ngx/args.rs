@@ -17,12 +17,12 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_args", "escape", op::raw(escape_part))
 }
 
-/// A name and its values; None is an argument without `=`.
-type Arg<'q> = (Cow<'q, [u8]>, Vec<Option<Cow<'q, [u8]>>>);
+/// A key and its values; None is an argument without `=`.
+type Argument<'a> = (Cow<'a, [u8]>, Vec<Option<Cow<'a, [u8]>>>);
 
 /// Pushes the table of a query: strings, true for an argument without `=`, lists for repeated ones.
 fn parse(query: &[u8], max: usize, r: &mut Ret) {
-    let mut args: Vec<Arg> = Vec::new();
+    let mut args: Vec<Argument> = Vec::new();
     let mut index = std::collections::HashMap::new();
     let mut seen = 0;
     let mut truncated = false;

@@ -68,6 +68,10 @@ local function set_ctx(ctx)
     s = {}
     slots[n] = s
   end
+  -- what the router found belonged to the table that goes
+  if not s.routed and routed.fill then
+    s.routed = routed.fill({})
+  end
   s.ctx = ctx
 end
 

@@ -2,6 +2,7 @@
 //!
 //! Must not: run Lua; replacement functions are called by the face, match by match.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -22,12 +23,12 @@ struct Pattern {
     dup_names: bool,
 }
 
-/// Patterns by their text, with when each was last used.
-type ByText = HashMap<Box<[u8]>, (Rc<Pattern>, u64)>;
+/// A pattern's source, its compiled form and when it was used last.
+type Kept = HashMap<Box<[u8]>, (Rc<Pattern>, u64)>;
 
 #[derive(Default)]
 struct Cache {
-    by_options: HashMap<u32, ByText>,
+    by_options: HashMap<u32, Kept>,
     count: usize,
     clock: u64,
 }
@@ -42,14 +43,14 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_re", "replace", op::raw(replace))
 }
 
-const FLAGS: &[u8] = b"aDimosuUxj";
+const FLAGS: &[u8] = b"aDimosuUxjJ";
 
 /// The options as bits of [`FLAGS`]; an unknown one is the face's error.
 fn options(opts: &[u8]) -> Result<u32, String> {
     let mut bits = 0;
     for (i, o) in opts.iter().enumerate() {
         let Some(bit) = FLAGS.iter().position(|f| f == o) else {
-            if matches!(o, b'd' | b'J') {
+            if *o == b'd' {
                 return Err(format!("not supported: ngx.re option \"{}\"", *o as char));
             }
             return Err(format!(
@@ -70,6 +71,16 @@ fn has(bits: u32, flag: u8) -> bool {
         .is_some_and(|i| bits & (1 << i) != 0)
 }
 
+/// Whether a pattern may mean something else under `J` (PCRE's JavaScript compatibility): there `[]`, `[^]`, `\u`,
+/// `\U`, `\x` and references to unset groups differ. The binding has no such option.
+fn javascript_differs(text: &str) -> bool {
+    let escapes = text
+        .as_bytes()
+        .windows(2)
+        .any(|w| w[0] == b'\\' && (w[1].is_ascii_digit() || b"uUxgk".contains(&w[1])));
+    escapes || text.contains("[]") || text.contains("[^]") || text.contains("(?P=")
+}
+
 fn compile(pattern: &[u8], bits: u32) -> Result<Pattern, String> {
     // a byte that isn't UTF-8 is written as its escape, as the builder takes text
     let mut text = String::with_capacity(pattern.len());
@@ -78,6 +89,9 @@ fn compile(pattern: &[u8], bits: u32) -> Result<Pattern, String> {
         for b in chunk.invalid() {
             text.push_str(&format!("\\x{b:02x}"));
         }
+    }
+    if has(bits, b'J') && javascript_differs(&text) {
+        return Err("not supported: ngx.re option \"J\" with this pattern".into());
     }
     let mut head = String::from(LIMIT);
     let mut tail = "";
@@ -157,11 +171,11 @@ enum Outcome {
     Failed(String),
 }
 
-/// A subject, and its pattern or why that does not compile.
-type Looked<'a> = (std::borrow::Cow<'a, [u8]>, Result<Rc<Pattern>, String>);
+/// A subject and what became of its pattern.
+type LookedUp<'a> = (Cow<'a, [u8]>, Result<Rc<Pattern>, String>);
 
 /// The subject, compiled pattern and options that arguments 1 to 3 name.
-fn look_up<'a>(a: &'a Args, r: &mut Ret, name: &str) -> Option<Looked<'a>> {
+fn look_up<'a>(a: &'a Args, r: &mut Ret, name: &str) -> Option<LookedUp<'a>> {
     let subject = call::check_text(a, r, 1, name)?;
     let text = call::check_text(a, r, 2, name)?;
     match options(a.str(3).unwrap_or_default()) {
