@@ -156,8 +156,8 @@ function methods.receiveuntil(sock, mark, options)
 end
 
 local function timeout(value)
-  local n = tonumber(value)
-  if not n or n < -1 or n > 2147483647 then
+  local n = tonumber(value) or 0
+  if n < 0 or n > 2147483647 then
     error("bad timeout value", 3)
   end
   return n > 0 and n or nil

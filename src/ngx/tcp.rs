@@ -32,6 +32,8 @@ struct Conn {
     buf: BytesMut,
     pool: String,
     reused: u32,
+    /// The peer sends no more; it may still listen.
+    eof: bool,
 }
 
 struct Slot {
@@ -190,6 +192,7 @@ fn connect(a: &Args, r: &mut Ret) {
                     buf: BytesMut::new(),
                     pool,
                     reused: 0,
+                    eof: false,
                 };
                 out.num(adopt(owner, conn) as f64)
             }
@@ -276,8 +279,9 @@ fn take(a: &Args, r: &mut Ret) -> Option<(u64, Conn)> {
         if slot.busy {
             return Err(Some("socket busy"));
         }
+        let conn = slot.conn.take().ok_or(Some("closed"))?;
         slot.busy = true;
-        slot.conn.take().ok_or(Some("closed"))
+        Ok(conn)
     });
     match taken {
         Ok(conn) => Some((id as u64, conn)),
@@ -302,7 +306,16 @@ fn give(id: u64, conn: Conn) {
     });
 }
 
-/// Forgets a socket whose connection is gone.
+/// Notes that a socket's connection is gone; the socket is still to be closed.
+fn lose(id: u64) {
+    with(|s| {
+        if let Some(slot) = s.slots.get_mut(&id) {
+            slot.busy = false;
+        }
+    });
+}
+
+/// Forgets a socket.
 fn forget(id: u64) {
     let gone = with(|s| s.slots.remove(&id));
     drop(gone);
@@ -330,7 +343,7 @@ fn send(a: &Args, r: &mut Ret) {
                 out.num(data.len() as f64);
             }
             Ok(Err(e)) => {
-                forget(id);
+                lose(id);
                 let closed = matches!(
                     e.kind(),
                     io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
@@ -339,7 +352,7 @@ fn send(a: &Args, r: &mut Ret) {
             }
             Err(_) => {
                 // part of the data may be out: nothing sensible can follow
-                forget(id);
+                lose(id);
                 out.fail("timeout");
             }
         }
@@ -412,6 +425,11 @@ fn receive(a: &Args, r: &mut Ret) {
         give(id, conn);
         return;
     }
+    if conn.eof {
+        give(id, conn);
+        r.fail("closed");
+        return;
+    }
     if matches!(want, Want::Exactly(n) if n > READ_CAP) {
         give(id, conn);
         r.fail("size too large").lit("");
@@ -425,7 +443,7 @@ async fn read(id: u64, mut conn: Conn, want: Want, limit: Duration) -> Out {
     loop {
         let seen = conn.buf.len();
         if seen > READ_CAP {
-            forget(id);
+            lose(id);
             out.fail("too much data").lit("");
             return out;
         }
@@ -440,17 +458,19 @@ async fn read(id: u64, mut conn: Conn, want: Want, limit: Duration) -> Out {
                 return out;
             }
             Ok(Ok(0)) => {
-                forget(id);
+                conn.eof = true;
                 if matches!(want, Want::All) {
                     out.str(&conn.buf);
                 } else {
                     out.fail("closed");
                     want.finish(&conn.buf, &mut out);
                 }
+                conn.buf.clear();
+                give(id, conn);
                 return out;
             }
             Ok(Err(e)) => {
-                forget(id);
+                lose(id);
                 out.fail(reason(&e));
                 want.finish(&conn.buf, &mut out);
                 return out;
@@ -496,6 +516,10 @@ fn keep(a: &Args, r: &mut Ret) {
         return;
     };
     forget(id);
+    if conn.eof {
+        r.fail("closed");
+        return;
+    }
     if !conn.buf.is_empty() {
         r.fail("unread data in buffer");
         return;

@@ -160,6 +160,7 @@ fn a09_tcp_cosocket() {
             eq(s:close(), 1) eq(select(2, s:close()), 'closed')
             s = ngx.socket.connect('127.0.0.1', {port}) s:send('half\\n') d, e, p = s:receive(5)
             eq(d, nil) eq(e, 'closed') eq(p, 'ha') eq(select(2, s:receive()), 'closed')
+            eq(select(2, s:receive()), 'closed') eq(s:close(), 1)
             s = ngx.socket.connect('localhost', {port}) s:send('half\\n') eq(s:receive('*a'), 'ha')
             eq(select(2, ngx.socket.tcp():connect('127.0.0.1', 1)), 'connection refused')
             eq(select(2, ngx.socket.tcp():connect('no.such.host.invalid', 1)),
