@@ -100,6 +100,7 @@ impl Vm {
 
     fn resume(&self, co: &Coroutine, scope: &Rc<Scope>, nargs: c_int) -> Step {
         drop(op::take_pending());
+        op::reset_depth();
         let entered = scope::enter(scope.clone());
         self.watch.begin();
         // SAFETY: the coroutine is alive (referenced from the registry), not running, and its stack holds the

@@ -134,7 +134,18 @@ pub struct Out {
 impl Out {
     /// No values.
     pub fn new() -> Self {
-        Self::default()
+        Self::empty()
+    }
+
+    const fn empty() -> Self {
+        Self {
+            vals: Vec::new(),
+            bytes: Vec::new(),
+            held: Vec::new(),
+            count: 0,
+            depth: 0,
+            deepest: 0,
+        }
     }
 
     fn clear(&mut self) {
@@ -275,6 +286,14 @@ impl std::ops::DerefMut for Ret {
 }
 
 impl Ret {
+    const fn new() -> Self {
+        Self {
+            out: Out::empty(),
+            after: After::Return,
+            pending: None,
+        }
+    }
+
     /// Makes the call raise `message` (prefixed with the caller's position) instead of returning.
     pub fn raise(&mut self, message: impl AsRef<[u8]>) {
         self.out.clear();
@@ -297,11 +316,12 @@ impl Ret {
 }
 
 thread_local! {
-    static RET: UnsafeCell<Ret> =
-        const { UnsafeCell::new(Ret { out: Out { vals: Vec::new(), bytes: Vec::new(), held: Vec::new(), count: 0, depth: 0, deepest: 0 }, after: After::Return, pending: None }) };
+    /// The second is for an op that a finalizer calls while the results of another are pushed.
+    static RETS: [UnsafeCell<Ret>; 2] = const { [UnsafeCell::new(Ret::new()), UnsafeCell::new(Ret::new())] };
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
     static PENDING: RefCell<Option<Pending>> = const { RefCell::new(None) };
     static TAKEN: UnsafeCell<Out> =
-        const { UnsafeCell::new(Out { vals: Vec::new(), bytes: Vec::new(), held: Vec::new(), count: 0, depth: 0, deepest: 0 }) };
+        const { UnsafeCell::new(Out::empty()) };
     static EXIT_CODE: Cell<i64> = const { Cell::new(0) };
 }
 
@@ -316,6 +336,11 @@ pub fn wait_sentinel() -> *mut c_void {
 /// The light userdata that an exiting coroutine yields.
 pub fn exit_sentinel() -> *mut c_void {
     std::ptr::from_ref(&EXIT_MARK).cast_mut().cast()
+}
+
+/// No op is under way: forgets a depth that an error while pushing left behind.
+pub(super) fn reset_depth() {
+    DEPTH.set(0);
 }
 
 /// The wait left by the op that yielded last.
@@ -369,11 +394,14 @@ unsafe extern "C-unwind" fn trampoline<F>(state: *mut ffi::lua_State) -> c_int
 where
     F: Fn(&Args, &mut Ret) + Copy + 'static,
 {
-    // SAFETY: Lua calls this with a live state. `ret` is this thread's only Ret: an op runs no Lua, so the
-    // trampoline is never entered again while the reference is used. F is zero-sized (asserted in `raw`), so
-    // a value of it can be conjured.
+    // SAFETY: Lua calls this with a live state. An op runs no Lua, so `ret` is not used by another call; pushing
+    // results may collect garbage and so run a finalizer that calls an op, which gets the next Ret by DEPTH. F is
+    // zero-sized (asserted in `raw`), so a value of it can be conjured.
     unsafe {
-        let ret: *mut Ret = RET.with(UnsafeCell::get);
+        let depth = DEPTH.get();
+        let Some(ret) = RETS.with(|r| r.get(depth).map(UnsafeCell::get)) else {
+            return ffi::luaL_error(state, c"an op was called by a finalizer of a finalizer".as_ptr());
+        };
         (*ret).out.clear();
         (*ret).after = After::Return;
         let args = Args {
@@ -385,11 +413,18 @@ where
             panicked(ret, panic);
         }
         match (*ret).after {
-            After::Return => push_all(state, &raw const (*ret).out),
+            After::Return => {
+                DEPTH.set(depth + 1);
+                let n = push_all(state, &raw const (*ret).out);
+                DEPTH.set(depth);
+                n
+            }
             After::Raise => {
+                DEPTH.set(depth + 1);
                 push_where(state);
                 push_all(state, &raw const (*ret).out);
                 ffi::lua_concat(state, 2);
+                DEPTH.set(depth);
                 ffi::lua_error(state)
             }
             After::Wait => {

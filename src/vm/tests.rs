@@ -20,6 +20,15 @@ fn exit(a: &Args, r: &mut Ret) {
     r.exit(a.int(1).unwrap_or(0));
 }
 
+fn words(a: &Args, r: &mut Ret) {
+    let n = a.num(1).unwrap_or(0.0) as usize;
+    r.table(n, 0, |t| {
+        for i in 1..=n {
+            t.str(format!("word {i}")).seti(i);
+        }
+    });
+}
+
 fn boom(_: &Args, _: &mut Ret) {
     panic!("boom");
 }
@@ -36,6 +45,7 @@ fn vm(limit: usize) -> std::rc::Rc<Vm> {
             r.op("t", "sleep", op::raw(sleep))?;
             r.op("t", "exit", op::raw(exit))?;
             r.op("t", "boom", op::raw(boom))?;
+            r.op("t", "words", op::raw(words))?;
             r.lua
                 .load(
                     "local o = require 'moongate.ops'
@@ -201,4 +211,19 @@ fn a09_a_dropped_run_releases_its_coroutine() {
         assert!(tokio::time::timeout(Duration::from_millis(5), run).await.is_err());
     });
     assert_eq!(vm.live_coroutines(), 0);
+}
+
+#[test]
+fn a09_a_finalizer_may_call_ops_while_results_are_pushed() {
+    let vm = vm(0);
+    let src = "local ffi, o = require 'ffi', require('moongate.ops')
+        local seen = 0
+        for i = 1, 20000 do
+          ffi.gc(ffi.new('char[64]'), function() if o.t.words(2)[2] == 'word 2' then seen = seen + 1 end end)
+          local t = o.t.words(50)
+          for n = 1, 50 do assert(t[n] == 'word ' .. n, t[n]) end
+        end
+        assert(seen > 1000, seen)";
+    let flow = run(&vm, src);
+    assert!(matches!(flow, Flow::Done), "{flow:?}");
 }
