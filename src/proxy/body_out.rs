@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
 use super::Generation;
@@ -30,6 +31,8 @@ pub enum Source {
     Full(Bytes),
     /// The upstream's.
     Upstream(Box<UpstreamBody>),
+    /// Trailers, after the filters' last word.
+    Trailers(HeaderMap),
     /// None, and that is a failure: the connection is cut.
     Failed(String),
 }
@@ -43,13 +46,18 @@ pub struct ClientBody {
     tail: Option<Tail>,
 }
 
-/// Runs body_filter over one chunk.
+/// Runs body_filter over one chunk; true with the result if a handler ended the body (`ngx.arg[2] = true`).
 ///
 /// # Errors
 /// A handler's error: the response is truncated.
-pub fn filter(g: &Generation, scope: &Rc<Scope>, chunk: Bytes, last: bool) -> Result<Bytes, BrokenOff> {
+pub fn filter(
+    g: &Generation,
+    scope: &Rc<Scope>,
+    chunk: Bytes,
+    last: bool,
+) -> Result<(Bytes, bool), BrokenOff> {
     let Some(cell) = &scope.exchange else {
-        return Ok(chunk);
+        return Ok((chunk, last));
     };
     {
         let mut x = cell.borrow_mut();
@@ -65,7 +73,8 @@ pub fn filter(g: &Generation, scope: &Rc<Scope>, chunk: Bytes, last: bool) -> Re
         _ => {
             let mut x = cell.borrow_mut();
             let old = std::mem::take(&mut x.response.chunk);
-            Ok(x.response.new_chunk.take().unwrap_or(old))
+            let ended = x.response.last_chunk;
+            Ok((x.response.new_chunk.take().unwrap_or(old), ended))
         }
     }
 }
@@ -77,7 +86,7 @@ impl ClientBody {
             Source::Empty => Some(0),
             Source::Full(b) => Some(b.len() as u64),
             Source::Upstream(u) if !filter => u.size_hint().exact(),
-            Source::Upstream(_) | Source::Failed(_) => None,
+            Source::Upstream(_) | Source::Trailers(_) | Source::Failed(_) => None,
         };
         Self {
             source,
@@ -108,22 +117,22 @@ impl ClientBody {
         Poll::Ready(Some(Err(BrokenOff(reason))))
     }
 
-    fn filtered(&self, chunk: Bytes, last: bool) -> Result<Bytes, BrokenOff> {
+    fn filtered(&self, chunk: Bytes, last: bool) -> Result<(Bytes, bool), BrokenOff> {
         match &self.tail {
             Some(t) if self.filter => filter(t.generation(), t.scope(), chunk, last),
-            _ => Ok(chunk),
+            _ => Ok((chunk, last)),
         }
     }
 
     /// Passes a data chunk through the filters; with `ended`, the end too.
     fn data(&mut self, data: Bytes, ended: bool) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        let mut out = match self.filtered(data, false) {
+        let (mut out, cut) = match self.filtered(data, false) {
             Ok(b) => b,
             Err(e) => return self.broken(e.0),
         };
-        if ended && self.filter {
+        if ended && self.filter && !cut {
             let rest = match self.filtered(Bytes::new(), true) {
-                Ok(b) => b,
+                Ok((b, _)) => b,
                 Err(e) => return self.broken(e.0),
             };
             if out.is_empty() {
@@ -133,10 +142,16 @@ impl ClientBody {
             }
         }
         self.count(out.len());
-        if ended {
+        if ended || cut {
             self.end();
         }
         Poll::Ready(Some(Ok(Frame::data(out))))
+    }
+
+    /// Ends the body with the upstream's trailers.
+    fn trailers(&mut self, trailers: HeaderMap) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        self.end();
+        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
     }
 }
 
@@ -161,6 +176,10 @@ impl Body for ClientBody {
                     this.end();
                     return Poll::Ready(Some(Ok(Frame::data(b))));
                 }
+                Source::Trailers(t) => {
+                    let t = std::mem::take(t);
+                    return this.trailers(t);
+                }
                 Source::Failed(reason) => {
                     let reason = std::mem::take(reason);
                     return this.broken(reason);
@@ -174,9 +193,12 @@ impl Body for ClientBody {
                         Ok(data) => {
                             if this.filter && !ended {
                                 match this.filtered(data, false) {
-                                    Ok(out) if out.is_empty() => continue,
-                                    Ok(out) => {
+                                    Ok((out, false)) if out.is_empty() => continue,
+                                    Ok((out, cut)) => {
                                         this.count(out.len());
+                                        if cut {
+                                            this.end();
+                                        }
                                         return Poll::Ready(Some(Ok(Frame::data(out))));
                                     }
                                     Err(e) => return this.broken(e.0),
@@ -190,22 +212,23 @@ impl Body for ClientBody {
                             }
                             // the filters see the end before the trailers leave
                             match this.filtered(Bytes::new(), true) {
-                                Ok(rest) if rest.is_empty() || !this.filter => {}
-                                Ok(rest) => {
+                                Ok((rest, _)) => {
+                                    let trailers = frame.into_trailers().unwrap_or_default();
+                                    if rest.is_empty() {
+                                        return this.trailers(trailers);
+                                    }
                                     this.count(rest.len());
-                                    this.end();
+                                    this.source = Source::Trailers(trailers);
                                     return Poll::Ready(Some(Ok(Frame::data(rest))));
                                 }
                                 Err(e) => return this.broken(e.0),
                             }
-                            this.end();
-                            return Poll::Ready(Some(Ok(frame)));
                         }
                     }
                 }
                 None => {
                     let rest = match this.filtered(Bytes::new(), true) {
-                        Ok(r) => r,
+                        Ok((r, _)) => r,
                         Err(e) => return this.broken(e.0),
                     };
                     let send = this.filter && !rest.is_empty();
@@ -223,7 +246,7 @@ impl Body for ClientBody {
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Empty => true,
-            Source::Full(_) | Source::Failed(_) => false,
+            Source::Full(_) | Source::Trailers(_) | Source::Failed(_) => false,
             Source::Upstream(u) => !self.filter && u.is_end_stream(),
         }
     }

@@ -146,8 +146,13 @@ pub fn respond(tail: Tail, upstream: Option<UpstreamBody>, close: bool) -> Respo
     };
     let filters = scope.handled.get() & Phase::BodyFilter as u32 != 0;
     let head_only = {
-        let x = cell.borrow();
-        x.request.method == "HEAD" || matches!(x.response.status, 204 | 304) || x.response.status < 200
+        let mut x = cell.borrow_mut();
+        // hyper sends no 1xx and nothing outside three digits, whatever Lua set
+        if !(200..=999).contains(&x.response.status) {
+            x.response.status = if x.response.status == 0 { 200 } else { 500 };
+        }
+        // the client's own method: Lua may have changed what the upstream is asked
+        x.request.headers.raw().starts_with(b"HEAD ") || matches!(x.response.status, 204 | 304)
     };
     let own = cell.borrow_mut().response.body.take();
     let (source, filter_later) = match (own, upstream) {
@@ -170,7 +175,11 @@ pub fn respond(tail: Tail, upstream: Option<UpstreamBody>, close: bool) -> Respo
     };
     let mut x = cell.borrow_mut();
     gateway_headers(&g, &mut x);
-    frame(&mut x.response.headers, &source, head_only);
+    let bodiless = x.response.status == 204;
+    frame(&mut x.response.headers, &source, filter_later, head_only);
+    if bodiless {
+        x.response.headers.remove(header::CONTENT_LENGTH);
+    }
     if close {
         x.response
             .headers
@@ -198,35 +207,55 @@ fn own_body(g: &Generation, scope: &Rc<Scope>, body: Vec<u8>, filters: bool, hea
     if filters {
         let chunk = if head_only { Bytes::new() } else { bytes.clone() };
         let first = if chunk.is_empty() {
-            Ok(chunk)
+            Ok((chunk, false))
         } else {
             filter(g, scope, chunk, false)
         };
-        let both = first.and_then(|first| Ok((first, filter(g, scope, Bytes::new(), true)?)));
-        bytes = match both {
-            Ok((first, rest)) if rest.is_empty() => first,
-            Ok((first, rest)) => [&first[..], &rest[..]].concat().into(),
+        let both = first.and_then(|(first, cut)| {
+            let rest = if cut {
+                Bytes::new()
+            } else {
+                filter(g, scope, Bytes::new(), true)?.0
+            };
+            Ok((first, rest))
+        });
+        match both {
+            _ if head_only => {}
+            Ok((first, rest)) if rest.is_empty() => bytes = first,
+            Ok((first, rest)) => bytes = [&first[..], &rest[..]].concat().into(),
             // as if it had been sent already: the client must not take what is left for a whole answer
             Err(e) => return Source::Failed(e.0),
-        };
+        }
     }
     Source::Full(bytes)
 }
 
-/// Content-Length as the body now is.
-fn frame(headers: &mut HeaderMap, source: &Source, head_only: bool) {
-    match source {
-        Source::Full(b) => {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(b.len()));
-        }
+/// The framing headers as the body now is, whatever Lua or the upstream wrote into them.
+fn frame(headers: &mut HeaderMap, source: &Source, filtered: bool, head_only: bool) {
+    headers.remove(header::TRANSFER_ENCODING);
+    let exact = match source {
+        // what the body would be like: the upstream's word for it
+        Source::Empty if head_only => single_length(headers),
+        Source::Full(b) if head_only && b.is_empty() => single_length(headers).or(Some(0)),
+        Source::Full(b) => Some(b.len() as u64),
+        Source::Upstream(u) if !filtered => u.size_hint().exact(),
         // a filter that changes the length clears Content-Length in header_filter, as on Kong; hyper cuts what
         // does not keep to it
-        Source::Upstream(_) | Source::Failed(_) => {}
-        Source::Empty if !head_only => {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0u16));
-        }
-        _ => {}
-    }
+        Source::Upstream(_) => single_length(headers),
+        Source::Trailers(_) | Source::Failed(_) => None,
+        Source::Empty => Some(0),
+    };
+    match exact {
+        Some(n) => headers.insert(header::CONTENT_LENGTH, HeaderValue::from(n)),
+        None => headers.remove(header::CONTENT_LENGTH),
+    };
+}
+
+/// Content-Length, if it is one number.
+fn single_length(headers: &HeaderMap) -> Option<u64> {
+    let mut all = headers.get_all(header::CONTENT_LENGTH).iter();
+    let n = all.next()?.to_str().ok()?.parse().ok();
+    n.filter(|_| all.next().is_none())
 }
 
 fn millis(d: Duration) -> HeaderValue {
