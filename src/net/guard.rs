@@ -56,6 +56,7 @@ struct Shared {
     body_fault: RefCell<Option<HeadFault>>,
     head_started: Cell<bool>,
     declined: Cell<bool>,
+    blocked: Cell<bool>,
     received: Rc<Cell<u64>>,
     sent: Rc<Cell<u64>>,
 }
@@ -128,6 +129,11 @@ impl GuardHandle {
     /// Lets the connection go on after a head that wanted an upgrade and does not get it.
     pub fn decline_upgrade(&self) {
         self.0.declined.set(true);
+    }
+
+    /// Whether the client does not take what is there for it: then the send timeout applies.
+    pub fn write_blocked(&self) -> bool {
+        self.0.blocked.get()
     }
 
     /// Bytes read from the client so far.
@@ -456,7 +462,10 @@ impl<S: AsyncRead + Unpin> hyper::rt::Read for GuardedIo<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for GuardedIo<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write(cx, bytes)
+        let guard = self.get_mut();
+        let written = Pin::new(&mut guard.io).poll_write(cx, bytes);
+        guard.shared.blocked.set(written.is_pending());
+        written
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -481,6 +490,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for GuardedIo<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write_vectored(cx, slices)
+        let guard = self.get_mut();
+        let written = Pin::new(&mut guard.io).poll_write_vectored(cx, slices);
+        guard.shared.blocked.set(written.is_pending());
+        written
     }
 }

@@ -33,8 +33,8 @@ pub enum Source {
     Upstream(Box<UpstreamBody>),
     /// Trailers, after the filters' last word.
     Trailers(HeaderMap),
-    /// Nothing: body_filter failed on an own answer, and the client must not take it for whole. Its length, why.
-    Broken(u64, String),
+    /// None, and that is a failure: the connection is cut.
+    Failed(String),
 }
 
 /// The body.
@@ -86,8 +86,7 @@ impl ClientBody {
             Source::Empty => Some(0),
             Source::Full(b) => Some(b.len() as u64),
             Source::Upstream(u) if !filter => u.size_hint().exact(),
-            Source::Upstream(_) | Source::Trailers(_) => None,
-            Source::Broken(len, _) => Some(*len),
+            Source::Upstream(_) | Source::Trailers(_) | Source::Failed(_) => None,
         };
         Self {
             source,
@@ -181,7 +180,7 @@ impl Body for ClientBody {
                     let t = std::mem::take(t);
                     return this.trailers(t);
                 }
-                Source::Broken(_, reason) => {
+                Source::Failed(reason) => {
                     let reason = std::mem::take(reason);
                     return this.broken(reason);
                 }
@@ -247,7 +246,7 @@ impl Body for ClientBody {
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Empty => true,
-            Source::Full(_) | Source::Trailers(_) | Source::Broken(..) => false,
+            Source::Full(_) | Source::Trailers(_) | Source::Failed(_) => false,
             Source::Upstream(u) => !self.filter && u.is_end_stream(),
         }
     }

@@ -223,7 +223,8 @@ fn own_body(g: &Generation, scope: &Rc<Scope>, body: Vec<u8>, filters: bool, hea
             _ if head_only => {}
             Ok((first, rest)) if rest.is_empty() => bytes = first,
             Ok((first, rest)) => bytes = [&first[..], &rest[..]].concat().into(),
-            Err(e) => return Source::Broken((bytes.len() as u64).max(1), e.0),
+            // as if it had been sent already: the client must not take what is left for a whole answer
+            Err(e) => return Source::Failed(e.0),
         }
     }
     Source::Full(bytes)
@@ -237,12 +238,11 @@ fn frame(headers: &mut HeaderMap, source: &Source, filtered: bool, head_only: bo
         Source::Empty if head_only => single_length(headers),
         Source::Full(b) if head_only && b.is_empty() => single_length(headers).or(Some(0)),
         Source::Full(b) => Some(b.len() as u64),
-        Source::Broken(len, _) => Some(*len),
         Source::Upstream(u) if !filtered => u.size_hint().exact(),
-        // a filter that changes the length clears Content-Length in header_filter, as on Kong; hyper cuts a body
-        // that does not keep to it
+        // a filter that changes the length clears Content-Length in header_filter, as on Kong; hyper cuts what
+        // does not keep to it
         Source::Upstream(_) => single_length(headers),
-        Source::Trailers(_) => None,
+        Source::Trailers(_) | Source::Failed(_) => None,
         Source::Empty => Some(0),
     };
     match exact {
@@ -251,6 +251,7 @@ fn frame(headers: &mut HeaderMap, source: &Source, filtered: bool, head_only: bo
     };
 }
 
+/// Content-Length, if it is one number.
 fn single_length(headers: &HeaderMap) -> Option<u64> {
     let mut all = headers.get_all(header::CONTENT_LENGTH).iter();
     let n = all.next()?.to_str().ok()?.parse().ok();

@@ -55,6 +55,20 @@ impl Worker {
         })
     }
 
+    /// What is under way now, as a line; all but the idle connections is 0 at rest.
+    pub fn gauges(&self, vm: &crate::vm::Vm) -> String {
+        format!(
+            "exchanges={} connections={} coroutines={} slots={} registry_refs={} active_upstream={} idle_upstream={}",
+            self.exchanges.get(),
+            self.connections.get(),
+            vm.live_coroutines(),
+            vm.live_slots(),
+            vm.references(),
+            self.pool.counters.active.get(),
+            self.pool.idle_count(),
+        )
+    }
+
     /// Writes an error line.
     pub fn error(&self, level: Level, message: &str, x: Option<&Exchange>) {
         if !self.errors.wants(level) {

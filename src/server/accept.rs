@@ -5,10 +5,13 @@
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use tokio::net::TcpStream;
@@ -17,10 +20,14 @@ use crate::exchange::Connection;
 use crate::net::guard::{GuardHandle, GuardedIo};
 use crate::net::head_parser::Limits;
 use crate::proxy::body_in::BodyLimits;
+use crate::proxy::body_out::{BrokenOff, ClientBody};
 use crate::proxy::{Generation, Worker, serve};
 
 /// `$connection`: unique in the process.
 static SERIAL: AtomicU64 = AtomicU64::new(1);
+
+/// Seconds in which a client must take something of what is sent to it (nginx's `send_timeout`).
+const SEND_TIMEOUT: u64 = 60;
 
 /// What the accept loop and its connections share.
 pub struct Shared {
@@ -49,6 +56,8 @@ pub struct Watched {
     busy: Cell<u32>,
     since: Cell<u64>,
     head_since: Cell<Option<u64>>,
+    /// Bytes sent when the client last took some, and when that was.
+    took: Cell<(u64, u64)>,
     order: Cell<Order>,
     waker: RefCell<Option<Waker>>,
 }
@@ -69,6 +78,12 @@ impl Watched {
     }
 
     fn check(&self, now: u64, keepalive: u64, header: u64) {
+        let sent = self.guard.bytes_sent();
+        if !self.guard.write_blocked() || self.took.get().0 != sent {
+            self.took.set((sent, now));
+        } else if now - self.took.get().1 >= SEND_TIMEOUT {
+            return self.tell(Order::Kill);
+        }
         if self.busy.get() > 0 {
             self.since.set(now);
             self.head_since.set(None);
@@ -104,6 +119,13 @@ impl Shared {
         });
     }
 
+    /// Cuts every connection.
+    pub fn cut(&self) {
+        for w in self.open.borrow().iter().filter_map(Weak::upgrade) {
+            w.tell(Order::Kill);
+        }
+    }
+
     /// Ends every connection after its current request.
     pub fn drain(&self) {
         self.draining.set(true);
@@ -116,7 +138,7 @@ impl Shared {
 /// Serves one connection to its end.
 pub async fn connection(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr, local: SocketAddr) {
     let worker = shared.worker.clone();
-    worker.connections.set(worker.connections.get() + 1);
+    let _open = Open::new(worker.clone());
     let settings = shared.current.borrow().settings.clone();
     let buffers = settings.large_client_header_buffers;
     let (io, guard) = GuardedIo::new(stream, Limits::from_buffers(buffers.count, buffers.size));
@@ -125,6 +147,7 @@ pub async fn connection(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr,
         busy: Cell::new(0),
         since: Cell::new(shared.clock.get()),
         head_since: Cell::new(None),
+        took: Cell::new((0, 0)),
         order: Cell::new(Order::None),
         waker: RefCell::default(),
     });
@@ -147,13 +170,13 @@ pub async fn connection(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr,
         let (shared, connection, guard, limits) =
             (shared.clone(), connection.clone(), guard.clone(), limits.clone());
         async move {
-            let _busy = busy;
             let Some(head) = guard.pop() else {
-                return Err(crate::proxy::body_out::BrokenOff("no head".into()));
+                return Err(BrokenOff("no head".into()));
             };
             guard.decline_upgrade();
             let generation = shared.current.borrow().clone();
-            serve(generation, connection, head, guard, request.into_body(), limits).await
+            let response = serve(generation, connection, head, guard, request.into_body(), limits).await?;
+            Ok(response.map(|body| Answer { body, _busy: busy }))
         }
     });
     let http = http1::Builder::new()
@@ -179,7 +202,48 @@ pub async fn connection(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr,
         http.as_mut().poll(cx).map(|_| ())
     })
     .await;
-    worker.connections.set(worker.connections.get() - 1);
+}
+
+/// Counts an open connection, however it ends.
+struct Open(Rc<Worker>);
+
+impl Open {
+    fn new(worker: Rc<Worker>) -> Self {
+        worker.connections.set(worker.connections.get() + 1);
+        Self(worker)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.connections.set(self.0.connections.get() - 1);
+    }
+}
+
+/// A response's body, by whose end the request is over.
+struct Answer {
+    body: ClientBody,
+    _busy: Busy,
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// Counts a request under way.

@@ -39,6 +39,7 @@ struct Signals {
     quit: Signal,
     hup: Signal,
     usr1: Signal,
+    usr2: Signal,
 }
 
 impl Signals {
@@ -50,6 +51,7 @@ impl Signals {
             quit: on(SignalKind::quit())?,
             hup: on(SignalKind::hangup())?,
             usr1: on(SignalKind::user_defined1())?,
+            usr2: on(SignalKind::user_defined2())?,
         })
     }
 }
@@ -227,6 +229,7 @@ impl Running {
             quit,
             hup,
             usr1,
+            usr2,
         } = signals;
         loop {
             tokio::select! {
@@ -244,6 +247,7 @@ impl Running {
                 }
                 _ = hup.recv() => self.reload().await,
                 _ = usr1.recv() => self.logs.reopen(),
+                _ = usr2.recv() => self.tell(|| Order::Gauges),
             }
         }
         self.log(Level::Notice, "signal 15 (SIGTERM) received, exiting");

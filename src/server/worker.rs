@@ -34,6 +34,8 @@ pub enum Order {
     Reload(Box<Prepared>, oneshot::Sender<Result<(), String>>),
     /// Accept no more, finish what is under way, then end.
     Drain,
+    /// Write what is under way into the error log.
+    Gauges,
     /// End now.
     Stop,
 }
@@ -137,7 +139,11 @@ async fn life(start: Start) -> Result<(), String> {
                 let result = reload(&shared, *prepared).await;
                 let _ = done.send(result);
             }
-            Order::Stop => break,
+            Order::Gauges => report(&shared),
+            Order::Stop => {
+                crate::ngx::worker::set_exiting(true);
+                break;
+            }
             Order::Drain => {
                 for a in &accepting {
                     a.abort();
@@ -146,6 +152,12 @@ async fn life(start: Start) -> Result<(), String> {
                 break;
             }
         }
+    }
+    // what is cut off now is still logged
+    shared.cut();
+    crate::ngx::timer::shutdown(&shared.current.borrow().vm);
+    for _ in 0..16 {
+        tokio::task::yield_now().await;
     }
     log::drain(&worker);
     worker.access.borrow_mut().flush();
@@ -156,8 +168,13 @@ async fn drain(shared: &Rc<Shared>, orders: &mut mpsc::UnboundedReceiver<Order>)
     crate::ngx::worker::set_exiting(true);
     shared.drain();
     let limit = shared.current.borrow().settings.moongate_drain_timeout;
+    let vm = shared.current.borrow().vm.clone();
+    crate::ngx::timer::shutdown(&vm);
     let idle = async {
-        while shared.worker.connections.get() > 0 || shared.worker.exchanges.get() > 0 {
+        while shared.worker.connections.get() > 0
+            || shared.worker.exchanges.get() > 0
+            || crate::ngx::timer::counts(&vm) != (0, 0)
+        {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
@@ -174,6 +191,14 @@ async fn reload(shared: &Rc<Shared>, prepared: Prepared) -> Result<(), String> {
     let old = shared.current.replace(generation);
     crate::ngx::timer::shutdown(&old.vm);
     Ok(())
+}
+
+/// One line with what is under way, for those who look for leaks (SIGUSR2).
+fn report(shared: &Shared) {
+    let g = shared.current.borrow().clone();
+    let (pending, running) = crate::ngx::timer::counts(&g.vm);
+    let line = format!("gauges: {} timers={}", g.worker.gauges(&g.vm), pending + running);
+    shared.worker.error(Level::Notice, &line, None);
 }
 
 /// Builds a generation: Lua state, plugins, configuration.

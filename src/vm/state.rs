@@ -102,6 +102,7 @@ pub struct Vm {
     slots_ref: c_int,
     memory_limit: usize,
     retired: Cell<bool>,
+    references: Cell<usize>,
     guest: std::cell::OnceCell<Rc<dyn std::any::Any>>,
     lua: Lua,
 }
@@ -151,6 +152,13 @@ impl Vm {
             room(&registrar)?;
         }
         let slots_ref = reference(&lua, slots)?;
+        // luaL_unref keeps its free list in a field that the first call makes; made here, later calls allocate
+        // nothing and so cannot fail where no protected call is around them
+        let first = reference(&lua, true)?;
+        // SAFETY: runs protected by mlua, which catches an allocation's failure.
+        unsafe {
+            lua.exec_raw::<()>((), |state| ffi::luaL_unref(state, ffi::LUA_REGISTRYINDEX, first))?;
+        }
         Ok(Rc::new(Self {
             main,
             watch: Watch::new(main, options.handler_timeout),
@@ -161,6 +169,7 @@ impl Vm {
             slots_ref,
             memory_limit: options.memory_limit,
             retired: Cell::new(false),
+            references: Cell::new(0),
             guest: std::cell::OnceCell::new(),
             lua,
         }))
@@ -195,12 +204,18 @@ impl Vm {
     /// # Errors
     /// When Lua is out of memory.
     pub fn keep(&self, f: mlua::Function) -> mlua::Result<Func> {
+        self.references.set(self.references.get() + 1);
         reference(&self.lua, f).map(Func)
     }
 
     /// Coroutines that are running or waiting.
     pub fn live_coroutines(&self) -> usize {
         self.live.get()
+    }
+
+    /// Registry references held: kept functions and coroutines, idle ones included.
+    pub fn references(&self) -> usize {
+        self.references.get()
     }
 
     /// Whether memory could not be won back: the worker should build a new state.
@@ -256,6 +271,7 @@ impl Vm {
                 unsafe { ffi::lua_settop(self.main, -2) };
                 return None;
             }
+            self.references.set(self.references.get() + 1);
             Some(made)
         })?;
         self.live.set(self.live.get() + 1);
@@ -280,6 +296,7 @@ impl Vm {
     }
 
     fn forget(&self, co: Coroutine) {
+        self.references.set(self.references.get() - 1);
         // SAFETY: luaL_unref writes only existing integer keys of the registry: no allocation, no error.
         unsafe { ffi::luaL_unref(self.main, ffi::LUA_REGISTRYINDEX, co.reference) };
     }
