@@ -98,6 +98,24 @@ fn gauges(gateway: &Gateway) -> (usize, f64) {
     (gateway.descriptors(), lua)
 }
 
+/// What is under way, by SIGUSR2: exchanges, coroutines, slots, registry references, timers.
+fn under_way(gateway: &Gateway) -> String {
+    let lines = || gateway.errors().matches("gauges: ").count();
+    let before = lines();
+    gateway.signal("USR2");
+    assert!(
+        eventually(Duration::from_secs(5), || lines() > before),
+        "no gauges"
+    );
+    let errors = gateway.errors();
+    let line = errors.rsplit("gauges: ").next().unwrap().lines().next().unwrap();
+    let of_connections = |part: &&str| !part.contains("connections") && !part.contains("upstream");
+    line.split(' ')
+        .filter(of_connections)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
 #[test]
 fn a09_a_thousand_waiting_requests_keep_apart() {
     let (line_server, echo) = (lines(), crate::support::free_port());
@@ -113,6 +131,11 @@ fn a09_a_thousand_waiting_requests_keep_apart() {
         .start();
     gateway.get("/", &[]).is(200);
     let before = gauges(&gateway);
+    let at_rest = under_way(&gateway);
+    assert!(
+        at_rest.starts_with("exchanges=0 coroutines=0 slots=0") && at_rest.ends_with("timers=0"),
+        "{at_rest}"
+    );
     let mut clients: Vec<Client> = (0..CROWD).map(|_| gateway.connect()).collect();
     for (i, client) in clients.iter_mut().enumerate() {
         client.send(format!(
@@ -131,6 +154,18 @@ fn a09_a_thousand_waiting_requests_keep_apart() {
         eventually(Duration::from_secs(10), || timers() == CROWD / 10),
         "{} timers",
         timers()
+    );
+    // the pool of coroutines has grown, and each idle one is a reference; nothing else may be left
+    let left = |text: String| {
+        text.split(' ')
+            .filter(|p| !p.starts_with("registry_refs"))
+            .collect::<String>()
+    };
+    assert!(
+        eventually(Duration::from_secs(5), || left(under_way(&gateway))
+            == left(at_rest.clone())),
+        "{} after {at_rest}",
+        under_way(&gateway)
     );
     assert!(!gateway.errors().contains("MIXED"), "{}", gateway.logged("MIXED"));
     // Idle upstream connections may stay pooled, each with its two ends here (the echo is in the same process).
