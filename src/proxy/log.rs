@@ -53,11 +53,6 @@ impl Tail {
         }
     }
 
-    /// Whether the access line asks for more than the exchange keeps (it does not ask for response headers).
-    pub fn wants_headers(&self) -> bool {
-        false
-    }
-
     /// The response was handed over whole.
     pub fn complete(mut self) {
         self.complete = true;

@@ -189,7 +189,7 @@ pub fn respond(tail: Tail, upstream: Option<UpstreamBody>, close: bool) -> Respo
     let mut response = Response::new(());
     *response.status_mut() = StatusCode::from_u16(x.response.status).unwrap_or(StatusCode::OK);
     // the log phase still asks for the headers
-    *response.headers_mut() = if scope.handled.get() & LATER != 0 || tail.wants_headers() {
+    *response.headers_mut() = if scope.handled.get() & LATER != 0 {
         x.response.headers.clone()
     } else {
         std::mem::take(&mut x.response.headers)

@@ -125,6 +125,7 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
         Level::Notice,
         &format!("moongate/{} started", env!("CARGO_PKG_VERSION")),
     );
+    running.tell_unserved();
     let result = runtime.block_on(running.serve_signals(&mut signals));
     running.logs.flush(Duration::from_millis(200));
     result
@@ -220,6 +221,26 @@ impl Running {
     fn log(&self, level: Level, message: &str) {
         self.errors
             .log(level, message.as_bytes(), &ErrorContext::default());
+    }
+
+    /// Says which configured listeners nothing answers on yet.
+    fn tell_unserved(&self) {
+        let s = &self.settings;
+        let tls: Vec<_> = s.proxy_listen.iter().filter(|l| l.ssl).collect();
+        for (name, list) in [
+            ("proxy_listen (ssl)", tls),
+            ("admin_listen", s.admin_listen.iter().collect()),
+            ("status_listen", s.status_listen.iter().collect()),
+            ("admin_gui_listen", s.admin_gui_listen.iter().collect()),
+        ] {
+            if !list.is_empty() {
+                let at: Vec<String> = list.iter().map(|l| l.addr.to_string()).collect();
+                self.log(
+                    Level::Warn,
+                    &format!("not supported yet, nothing listens: {name} = {}", at.join(", ")),
+                );
+            }
+        }
     }
 
     async fn serve_signals(&mut self, signals: &mut Signals) -> Result<(), Error> {
