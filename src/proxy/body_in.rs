@@ -101,6 +101,15 @@ impl ClientStream {
         self.received.get()
     }
 
+    /// Whether more than `n` bytes of it are known to be still to come.
+    pub fn has_more_than(&self, n: u64) -> bool {
+        let unread = || {
+            self.length
+                .map_or(u64::MAX, |l| l.saturating_sub(self.received.get()))
+        };
+        !self.ended.get() && unread() > n
+    }
+
     /// Why reading it failed, if it did.
     pub fn failure(&self) -> Option<String> {
         self.failed.borrow().as_ref().map(|(_, reason)| reason.clone())

@@ -175,8 +175,8 @@ pub fn respond(tail: Tail, upstream: Option<UpstreamBody>, close: bool) -> Respo
     };
     let mut x = cell.borrow_mut();
     gateway_headers(&g, &mut x);
-    let bodiless = x.response.status == 204;
-    frame(&mut x.response.headers, &source, filter_later, head_only);
+    let (bodiless, upgrade) = (x.response.status == 204, x.response.status == 426);
+    frame(&mut x.response.headers, &source, filter_later, head_only, upgrade);
     if bodiless {
         x.response.headers.remove(header::CONTENT_LENGTH);
     }
@@ -231,8 +231,18 @@ fn own_body(g: &Generation, scope: &Rc<Scope>, body: Vec<u8>, filters: bool, hea
 }
 
 /// The framing headers as the body now is, whatever Lua or the upstream wrote into them.
-fn frame(headers: &mut HeaderMap, source: &Source, filtered: bool, head_only: bool) {
+fn frame(headers: &mut HeaderMap, source: &Source, filtered: bool, head_only: bool, upgrade: bool) {
     headers.remove(header::TRANSFER_ENCODING);
+    // whether the connection goes on is this hop's to say; Lua may end it
+    let ends = |v: &HeaderValue| v.as_bytes().eq_ignore_ascii_case(b"close");
+    if headers.contains_key(header::CONNECTION) && !upgrade {
+        let close = headers.get_all(header::CONNECTION).iter().any(ends);
+        headers.remove(header::CONNECTION);
+        headers.remove(header::UPGRADE);
+        if close {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
     let exact = match source {
         // what the body would be like: the upstream's word for it
         Source::Empty if head_only => single_length(headers),
@@ -288,9 +298,12 @@ fn gateway_headers(g: &Generation, x: &mut Exchange) {
             );
         }
         if want.via {
-            let via = match h.get(header::VIA).and_then(|v| v.to_str().ok()) {
-                Some(before) => HeaderValue::from_str(&format!("{before}, {VIA}")).ok(),
-                None => Some(HeaderValue::from_static(VIA)),
+            let via = h.get_all(header::VIA).iter().filter_map(|v| v.to_str().ok());
+            let before: Vec<&str> = via.collect();
+            let via = if before.is_empty() {
+                Some(HeaderValue::from_static(VIA))
+            } else {
+                HeaderValue::from_str(&format!("{}, {VIA}", before.join(", "))).ok()
             };
             if let Some(v) = via {
                 h.insert(header::VIA, v);

@@ -36,6 +36,22 @@ enum Next {
     Cut,
 }
 
+impl Next {
+    /// An own answer before the client's body was read: a client that waits to be asked for it, or has much of it
+    /// left, is told that the connection closes.
+    fn unread(self, stream: &ClientStream, waits: bool) -> Self {
+        match self {
+            Next::Answer { close } => Next::Answer {
+                close: close || stream.has_more_than(if waits { 0 } else { UNREAD }),
+            },
+            other => other,
+        }
+    }
+}
+
+/// How much of an unread body is still read and thrown away, to keep the connection.
+const UNREAD: u64 = 16 << 10;
+
 /// Serves one request.
 ///
 /// # Errors
@@ -54,6 +70,7 @@ pub async fn serve(
     };
     let exchange = begin::begin(&g, &connection, &head);
     let (length, max) = (exchange.request.content_length, limits.max);
+    let waits = head.expects_continue();
     let scope = Scope::new(&g.vm, Phase::Rewrite, Some(exchange));
     let tail = Tail::new(g.clone(), scope.clone());
     let stream = ClientStream::new(body, guard, length, limits);
@@ -77,7 +94,7 @@ pub async fn serve(
         if let Some(plan) = chain::plan(&scope) {
             plan.collect_globals(&scope);
         }
-        return leave(tail, before, None);
+        return leave(tail, before.unread(&stream, waits), None);
     }
     let after = phase(&g, &scope, &stream, Phase::Access).await;
     if let Some(plan) = chain::plan(&scope)
@@ -87,11 +104,11 @@ pub async fn serve(
         plan.collect_rest(&scope);
     }
     if !matches!(after, Next::Go) {
-        return leave(tail, after, None);
+        return leave(tail, after.unread(&stream, waits), None);
     }
     if let Some(fault) = body_fault(&stream).or_else(|| without_target(&scope)) {
         let next = fail(&g, &scope, &fault);
-        return leave(tail, next, None);
+        return leave(tail, next.unread(&stream, waits), None);
     }
     scope.phase.set(Phase::Balancer);
     match forward::forward(&g, &scope, &stream).await {
@@ -99,12 +116,12 @@ pub async fn serve(
             // the client's failure, where it was the client's
             let fault = body_fault(&stream).unwrap_or(fault);
             let next = fail(&g, &scope, &fault);
-            leave(tail, next, None)
+            leave(tail, next.unread(&stream, waits), None)
         }
         Ok(upstream) => {
             if scope.handled.get() & Phase::Response as u32 != 0 || buffering(&scope) {
                 let next = buffered(&g, &scope, &stream, upstream).await;
-                return leave(tail, next, None);
+                return leave(tail, next.unread(&stream, waits), None);
             }
             leave(tail, Next::Go, Some(upstream))
         }

@@ -101,19 +101,22 @@ impl Body for UpstreamBody {
             }
             Poll::Pending => {
                 let limit = this.read_timeout;
-                let sleep = this
-                    .silence
-                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-                while sleep.as_mut().poll(cx).is_ready() {
-                    if !std::mem::take(&mut this.progressed) {
-                        if let Some(conn) = this.conn.take() {
-                            this.pool.discard(conn);
+                let progressed = std::mem::take(&mut this.progressed);
+                let sleep = match &mut this.silence {
+                    Some(sleep) => {
+                        if progressed {
+                            // putting a deadline off takes no turn in the timer's wheel
+                            sleep.as_mut().reset(tokio::time::Instant::now() + limit);
                         }
-                        return Poll::Ready(Some(Err(BodyError::Timeout)));
+                        sleep
                     }
-                    sleep.as_mut().reset(tokio::time::Instant::now() + limit);
+                    none => none.insert(Box::pin(tokio::time::sleep(limit))),
+                };
+                std::task::ready!(sleep.as_mut().poll(cx));
+                if let Some(conn) = this.conn.take() {
+                    this.pool.discard(conn);
                 }
-                Poll::Pending
+                Poll::Ready(Some(Err(BodyError::Timeout)))
             }
         }
     }

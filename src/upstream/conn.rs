@@ -173,14 +173,21 @@ impl Conn {
             if let Poll::Ready(r) = response.as_mut().poll(cx) {
                 return Poll::Ready(Some(r));
             }
+            if limit.is_none() {
+                seen = self.head.bytes_sent();
+            }
+            let sent = self.head.bytes_sent();
             let sleep = limit.get_or_insert_with(|| Box::pin(tokio::time::sleep(read_timeout)));
+            if sent != seen {
+                // a long body on its way is no silence
+                seen = sent;
+                sleep.as_mut().reset(tokio::time::Instant::now() + read_timeout);
+            }
             while sleep.as_mut().poll(cx).is_ready() {
-                // a long body on its way is no silence, nor is a client that takes its time (it has its own limit)
-                let sent = self.head.bytes_sent();
-                if sent == seen && !starved.as_ref().is_some_and(|s| s.get()) {
+                // nor is a client that takes its time (it has its own limit)
+                if !starved.as_ref().is_some_and(|s| s.get()) {
                     return Poll::Ready(None);
                 }
-                seen = sent;
                 sleep.as_mut().reset(tokio::time::Instant::now() + read_timeout);
             }
             Poll::Pending
