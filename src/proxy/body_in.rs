@@ -115,6 +115,14 @@ impl ClientStream {
         self.failed.borrow().as_ref().map(|(_, reason)| reason.clone())
     }
 
+    /// Whether the client closed in the middle of it.
+    pub fn gone(&self) -> bool {
+        matches!(
+            &*self.failed.borrow(),
+            Some((io::ErrorKind::ConnectionAborted, _))
+        )
+    }
+
     /// Whether the client stopped sending for too long.
     pub fn timed_out(&self) -> bool {
         matches!(&*self.failed.borrow(), Some((io::ErrorKind::TimedOut, _)))
@@ -164,11 +172,10 @@ impl ClientStream {
                 return Poll::Ready(None);
             }
             Some(Err(e)) => {
-                let reason = self
-                    .guard
-                    .body_fault()
-                    .map_or_else(|| e.to_string(), |f| f.reason.to_string());
-                return self.fail(io::ErrorKind::InvalidData, reason);
+                return match self.guard.body_fault() {
+                    Some(f) => self.fail(io::ErrorKind::InvalidData, f.reason.to_string()),
+                    None => self.fail(io::ErrorKind::ConnectionAborted, e.to_string()),
+                };
             }
             Some(Ok(frame)) => frame,
         };

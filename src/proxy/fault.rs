@@ -26,6 +26,9 @@ pub enum Fault {
     /// Larger than `client_max_body_size`.
     #[error("client intended to send too large body")]
     BodyTooLarge,
+    /// The client closed in the middle of its body.
+    #[error("client prematurely closed connection")]
+    ClientGone,
     /// The client stopped sending its body.
     #[error("client timed out (110: Connection timed out) while reading client request body")]
     ClientTimeout,
@@ -79,6 +82,7 @@ impl Fault {
                 false,
             ),
             Fault::BodyTooLarge => v(413, None, Some(Level::Error), true),
+            Fault::ClientGone => v(499, None, Some(Level::Info), true),
             Fault::ClientTimeout => v(408, None, Some(Level::Info), true),
             Fault::ClientBody(_) => v(400, None, Some(Level::Info), true),
             Fault::Upstream(AttemptError::Name { .. }) => {

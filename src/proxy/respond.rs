@@ -331,3 +331,67 @@ fn gateway_headers(g: &Generation, x: &mut Exchange) {
         h.insert(HeaderName::from_static("x-kong-request-id"), v);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn framed(lines: &[(&'static str, &'static str)], source: Source, head_only: bool) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        frame(&mut headers, &source, false, head_only, false);
+        headers
+    }
+
+    fn length(headers: &HeaderMap) -> Option<&str> {
+        headers.get(header::CONTENT_LENGTH)?.to_str().ok()
+    }
+
+    #[test]
+    fn a03_the_body_frames_the_response_whatever_lua_wrote() {
+        let body = || Source::Full(Bytes::from_static(b"hello"));
+        for junk in ["3", "99", "abc", "-1"] {
+            let h = framed(
+                &[("content-length", junk), ("transfer-encoding", "gzip")],
+                body(),
+                false,
+            );
+            assert_eq!(length(&h), Some("5"), "{junk}");
+            assert!(!h.contains_key(header::TRANSFER_ENCODING));
+        }
+        let twice = [("content-length", "3"), ("content-length", "4")];
+        assert_eq!(
+            framed(&twice, body(), false)
+                .get_all("content-length")
+                .iter()
+                .count(),
+            1
+        );
+    }
+
+    #[test]
+    fn a03_head_keeps_the_upstreams_length_if_it_is_one() {
+        let head = |v| length(&framed(&[("content-length", v)], Source::Empty, true)).map(str::to_owned);
+        assert_eq!(head("100").as_deref(), Some("100"));
+        assert_eq!(head("junk"), None);
+        let twice = [("content-length", "3"), ("content-length", "4")];
+        assert_eq!(length(&framed(&twice, Source::Empty, true)), None);
+    }
+
+    #[test]
+    fn a03_connection_is_this_hops_to_say() {
+        let h = framed(
+            &[("connection", "upgrade"), ("upgrade", "x")],
+            Source::Empty,
+            false,
+        );
+        assert!(!h.contains_key(header::CONNECTION) && !h.contains_key(header::UPGRADE));
+        let h = framed(&[("connection", "Close")], Source::Empty, false);
+        assert_eq!(
+            h.get(header::CONNECTION).map(HeaderValue::as_bytes),
+            Some(&b"close"[..])
+        );
+    }
+}

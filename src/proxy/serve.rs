@@ -14,6 +14,7 @@ use super::fault::Fault;
 use super::log::{Tail, handler_failed};
 use super::{Generation, access, begin, forward, respond};
 use crate::exchange::{Connection, Phase};
+use crate::logs::Level;
 use crate::net::guard::GuardHandle;
 use crate::net::head::Incoming;
 use crate::plugin::chain;
@@ -32,8 +33,8 @@ enum Next {
         /// Whether the connection closes after it.
         close: bool,
     },
-    /// Cut the connection (`ngx.exit(444)`).
-    Cut,
+    /// Cut the connection, with this status for the log (`ngx.exit(444)`, a client that is gone).
+    Cut(u16),
 }
 
 impl Next {
@@ -132,15 +133,21 @@ fn leave(tail: Tail, next: Next, upstream: Option<UpstreamBody>) -> Result<Respo
     match next {
         Next::Go => Ok(respond::respond(tail, upstream, false)),
         Next::Answer { close } => Ok(respond::respond(tail, upstream, close)),
-        Next::Cut => {
-            tail.with(|x| x.response.status = 444);
+        Next::Cut(status) => {
+            tail.with(|x| x.response.status = status);
             tail.complete();
-            Err(BrokenOff("closed by ngx.exit(444)".into()))
+            Err(BrokenOff(format!("closed with {status}")))
         }
     }
 }
 
 fn fail(g: &Generation, scope: &Scope, fault: &Fault) -> Next {
+    if matches!(fault, Fault::ClientGone) {
+        if let Some(x) = &scope.exchange {
+            g.worker.error(Level::Info, &fault.to_string(), Some(&x.borrow()));
+        }
+        return Next::Cut(499);
+    }
     Next::Answer {
         close: respond::answer_fault(g, scope, fault).close,
     }
@@ -168,6 +175,8 @@ fn body_fault(stream: &ClientStream) -> Option<Fault> {
     let reason = stream.failure()?;
     Some(if stream.too_large() {
         Fault::BodyTooLarge
+    } else if stream.gone() {
+        Fault::ClientGone
     } else if stream.timed_out() {
         Fault::ClientTimeout
     } else {
@@ -209,7 +218,7 @@ async fn phase(g: &Rc<Generation>, scope: &Rc<Scope>, stream: &ClientStream, pha
                 Next::Go
             }
         }
-        Flow::Exit(444) => Next::Cut,
+        Flow::Exit(444) => Next::Cut(444),
         Flow::Exit(code) if code < 200 && cell.borrow().response.body.is_none() => {
             if code < 0 {
                 respond::render(g, &mut cell.borrow_mut(), 500, None);

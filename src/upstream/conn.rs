@@ -17,6 +17,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use tokio::net::TcpStream;
 
+use super::pool::InUse;
 use super::{AttemptError, ConnectPlan};
 use crate::net::head_writer::{HeadHandle, UpstreamIo};
 
@@ -79,6 +80,7 @@ pub struct Conn {
     pub uses: u64,
     /// When it was last given back.
     pub idle_since: Instant,
+    pub(super) in_use: Option<InUse>,
     send: http1::SendRequest<OutBody>,
     driver: Option<Pin<Box<Driver>>>,
     head: HeadHandle,
@@ -115,6 +117,7 @@ impl Conn {
             plan,
             uses: 0,
             idle_since: Instant::now(),
+            in_use: None,
             send,
             driver: Some(Box::pin(driver)),
             head,

@@ -41,7 +41,24 @@ pub struct Counters {
     /// Requests served by a kept connection.
     pub reused: Cell<u64>,
     /// Connections in use now.
-    pub active: Cell<u64>,
+    pub active: Rc<Cell<u64>>,
+}
+
+/// Counts a connection in use while it lives, so that an abandoned request's is not counted for ever.
+#[derive(Debug)]
+pub(super) struct InUse(Rc<Cell<u64>>);
+
+impl InUse {
+    fn new(active: &Rc<Cell<u64>>) -> Self {
+        active.set(active.get() + 1);
+        Self(active.clone())
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
 }
 
 /// The pool.
@@ -73,7 +90,7 @@ impl Pool {
             self.count.set(self.count.get() - 1);
             if conn.idle_since.elapsed() < self.limits.idle_timeout && conn.is_alive() {
                 self.counters.reused.set(self.counters.reused.get() + 1);
-                self.counters.active.set(self.counters.active.get() + 1);
+                conn.in_use = Some(InUse::new(&self.counters.active));
                 return Some(conn);
             }
         }
@@ -85,17 +102,15 @@ impl Pool {
     /// # Errors
     /// As [`Conn::connect`].
     pub async fn connect(&self, plan: ConnectPlan, limit: Duration) -> Result<Conn, AttemptError> {
-        let conn = Conn::connect(plan, limit).await?;
+        let mut conn = Conn::connect(plan, limit).await?;
         self.counters.made.set(self.counters.made.get() + 1);
-        self.counters.active.set(self.counters.active.get() + 1);
+        conn.in_use = Some(InUse::new(&self.counters.active));
         Ok(conn)
     }
 
     /// Ends a connection's use: keeps it if it can serve again.
     pub fn give_back(&self, mut conn: Conn) {
-        self.counters
-            .active
-            .set(self.counters.active.get().saturating_sub(1));
+        conn.in_use = None;
         if !conn.is_ready()
             || self.limits.per_plan == 0
             || (self.limits.max_requests > 0 && conn.uses >= self.limits.max_requests)
@@ -116,9 +131,6 @@ impl Pool {
 
     /// Ends a connection's use and the connection.
     pub fn discard(&self, conn: Conn) {
-        self.counters
-            .active
-            .set(self.counters.active.get().saturating_sub(1));
         drop(conn);
     }
 
