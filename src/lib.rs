@@ -7,6 +7,7 @@
 pub mod balancer;
 pub mod busted;
 pub mod cli;
+pub mod db;
 pub mod entity;
 pub mod exchange;
 pub mod libs;

@@ -32,7 +32,7 @@ pub enum Error {
 macro_rules! modules {
     ($($name:literal => $file:literal),* $(,)?) => {
         /// The embedded modules: the name that `require` takes, and the source.
-        pub const MODULES: &[(&str, &str)] = &[$(($name, include_str!($file))),*];
+        pub const MODULES: &[(&str, $crate::vm::loader::Source)] = &[$(($name, crate::embed!($file))),*];
     };
 }
 
@@ -103,7 +103,7 @@ modules! {
 /// When Lua is out of memory.
 pub fn install(r: &Registrar) -> mlua::Result<()> {
     for (name, source) in MODULES {
-        r.module(name, source)?;
+        r.module(name, *source)?;
     }
     Ok(())
 }

@@ -13,49 +13,50 @@ mod tests;
 use mlua::Table;
 
 use crate::vm::Registrar;
+use crate::vm::loader::Source;
 
-const MODULES: &[(&str, &str)] = &[
-    ("inspect", include_str!("lua/inspect.lua")),
-    ("socket.url", include_str!("lua/socket_url.lua")),
-    ("kong.constants", include_str!("lua/constants.lua")),
-    ("kong.plugins.base_plugin", include_str!("lua/base_plugin.lua")),
-    ("kong.vendor.classic", include_str!("lua/classic.lua")),
-    ("kong.tools.cjson", include_str!("tools/cjson.lua")),
-    ("kong.tools.gzip", include_str!("tools/gzip.lua")),
-    ("kong.tools.http", include_str!("tools/http.lua")),
-    ("kong.tools.ip", include_str!("tools/ip.lua")),
-    ("kong.tools.module", include_str!("tools/module.lua")),
-    ("kong.tools.rand", include_str!("tools/rand.lua")),
-    ("kong.tools.sha256", include_str!("tools/sha256.lua")),
-    ("kong.tools.string", include_str!("tools/string.lua")),
-    ("kong.tools.table", include_str!("tools/table.lua")),
-    ("kong.tools.time", include_str!("tools/time.lua")),
-    ("kong.tools.timestamp", include_str!("tools/timestamp.lua")),
-    ("kong.tools.uri", include_str!("tools/uri.lua")),
-    ("kong.tools.utils", include_str!("tools/utils.lua")),
-    ("kong.tools.uuid", include_str!("tools/uuid.lua")),
-    ("kong.tools.yield", include_str!("tools/yield.lua")),
-    ("pl.List", include_str!("pl/List.lua")),
-    ("pl.class", include_str!("pl/class.lua")),
-    ("pl.file", include_str!("pl/file.lua")),
-    ("pl.path", include_str!("pl/path.lua")),
-    ("pl.pretty", include_str!("pl/pretty.lua")),
-    ("pl.stringx", include_str!("pl/stringx.lua")),
-    ("pl.tablex", include_str!("pl/tablex.lua")),
-    ("pl.utils", include_str!("pl/utils.lua")),
-    ("resty.lrucache", include_str!("resty/lrucache.lua")),
+const MODULES: &[(&str, Source)] = &[
+    ("inspect", crate::embed!("lua/inspect.lua")),
+    ("socket.url", crate::embed!("lua/socket_url.lua")),
+    ("kong.constants", crate::embed!("lua/constants.lua")),
+    ("kong.plugins.base_plugin", crate::embed!("lua/base_plugin.lua")),
+    ("kong.vendor.classic", crate::embed!("lua/classic.lua")),
+    ("kong.tools.cjson", crate::embed!("tools/cjson.lua")),
+    ("kong.tools.gzip", crate::embed!("tools/gzip.lua")),
+    ("kong.tools.http", crate::embed!("tools/http.lua")),
+    ("kong.tools.ip", crate::embed!("tools/ip.lua")),
+    ("kong.tools.module", crate::embed!("tools/module.lua")),
+    ("kong.tools.rand", crate::embed!("tools/rand.lua")),
+    ("kong.tools.sha256", crate::embed!("tools/sha256.lua")),
+    ("kong.tools.string", crate::embed!("tools/string.lua")),
+    ("kong.tools.table", crate::embed!("tools/table.lua")),
+    ("kong.tools.time", crate::embed!("tools/time.lua")),
+    ("kong.tools.timestamp", crate::embed!("tools/timestamp.lua")),
+    ("kong.tools.uri", crate::embed!("tools/uri.lua")),
+    ("kong.tools.utils", crate::embed!("tools/utils.lua")),
+    ("kong.tools.uuid", crate::embed!("tools/uuid.lua")),
+    ("kong.tools.yield", crate::embed!("tools/yield.lua")),
+    ("pl.List", crate::embed!("pl/List.lua")),
+    ("pl.class", crate::embed!("pl/class.lua")),
+    ("pl.file", crate::embed!("pl/file.lua")),
+    ("pl.path", crate::embed!("pl/path.lua")),
+    ("pl.pretty", crate::embed!("pl/pretty.lua")),
+    ("pl.stringx", crate::embed!("pl/stringx.lua")),
+    ("pl.tablex", crate::embed!("pl/tablex.lua")),
+    ("pl.utils", crate::embed!("pl/utils.lua")),
+    ("resty.lrucache", crate::embed!("resty/lrucache.lua")),
 ];
 
 /// Files that answer several modules: a table from module name to module.
-const BUNDLES: &[(&str, &str, &[&str])] = &[
+const BUNDLES: &[(&str, Source, &[&str])] = &[
     (
         "moongate.libs.tables",
-        include_str!("lua/tables.lua"),
+        crate::embed!("lua/tables.lua"),
         &["table.isempty", "table.isarray", "table.nkeys", "table.clone"],
     ),
     (
         "moongate.libs.digests",
-        include_str!("resty/digests.lua"),
+        crate::embed!("resty/digests.lua"),
         &[
             "resty.md5",
             "resty.sha1",
@@ -66,7 +67,7 @@ const BUNDLES: &[(&str, &str, &[&str])] = &[
     ),
     (
         "moongate.libs.names",
-        include_str!("resty/names.lua"),
+        crate::embed!("resty/names.lua"),
         &[
             "resty.string",
             "resty.random",
@@ -103,11 +104,11 @@ pub fn install(r: &Registrar) -> mlua::Result<()> {
     ops::install(r)?;
     gzip::install(r)?;
     for (name, source) in MODULES {
-        r.module(name, source)?;
+        r.module(name, *source)?;
     }
     let preload: Table = r.lua.globals().get::<Table>("package")?.get("preload")?;
     for (bundle, source, names) in BUNDLES {
-        r.module(bundle, source)?;
+        r.module(bundle, *source)?;
         for name in *names {
             let load = r
                 .lua

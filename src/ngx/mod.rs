@@ -23,25 +23,26 @@ pub mod worker;
 mod tests;
 
 use crate::vm::Registrar;
+use crate::vm::loader::Source;
 
-type Part = (&'static str, &'static str, fn(&Registrar) -> mlua::Result<()>);
+type Part = (&'static str, Source, fn(&Registrar) -> mlua::Result<()>);
 
 const PARTS: &[Part] = &[
-    ("core", include_str!("core.lua"), core::install),
-    ("var", include_str!("var.lua"), var::install),
-    ("header", include_str!("header.lua"), header::install),
-    ("req", include_str!("req.lua"), req::install),
-    ("output", include_str!("output.lua"), output::install),
-    ("time", include_str!("time.lua"), time::install),
-    ("log", include_str!("log.lua"), log::install),
-    ("args", include_str!("args.lua"), args::install),
-    ("body", include_str!("body.lua"), body::install),
-    ("encode", include_str!("encode.lua"), encode::install),
-    ("dict", include_str!("dict.lua"), dict::install),
-    ("worker", include_str!("worker.lua"), worker::install),
-    ("timer", include_str!("timer.lua"), timer::install),
-    ("re", include_str!("re.lua"), re::install),
-    ("tcp", include_str!("tcp.lua"), tcp::install),
+    ("core", crate::embed!("core.lua"), core::install),
+    ("var", crate::embed!("var.lua"), var::install),
+    ("header", crate::embed!("header.lua"), header::install),
+    ("req", crate::embed!("req.lua"), req::install),
+    ("output", crate::embed!("output.lua"), output::install),
+    ("time", crate::embed!("time.lua"), time::install),
+    ("log", crate::embed!("log.lua"), log::install),
+    ("args", crate::embed!("args.lua"), args::install),
+    ("body", crate::embed!("body.lua"), body::install),
+    ("encode", crate::embed!("encode.lua"), encode::install),
+    ("dict", crate::embed!("dict.lua"), dict::install),
+    ("worker", crate::embed!("worker.lua"), worker::install),
+    ("timer", crate::embed!("timer.lua"), timer::install),
+    ("re", crate::embed!("re.lua"), re::install),
+    ("tcp", crate::embed!("tcp.lua"), tcp::install),
 ];
 
 /// Brings `ngx.*` into a state.
@@ -53,7 +54,7 @@ pub fn install(r: &Registrar) -> mlua::Result<()> {
     for (name, source, ops) in PARTS {
         ops(r)?;
         r.lua
-            .load(*source)
+            .load(source.text().as_ref())
             .set_name(format!("@moongate/ngx/{name}.lua"))
             .call::<()>(&ngx)?;
     }

@@ -16,7 +16,7 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op(ROOM, "is_https", op::raw(is_https))?;
     r.op(ROOM, "set_consumer", op::raw(set_consumer))?;
     r.op(ROOM, "find_consumer", op::raw(find_consumer))?;
-    r.module("kong.pdk.client", include_str!("client.lua"))
+    r.module("kong.pdk.client", crate::embed!("client.lua"))
 }
 
 fn get_ip(_: &Args, r: &mut Ret) {

@@ -12,7 +12,7 @@ static CLUSTER_ID: OnceLock<String> = OnceLock::new();
 /// When Lua is out of memory.
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("kong.cluster", "get_id", op::raw(get_id))?;
-    r.module("kong.pdk.cluster", include_str!("cluster.lua"))
+    r.module("kong.pdk.cluster", crate::embed!("cluster.lua"))
 }
 
 fn get_id(_: &Args, r: &mut Ret) {

@@ -102,7 +102,7 @@ pub(super) fn is_trusted(address: IpAddr) -> bool {
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("kong.configuration", "all", op::raw(all))?;
     r.op("kong.configuration", "without_secrets", op::raw(without_secrets))?;
-    r.module("kong.pdk.configuration", include_str!("configuration.lua"))
+    r.module("kong.pdk.configuration", crate::embed!("configuration.lua"))
 }
 
 fn all(_: &Args, r: &mut Ret) {

@@ -22,7 +22,7 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op(ROOM, "route", op::raw(route))?;
     r.op(ROOM, "service", op::raw(service))?;
     r.op(ROOM, "consumer", op::raw(consumer))?;
-    r.module("moongate.entities", include_str!("entities.lua"))
+    r.module("moongate.entities", crate::embed!("entities.lua"))
 }
 
 /// Snapshots that requests of this thread have seen. A weak pointer keeps the address from being used again.

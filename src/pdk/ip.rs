@@ -11,7 +11,7 @@ use crate::vm::{Args, Registrar, Ret, op};
 /// When Lua is out of memory.
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("kong.ip", "is_trusted", op::raw(is_trusted))?;
-    r.module("kong.pdk.ip", include_str!("ip.lua"))
+    r.module("kong.pdk.ip", crate::embed!("ip.lua"))
 }
 
 fn is_trusted(a: &Args, r: &mut Ret) {

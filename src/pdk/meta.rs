@@ -11,7 +11,7 @@ pub const SERVER_TOKENS: &str = concat!("moongate/", env!("CARGO_PKG_VERSION"));
 /// When Lua is out of memory.
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("kong.meta", "server_tokens", op::raw(server_tokens))?;
-    r.module("kong.meta", include_str!("meta.lua"))
+    r.module("kong.meta", crate::embed!("meta.lua"))
 }
 
 fn server_tokens(_: &Args, r: &mut Ret) {

@@ -36,8 +36,8 @@ pub fn install(r: &Registrar) -> mlua::Result<()> {
     response::install(r)?;
     service::install(r)?;
     serialize::install(r)?;
-    r.module("moongate.inspect", include_str!("inspect.lua"))?;
-    r.module("kong.pdk.log", include_str!("log.lua"))?;
+    r.module("moongate.inspect", crate::embed!("inspect.lua"))?;
+    r.module("kong.pdk.log", crate::embed!("log.lua"))?;
     client::install(r)?;
     router::install(r)?;
     entities::install(r)?;
@@ -47,12 +47,12 @@ pub fn install(r: &Registrar) -> mlua::Result<()> {
     nginx::install(r)?;
     plugin::install(r)?;
     meta::install(r)?;
-    r.module("kong.pdk.ctx", include_str!("ctx.lua"))?;
-    r.module("kong.pdk.table", include_str!("table.lua"))?;
-    r.module("kong.pdk.telemetry", include_str!("telemetry.lua"))?;
-    r.module("kong.pdk.tracing", include_str!("tracing.lua"))?;
-    r.module("kong.pdk.vault", include_str!("vault.lua"))?;
-    r.module("kong.pdk", include_str!("init.lua"))?;
+    r.module("kong.pdk.ctx", crate::embed!("ctx.lua"))?;
+    r.module("kong.pdk.table", crate::embed!("table.lua"))?;
+    r.module("kong.pdk.telemetry", crate::embed!("telemetry.lua"))?;
+    r.module("kong.pdk.tracing", crate::embed!("tracing.lua"))?;
+    r.module("kong.pdk.vault", crate::embed!("vault.lua"))?;
+    r.module("kong.pdk", crate::embed!("init.lua"))?;
     r.lua
         .load(
             "kong = require('kong.pdk').new()

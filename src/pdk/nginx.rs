@@ -31,7 +31,7 @@ pub fn set_statistics(source: fn() -> Statistics) {
 /// When Lua is out of memory.
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("kong.nginx", "get_statistics", op::raw(get_statistics))?;
-    r.module("kong.pdk.nginx", include_str!("nginx.lua"))
+    r.module("kong.pdk.nginx", crate::embed!("nginx.lua"))
 }
 
 fn get_statistics(_: &Args, r: &mut Ret) {

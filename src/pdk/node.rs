@@ -19,7 +19,7 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("kong.node", "get_id", op::raw(get_id))?;
     r.op("kong.node", "get_hostname", op::raw(get_hostname))?;
     r.op("kong.node", "pid", op::raw(pid))?;
-    r.module("kong.pdk.node", include_str!("node.lua"))
+    r.module("kong.pdk.node", crate::embed!("node.lua"))
 }
 
 fn get_id(_: &Args, r: &mut Ret) {

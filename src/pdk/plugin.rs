@@ -9,7 +9,7 @@ use crate::vm::{Args, Registrar, Ret, op, scope};
 /// When Lua is out of memory.
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("kong.plugin", "get_id", op::raw(get_id))?;
-    r.module("kong.pdk.plugin", include_str!("plugin.lua"))
+    r.module("kong.pdk.plugin", crate::embed!("plugin.lua"))
 }
 
 /// The id of the running plugin's configuration, as the request's chain has it.

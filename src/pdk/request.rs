@@ -37,7 +37,7 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op(ROOM, "get_start_time", op::raw(get_start_time))?;
     r.op(ROOM, "get_uri_captures", op::raw(get_uri_captures))?;
     super::request_body::install(r)?;
-    r.module("kong.pdk.request", include_str!("request.lua"))
+    r.module("kong.pdk.request", crate::embed!("request.lua"))
 }
 
 /// Runs `f` on the current request, or leaves nil.

@@ -35,7 +35,7 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op(ROOM, "error_type", op::raw(error_type))?;
     r.op(ROOM, "error_body", op::raw(render_error_body))?;
     r.op(ROOM, "exit", op::raw(exit))?;
-    r.module("kong.pdk.response", include_str!("response.lua"))
+    r.module("kong.pdk.response", crate::embed!("response.lua"))
 }
 
 fn get_status(_: &Args, r: &mut Ret) {

@@ -9,7 +9,7 @@ use crate::vm::{Args, Registrar, Ret, op, scope};
 /// When Lua is out of memory.
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("kong.router", "matched", op::raw(matched))?;
-    r.module("kong.pdk.router", include_str!("router.lua"))
+    r.module("kong.pdk.router", crate::embed!("router.lua"))
 }
 
 /// The snapshot's number and the places of the matched route and service.

@@ -12,7 +12,7 @@ use crate::vm::{Args, Out, Registrar, Ret, op, scope};
 /// When Lua is out of memory.
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("kong.log", "serialize", op::raw(serialize))?;
-    r.module("kong.pdk.private.serialize", include_str!("serialize.lua"))
+    r.module("kong.pdk.private.serialize", crate::embed!("serialize.lua"))
 }
 
 fn millis(d: Option<Duration>, absent: f64) -> f64 {

@@ -16,7 +16,7 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("kong.service", "set_target", op::raw(set_target))?;
     r.op("kong.service", "set_retries", op::raw(set_retries))?;
     r.op("kong.service", "set_timeouts", op::raw(set_timeouts))?;
-    r.module("kong.pdk.service", include_str!("service.lua"))?;
+    r.module("kong.pdk.service", crate::embed!("service.lua"))?;
     request::install(r)?;
     response::install(r)
 }

@@ -17,5 +17,5 @@ use crate::vm::Registrar;
 /// When Lua is out of memory.
 pub fn install(r: &Registrar) -> mlua::Result<()> {
     chain::install(r)?;
-    r.module("moongate.plugin.run", include_str!("run.lua"))
+    r.module("moongate.plugin.run", crate::embed!("run.lua"))
 }

@@ -22,16 +22,19 @@ use crate::vm::{Registrar, Vm, op};
 pub fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("schema", "is_regex", op::raw(ops::is_regex))?;
     r.op("schema", "is_pem", op::raw(ops::is_pem))?;
-    r.module("moongate.schema.errors", include_str!("errors.lua"))?;
-    r.module("moongate.schema.validators", include_str!("validators.lua"))?;
-    r.module("moongate.schema.types", include_str!("types.lua"))?;
-    r.module("moongate.schema.defaults", include_str!("defaults.lua"))?;
-    r.module("moongate.schema.entity_checks", include_str!("entity_checks.lua"))?;
-    r.module("moongate.schema.plugin", include_str!("plugin.lua"))?;
-    r.module("kong.db.schema", include_str!("schema.lua"))?;
-    r.module("kong.db.schema.typedefs", include_str!("typedefs.lua"))?;
-    r.module("kong.tools.queue_schema", include_str!("queue_schema.lua"))?;
-    r.module("kong.tools.redis.schema", include_str!("redis_schema.lua"))
+    r.module("moongate.schema.errors", crate::embed!("errors.lua"))?;
+    r.module("moongate.schema.validators", crate::embed!("validators.lua"))?;
+    r.module("moongate.schema.types", crate::embed!("types.lua"))?;
+    r.module("moongate.schema.defaults", crate::embed!("defaults.lua"))?;
+    r.module(
+        "moongate.schema.entity_checks",
+        crate::embed!("entity_checks.lua"),
+    )?;
+    r.module("moongate.schema.plugin", crate::embed!("plugin.lua"))?;
+    r.module("kong.db.schema", crate::embed!("schema.lua"))?;
+    r.module("kong.db.schema.typedefs", crate::embed!("typedefs.lua"))?;
+    r.module("kong.tools.queue_schema", crate::embed!("queue_schema.lua"))?;
+    r.module("kong.tools.redis.schema", crate::embed!("redis_schema.lua"))
 }
 
 /// What a plugin's schema says about the fields beside `config`.

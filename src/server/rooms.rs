@@ -6,9 +6,10 @@ use crate::settings::Settings;
 use crate::vm::state::Install;
 use crate::vm::{Vm, VmOptions};
 
-const ROOMS: [Install; 6] = [
+const ROOMS: [Install; 7] = [
     crate::libs::install,
     crate::schema::install,
+    crate::db::install,
     crate::ngx::install,
     crate::pdk::install,
     crate::plugin::install,

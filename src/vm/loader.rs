@@ -2,21 +2,62 @@
 //!
 //! Must not: run plugin code by itself.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use mlua::{Lua, Value};
+
+/// Lua text compiled in, and where it stands in the tree.
+#[derive(Debug, Clone, Copy)]
+pub struct Source {
+    /// The text at the time of the build.
+    pub text: &'static str,
+    /// The Rust file that embeds it, from the root of the tree.
+    pub beside: &'static str,
+    /// The Lua file, from the folder of that Rust file.
+    pub file: &'static str,
+}
+
+impl Source {
+    /// The text to load: in debug builds as it stands on disk now, so that a change of embedded Lua needs no build.
+    pub fn text(&self) -> Cow<'static, str> {
+        if cfg!(debug_assertions)
+            && let Some(folder) = Path::new(self.beside).parent()
+        {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(self.file);
+            if let Ok(text) = std::fs::read_to_string(path) {
+                return Cow::Owned(text);
+            }
+        }
+        Cow::Borrowed(self.text)
+    }
+}
+
+/// The [`Source`] of a Lua file, given from the folder of the Rust file that names it.
+#[macro_export]
+macro_rules! embed {
+    ($file:literal) => {
+        $crate::vm::loader::Source {
+            text: include_str!($file),
+            beside: file!(),
+            file: $file,
+        }
+    };
+}
 
 /// Registers an embedded module; it is compiled when first required.
 ///
 /// # Errors
 /// When Lua is out of memory.
-pub fn preload(lua: &Lua, name: &str, source: &'static str) -> mlua::Result<()> {
+pub fn preload(lua: &Lua, name: &str, source: Source) -> mlua::Result<()> {
     let chunk_name = format!(
         "@moongate/{}.lua",
         name.trim_start_matches("moongate.").replace('.', "/")
     );
     let loader = lua.create_function(move |lua, name: Value| -> mlua::Result<Value> {
-        lua.load(source).set_name(chunk_name.clone()).call(name)
+        lua.load(source.text().as_ref())
+            .set_name(chunk_name.clone())
+            .call(name)
     })?;
     let package: mlua::Table = lua.globals().get("package")?;
     package.get::<mlua::Table>("preload")?.set(name, loader)

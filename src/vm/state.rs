@@ -72,7 +72,7 @@ impl Registrar<'_> {
     ///
     /// # Errors
     /// When Lua is out of memory.
-    pub fn module(&self, name: &str, source: &'static str) -> mlua::Result<()> {
+    pub fn module(&self, name: &str, source: loader::Source) -> mlua::Result<()> {
         loader::preload(self.lua, name, source)
     }
 }

@@ -11,7 +11,7 @@ const FLOORS: &[(u8, &str)] = &[
     (8, "admin busted"),
     (7, "proxy"),
     (6, "plugin"),
-    (5, "pdk ngx libs schema"),
+    (5, "pdk ngx libs schema db"),
     (4, "vm"),
     (3, "router balancer upstream"),
     (2, "exchange"),

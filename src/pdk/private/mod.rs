@@ -10,6 +10,6 @@ use crate::vm::Registrar;
 /// When Lua is out of memory.
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     scope::install(r)?;
-    r.module("kong.pdk.private.phases", include_str!("phases.lua"))?;
-    r.module("kong.pdk.private.checks", include_str!("checks.lua"))
+    r.module("kong.pdk.private.phases", crate::embed!("phases.lua"))?;
+    r.module("kong.pdk.private.checks", crate::embed!("checks.lua"))
 }

@@ -10,7 +10,7 @@ use crate::vm::{Args, Registrar, Ret, op};
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("kong.scope", "here", op::raw(here))?;
     r.op("kong.scope", "plugin", op::raw(plugin))?;
-    r.module("moongate.scope", include_str!("scope.lua"))
+    r.module("moongate.scope", crate::embed!("scope.lua"))
 }
 
 /// The slot and the phase of the running scope; 0 and init_worker outside any.

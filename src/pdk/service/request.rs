@@ -29,7 +29,7 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op(ROOM, "clear_header", op::raw(clear_header))?;
     r.op(ROOM, "set_raw_body", op::raw(set_raw_body))?;
     r.op(ROOM, "escape", op::raw(escape_component))?;
-    r.module("kong.pdk.service.request", include_str!("request.lua"))
+    r.module("kong.pdk.service.request", crate::embed!("request.lua"))
 }
 
 fn text(a: &Args, i: usize) -> Cow<'_, str> {

@@ -9,7 +9,7 @@ use crate::vm::{Args, Registrar, Ret, op, scope};
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("kong.service.response", "get_status", op::raw(get_status))?;
     r.op("kong.service.response", "get_raw_body", op::raw(get_raw_body))?;
-    r.module("kong.pdk.service.response", include_str!("response.lua"))
+    r.module("kong.pdk.service.response", crate::embed!("response.lua"))
 }
 
 fn get_status(_: &Args, r: &mut Ret) {
