@@ -5,7 +5,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::PluginInfo;
+use super::{PluginInfo, references};
 use crate::entity::ConfigIdx;
 use crate::exchange::Phase;
 use crate::store::{PluginId, PluginIndex, Snapshot};
@@ -215,6 +215,7 @@ fn conf(a: &Args, r: &mut Ret) {
         }),
         _ => r.table(0, 6, own),
     };
+    r.bool(references::is_in(&plugin.config));
 }
 
 fn fields(out: &mut Out, map: &serde_json::Map<String, serde_json::Value>) {
