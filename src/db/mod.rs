@@ -3,6 +3,8 @@
 //!
 //! Must not: judge a value itself (that is `schema`), know the request.
 
+mod yaml;
+
 use crate::vm::Registrar;
 use crate::vm::loader::Source;
 
@@ -57,6 +59,67 @@ const MODULES: &[(&str, Source)] = &[
     ("moongate.db.entities", crate::embed!("entities.lua")),
     ("moongate.db.mutex", crate::embed!("mutex.lua")),
     // declarative
+    ("lyaml", crate::embed!("declarative/lyaml.lua")),
+    ("kong.db.declarative", crate::embed!("declarative/init.lua")),
+    (
+        "kong.db.declarative.export",
+        crate::embed!("declarative/export.lua"),
+    ),
+    (
+        "kong.db.declarative.import",
+        crate::embed!("declarative/import.lua"),
+    ),
+    (
+        "kong.db.declarative.marshaller",
+        crate::embed!("declarative/marshaller.lua"),
+    ),
+    (
+        "kong.db.declarative.migrations",
+        crate::embed!("declarative/migrations.lua"),
+    ),
+    (
+        "kong.db.declarative.migrations.route_path",
+        crate::embed!("declarative/route_path.lua"),
+    ),
+    (
+        "kong.db.migrations.migrate_path_280_300",
+        crate::embed!("declarative/migrate_path.lua"),
+    ),
+    (
+        "kong.db.schema.others.declarative_config",
+        crate::embed!("declarative/config.lua"),
+    ),
+    ("moongate.db.declarative", crate::embed!("declarative/load.lua")),
+    (
+        "moongate.db.declarative.ids",
+        crate::embed!("declarative/ids.lua"),
+    ),
+    (
+        "moongate.db.declarative.kinds",
+        crate::embed!("declarative/kinds.lua"),
+    ),
+    (
+        "moongate.db.declarative.limits",
+        crate::embed!("declarative/limits.lua"),
+    ),
+    (
+        "moongate.db.declarative.pass",
+        crate::embed!("declarative/pass.lua"),
+    ),
+    ("moongate.db.declarative.pk", crate::embed!("declarative/pk.lua")),
+    (
+        "moongate.db.declarative.records",
+        crate::embed!("declarative/records.lua"),
+    ),
+    (
+        "moongate.db.declarative.tree",
+        crate::embed!("declarative/tree.lua"),
+    ),
+    (
+        "moongate.db.declarative.whole",
+        crate::embed!("declarative/whole.lua"),
+    ),
+    ("moongate.db.flatten", crate::embed!("flatten.lua")),
 ];
 
 /// Brings the modules into a state.
@@ -64,6 +127,7 @@ const MODULES: &[(&str, Source)] = &[
 /// # Errors
 /// When Lua is out of memory.
 pub fn install(r: &Registrar) -> mlua::Result<()> {
+    yaml::install(r)?;
     for (name, source) in MODULES {
         r.module(name, *source)?;
     }

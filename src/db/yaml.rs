@@ -1,0 +1,433 @@
+//! YAML text as Lua has it: the op behind `lyaml`.
+//!
+//! Plain scalars are told as YAML 1.1 does (`yes`, `on`, `010`), since that is what users of `lyaml` write; limits
+//! are those of the store's parser. Must not: know what a document means.
+
+use std::cell::Cell;
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::Deserialize as _;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use crate::vm::{Args, Out, Registrar, Ret, op};
+
+/// Longest text read, in bytes.
+const MAX_TEXT: usize = 64 << 20;
+/// Deepest nesting.
+const MAX_DEPTH: usize = 64;
+/// What one value costs beside its text.
+const NODE_COST: usize = 16;
+
+/// Registers the ops.
+pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
+    r.op("yaml", "load", op::raw(load))?;
+    r.op("yaml", "is_plain", op::raw(is_plain))
+}
+
+/// The documents of a YAML stream as a table, or nil and what is wrong, with its place; null is the null light
+/// userdata.
+fn load(a: &Args, r: &mut Ret) {
+    let Some(bytes) = a.str(1) else {
+        r.fail("expected a string");
+        return;
+    };
+    match documents(bytes) {
+        Ok(documents) => {
+            r.table(documents.len(), 0, |out| {
+                for (i, document) in documents.iter().enumerate() {
+                    document.push(out);
+                    out.seti(i + 1);
+                }
+            });
+        }
+        Err(text) => {
+            r.fail(text);
+        }
+    }
+}
+
+/// Whether a text, written plainly, is read as itself (and not as a number, a boolean or null).
+fn is_plain(a: &Args, r: &mut Ret) {
+    let plain = a
+        .str(1)
+        .and_then(|s| std::str::from_utf8(s).ok())
+        .is_some_and(|s| matches!(scalar(s), Node::Text(_)));
+    r.bool(plain);
+}
+
+fn documents(bytes: &[u8]) -> Result<Vec<Node>, String> {
+    if bytes.len() > MAX_TEXT {
+        return Err("more than 64 MiB".to_string());
+    }
+    let text = std::str::from_utf8(bytes).map_err(|e| {
+        let line = 1 + bytes[..e.valid_up_to()].iter().filter(|b| **b == b'\n').count();
+        format!("{line}:1: control characters are not allowed")
+    })?;
+    let budget = Cell::new(text.len() * 2 * NODE_COST + (1 << 20));
+    let seed = Seed {
+        text,
+        budget: &budget,
+        depth: 0,
+    };
+    let mut found = Vec::new();
+    for document in serde_norway::Deserializer::from_str(text) {
+        found.push(seed.deserialize(document).map_err(|e| placed(&e))?);
+    }
+    Ok(found)
+}
+
+/// `line:column: problem`, as the C library's binding says it.
+fn placed(error: &serde_norway::Error) -> String {
+    let text = error.to_string();
+    match error.location() {
+        Some(at) => {
+            let problem = text.split(" at line ").next().unwrap_or(&text);
+            format!("{}:{}: {problem}", at.line(), at.column())
+        }
+        None => text,
+    }
+}
+
+enum Node {
+    Null,
+    Bool(bool),
+    Number(f64),
+    Text(String),
+    List(Vec<Node>),
+    Fields(Vec<(Node, Node)>),
+}
+
+impl Node {
+    fn push(&self, out: &mut Out) {
+        match self {
+            Self::Null => out.light(std::ptr::null_mut()),
+            Self::Bool(b) => out.bool(*b),
+            Self::Number(n) => out.num(*n),
+            Self::Text(s) => out.str(s),
+            Self::List(items) => out.table(items.len(), 0, |out| {
+                for (i, item) in items.iter().enumerate() {
+                    item.push(out);
+                    out.seti(i + 1);
+                }
+            }),
+            Self::Fields(fields) => out.table(0, fields.len(), |out| {
+                for (key, value) in fields {
+                    key.push(out);
+                    value.push(out);
+                    out.set();
+                }
+            }),
+        };
+    }
+
+    /// Whether Lua can have it as a key; what it cannot (a table, NaN) would never be found again.
+    fn is_key(&self) -> bool {
+        match self {
+            Self::Bool(_) | Self::Text(_) => true,
+            Self::Number(n) => !n.is_nan(),
+            _ => false,
+        }
+    }
+
+    /// A text that is the same for keys that are the same.
+    fn as_key(&self) -> String {
+        match self {
+            Self::Text(s) => format!("s{s}"),
+            Self::Number(n) => format!("n{n}"),
+            Self::Bool(b) => format!("b{b}"),
+            _ => String::new(),
+        }
+    }
+}
+
+/// A plain scalar that YAML 1.2 takes for a text, as YAML 1.1 takes it.
+fn scalar(text: &str) -> Node {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => return Node::Null,
+        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => return Node::Bool(true),
+        "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => return Node::Bool(false),
+        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => return Node::Number(f64::INFINITY),
+        "-.inf" | "-.Inf" | "-.INF" => return Node::Number(f64::NEG_INFINITY),
+        ".nan" | ".NaN" | ".NAN" => return Node::Number(f64::NAN),
+        _ => {}
+    }
+    let (sign, digits) = match text.as_bytes()[0] {
+        b'-' => (-1.0, &text[1..]),
+        b'+' => (1.0, &text[1..]),
+        _ => (1.0, text),
+    };
+    let head = digits.bytes().find(|b| *b != b'_').unwrap_or(b' ');
+    if !head.is_ascii_digit() && head != b'.' {
+        return Node::Text(text.to_string());
+    }
+    number(digits).map_or_else(|| Node::Text(text.to_string()), |n| Node::Number(sign * n))
+}
+
+/// A number of YAML 1.1 without its sign: octal, decimal, fraction, `0x`, `0b`, sexagesimal.
+fn number(text: &str) -> Option<f64> {
+    let bare: String = text.chars().filter(|c| *c != '_').collect();
+    if bare.contains(':') {
+        return sexagesimal(&bare);
+    }
+    let all = |of: &str, radix: u32| {
+        let digits = of.len() > 0 && of.chars().all(|c| c.is_digit(radix));
+        digits.then(|| {
+            of.chars().fold(0.0, |sum, c| {
+                sum * f64::from(radix) + f64::from(c.to_digit(radix).unwrap_or(0))
+            })
+        })
+    };
+    if let Some(hex) = bare.strip_prefix("0x") {
+        return all(hex, 16);
+    }
+    if let Some(bits) = bare.strip_prefix("0b") {
+        return all(bits, 2);
+    }
+    if let Some(n) = bare.strip_prefix('0').and_then(|octal| all(octal, 8)) {
+        return Some(n);
+    }
+    let decimal = bare
+        .bytes()
+        .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
+    if decimal { bare.parse().ok() } else { None }
+}
+
+fn sexagesimal(text: &str) -> Option<f64> {
+    let (whole, fraction) = match text.split_once('.') {
+        Some((whole, digits)) => (whole, format!("0.{digits}").parse::<f64>().ok()?),
+        None => (text, 0.0),
+    };
+    let mut sum = 0.0;
+    for (i, part) in whole.split(':').enumerate() {
+        let n: u32 = part.parse().ok()?;
+        if i == 1 && n > 59 {
+            return None;
+        }
+        sum = sum * 60.0 + f64::from(n);
+    }
+    Some(sum + fraction)
+}
+
+#[derive(Clone, Copy)]
+struct Seed<'t> {
+    text: &'t str,
+    budget: &'t Cell<usize>,
+    depth: usize,
+}
+
+impl Seed<'_> {
+    fn pay<E: Error>(&self, text: usize) -> Result<(), E> {
+        match self.budget.get().checked_sub(NODE_COST + text) {
+            Some(left) => {
+                self.budget.set(left);
+                Ok(())
+            }
+            None => Err(E::custom("expands to too much")),
+        }
+    }
+
+    fn inner<E: Error>(&self) -> Result<Self, E> {
+        if self.depth >= MAX_DEPTH {
+            return Err(E::custom("nested too deeply"));
+        }
+        Ok(Self {
+            depth: self.depth + 1,
+            ..*self
+        })
+    }
+
+    /// Whether a piece of the text stands there without quotes around it.
+    fn is_bare(&self, piece: &str) -> bool {
+        let start = self.text.as_ptr() as usize;
+        let at = (piece.as_ptr() as usize).checked_sub(start);
+        let before = at
+            .and_then(|at| at.checked_sub(1))
+            .map(|i| self.text.as_bytes().get(i));
+        !matches!(before, Some(Some(b'"' | b'\'')))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Seed<'_> {
+    type Value = Node;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Node, D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Seed<'_> {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Node, E> {
+        self.pay(0).map(|()| Node::Null)
+    }
+
+    fn visit_none<E: Error>(self) -> Result<Node, E> {
+        self.visit_unit()
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, from: D) -> Result<Node, D::Error> {
+        self.deserialize(from)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Node, E> {
+        self.pay(0).map(|()| Node::Bool(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Node, E> {
+        self.pay(0).map(|()| Node::Number(value as f64))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Node, E> {
+        self.pay(0).map(|()| Node::Number(value as f64))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Node, E> {
+        self.pay(0).map(|()| Node::Number(value))
+    }
+
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<Node, E> {
+        self.pay(value.len())?;
+        Ok(if self.is_bare(value) {
+            scalar(value)
+        } else {
+            Node::Text(value.to_string())
+        })
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Node, E> {
+        self.pay(value.len()).map(|()| Node::Text(value.to_string()))
+    }
+
+    fn visit_enum<A: serde::de::EnumAccess<'de>>(self, from: A) -> Result<Node, A::Error> {
+        use serde::de::VariantAccess as _;
+        let (_, value) = from.variant_seed(Tag)?;
+        value.newtype_variant_seed(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Node, A::Error> {
+        self.pay(0)?;
+        let inner = self.inner()?;
+        let mut items = Vec::new();
+        while let Some(item) = from.next_element_seed(inner)? {
+            items.push(item);
+        }
+        Ok(Node::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Node, A::Error> {
+        self.pay(0)?;
+        let inner = self.inner()?;
+        let mut fields: Vec<(Node, Node)> = Vec::new();
+        let mut merged = Vec::new();
+        while let Some(key) = from.next_key_seed(inner)? {
+            let value = from.next_value_seed(inner)?;
+            match (key, value) {
+                (Node::Text(key), Node::Fields(other)) if key == "<<" => merged.extend(other),
+                (Node::Text(key), Node::List(others)) if key == "<<" => {
+                    for other in others {
+                        match other {
+                            Node::Fields(other) => merged.extend(other),
+                            _ => return Err(A::Error::custom("invalid '<<' sequence element")),
+                        }
+                    }
+                }
+                (Node::Text(key), _) if key == "<<" => {
+                    return Err(A::Error::custom("invalid '<<' merge event"));
+                }
+                (key, value) if key.is_key() => fields.push((key, value)),
+                _ => return Err(A::Error::custom("a key that is neither a string nor a number")),
+            }
+        }
+        if !merged.is_empty() {
+            let mut known: HashSet<String> = fields.iter().map(|(key, _)| key.as_key()).collect();
+            for (key, value) in merged {
+                if known.insert(key.as_key()) {
+                    fields.push((key, value));
+                }
+            }
+        }
+        Ok(Node::Fields(fields))
+    }
+}
+
+/// The name of a tag, which is not used: a tagged value is its value.
+struct Tag;
+
+impl<'de> DeserializeSeed<'de> for Tag {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        serde::de::IgnoredAny::deserialize(from).map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<String, String> {
+        fn show(node: &Node) -> String {
+            match node {
+                Node::Null => "null".to_string(),
+                Node::Bool(b) => b.to_string(),
+                Node::Number(n) => n.to_string(),
+                Node::Text(s) => format!("{s:?}"),
+                Node::List(items) => format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(",")),
+                Node::Fields(fields) => {
+                    let fields: Vec<_> = fields
+                        .iter()
+                        .map(|(k, v)| format!("{}:{}", show(k), show(v)))
+                        .collect();
+                    format!("{{{}}}", fields.join(","))
+                }
+            }
+        }
+        Ok(documents(text.as_bytes())?
+            .iter()
+            .map(show)
+            .collect::<Vec<_>>()
+            .join(" "))
+    }
+
+    #[test]
+    fn b4_plain_scalars_are_told_as_yaml_1_1_does() {
+        for (text, wanted) in [
+            ("[yes, No, ON, off, True]", "[true,false,true,false,true]"),
+            (r#"["yes", 'no', "010", '~']"#, r#"["yes","no","010","~"]"#),
+            ("[010, 0x1F, 0b101, 1_000, 1.5e3, -12]", "[8,31,5,1000,1500,-12]"),
+            ("[190:20:30, 1:60, 12:30:45.5]", r#"[685230,"1:60",45045.5]"#),
+            (
+                "[1.2.3.4, '3.0', 3.0, 089, a:b, 'x y']",
+                r#"["1.2.3.4","3.0",3,89,"a:b","x y"]"#,
+            ),
+            ("{a: , 1: b, yes: c}", r#"{"a":null,1:"b",true:"c"}"#),
+            (
+                "x: &a {p: 1, q: 2}\ny: {<<: *a, p: 3}",
+                r#"{"x":{"p":1,"q":2},"y":{"p":3,"q":2}}"#,
+            ),
+            ("--- 1\n--- two\n", "1 \"two\""),
+            ("a: |\n  yes\n", r#"{"a":"yes\n"}"#),
+        ] {
+            assert_eq!(read(text).unwrap(), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn b4_bad_yaml_has_a_place_and_bombs_do_not_go_off() {
+        let e = read("a: [1,\nb: 2").unwrap_err();
+        assert!(e.starts_with("2:") || e.starts_with("3:"), "{e}");
+        assert!(read(&"[".repeat(1000)).is_err());
+        let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
+        for i in 1..10 {
+            let refs = vec![format!("*a{}", i - 1); 10].join(",");
+            bomb.push_str(&format!("a{i}: &a{i} [{refs}]\n"));
+        }
+        assert!(read(&bomb).is_err());
+    }
+}
