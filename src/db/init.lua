@@ -159,7 +159,7 @@ end
 local function before(a, b)
   local x, y = a:gmatch("%d+"), b:gmatch("%d+")
   while true do
-    local m, n = tonumber(x()), tonumber(y())
+    local m, n = tonumber((x())), tonumber((y()))
     if not m and not n then
       return false
     end

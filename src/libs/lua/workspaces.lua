@@ -1,15 +1,12 @@
 -- `kong.workspaces`: there is one, "default".
 
+local slot = require("moongate.ops").vm.slot
+local slots = require "moongate.slots"
+
 local M = {}
 
 local function of(ctx)
   return ctx and ctx.workspace or kong.default_workspace
-end
-
-local function context()
-  -- ngx.ctx raises where there is no request
-  local ok, ctx = pcall(function() return ngx.ctx end)
-  return ok and ctx or nil
 end
 
 --- Notes the default workspace's id; makes the workspace where the store takes writes.
@@ -45,13 +42,18 @@ function M.set_workspace(workspace)
   ngx.ctx.workspace = workspace and workspace.id
 end
 
---- The id of the workspace of the request (or of `ctx`); nil where there is none.
+--- The id of the workspace of the request (or of `ctx`); nil where there is none. Every cache key asks, so
+--- ngx.ctx is looked at where it lies, and not made.
 function M.get_workspace_id(ctx)
-  ctx = ctx or context()
-  if not ctx then
+  if ctx then
+    return of(ctx)
+  end
+  local n = slot()
+  if n == 0 then
     return nil
   end
-  return of(ctx)
+  local tables = slots[n]
+  return of(tables and tables.ctx)
 end
 
 return M
