@@ -1,5 +1,5 @@
--- `kong.db.dao.plugins`: plugin configurations, and the plugins that are loaded: their handlers, their schemas as
--- subschemas, their entities as DAOs.
+-- `kong.db.dao.plugins`: plugin configurations, and the plugins that are loaded: their handlers, their
+-- schemas as subschemas, their entities as DAOs.
 
 local constants = require "kong.constants"
 local DAO = require "kong.db.dao"
@@ -126,13 +126,13 @@ local function load_handler(name)
   end
 
   if not is_integer(handler.PRIORITY) then
-    return nil, fmt("Plugin %q cannot be loaded because its PRIORITY field is not a valid integer number, got: %q.\n",
-      name, tostring(handler.PRIORITY))
+    return nil, fmt("Plugin %q cannot be loaded because its PRIORITY field is not a valid integer number, "
+      .. "got: %q.\n", name, tostring(handler.PRIORITY))
   end
   local version = clean_version(handler.VERSION)
   if not version then
-    return nil, fmt('Plugin %q cannot be loaded because its VERSION field does not follow the "x.y.z" format, '
-      .. "got: %q.\n", name, tostring(handler.VERSION))
+    return nil, fmt("Plugin %q cannot be loaded because its VERSION field does not follow the \"x.y.z\" "
+      .. "format, got: %q.\n", name, tostring(handler.VERSION))
   end
   handler.VERSION = version
 
@@ -161,7 +161,8 @@ local function entity_loader(db)
     if not strategy then
       return nil, err
     end
-    local exists, module = load_if_exists(fmt("kong.plugins.%s.strategies.%s.%s", plugin, db.strategy, schema.name))
+    local custom = fmt("kong.plugins.%s.strategies.%s.%s", plugin, db.strategy, schema.name)
+    local exists, module = load_if_exists(custom)
     if exists and module then
       strategies.override(strategy, module)
     end

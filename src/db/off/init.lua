@@ -1,7 +1,8 @@
 -- `kong.db.strategies.off`: rows from the immutable snapshot, by the ops of room `db`; writes are refused.
 --
--- Rows come as tables of their own with unset fields absent; here they get null for each field of the entity, as
--- rows of Kong have. Fields of records inside are left absent: `sparse` tells the DAO not to put defaults there.
+-- Rows come as tables of their own with unset fields absent; here they get null for each field of the entity,
+-- as rows of Kong have. Fields of records inside are left absent: `sparse` tells the DAO not to put defaults
+-- there.
 
 local constants = require "kong.constants"
 local workspaces = require "kong.workspaces"
@@ -174,7 +175,8 @@ end
 
 local function refused_by(verb)
   return function(self, field)
-    local err = fmt("cannot %s '%s' entities by '%s' when not using a database", verb, self.schema.name, field)
+    local err = fmt("cannot %s '%s' entities by '%s' when not using a database", verb, self.schema.name,
+      field)
     return nil, self.errors:operation_unsupported(err)
   end
 end
