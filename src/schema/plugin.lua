@@ -3,6 +3,7 @@
 local Schema = require "kong.db.schema"
 local cjson = require "cjson"
 local guard = require "moongate.schema.engine.guard"
+local legacy = require "moongate.schema.legacy"
 local values = require "moongate.schema.engine.values"
 
 local null = cjson.null
@@ -21,22 +22,6 @@ local function exists(module)
     end
   end
   return false
-end
-
-local MODERN = "a schema is { name = ..., fields = { { config = { type = \"record\", fields = { "
-  .. "{ some_field = { type = \"string\" } }, ... } } } } }"
-
--- Kong 0.x: fields as a map, flags and self_check beside them.
-local function legacy(schema)
-  for _, key in ipairs { "no_consumer", "no_route", "no_service", "no_api", "self_check" } do
-    if schema[key] ~= nil then
-      return "'" .. key .. "'"
-    end
-  end
-  local fields = schema.fields
-  if type(fields) == "table" and #fields == 0 and next(fields) ~= nil then
-    return "'fields' as a map"
-  end
 end
 
 -- As for every record of an entity: a record that does not say whether it is required is.
@@ -94,9 +79,9 @@ local function load(name)
   if type(definition) ~= "table" then
     return nil, bad .. "is a " .. type(definition) .. ", not a table"
   end
-  local old = legacy(definition)
+  local old = legacy.explain(name, definition)
   if old then
-    return nil, bad .. "is written for Kong before 1.0 (it has " .. old .. "): " .. MODERN
+    return nil, old
   end
   if type(definition.fields) ~= "table" then
     return nil, bad .. "is refused: error in schema definition: no 'fields' table"
