@@ -364,6 +364,25 @@ describe("B5 kong.db over a snapshot", function()
       assert.equal("1.2.3", handlers[1].handler.VERSION)
     end)
 
+    it("knows the entities of a plugin whose handler breaks, and says that it does", function()
+      package.preload["kong.plugins.spec-broken.handler"] = function() error("no libfoo", 0) end
+      package.preload["kong.plugins.spec-broken.schema"] = function()
+        return { name = "spec-broken", fields = { { config = { type = "record", fields = {} } } } }
+      end
+      package.preload["kong.plugins.spec-broken.daos"] = function()
+        return { { name = "spec_broken", primary_key = { "id" }, fields = { { id = typedefs.uuid } } } }
+      end
+      local handlers = db.plugins.handlers
+      finally(function()
+        db.plugins.handlers = handlers
+        db.daos.spec_broken = nil
+      end)
+      local ok, err = db.plugins:load_plugin_schemas({ ["spec-broken"] = true })
+      assert.is_nil(ok)
+      assert.matches("on plugin 'spec%-broken': .*no libfoo", err)
+      assert.is_table(db.spec_broken)
+    end)
+
     it("says which plugins do not load", function()
       local mine = setmetatable({}, { __index = db.plugins })
       local ok, err = mine:load_plugin_schemas({ ["not-there"] = true })

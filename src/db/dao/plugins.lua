@@ -180,7 +180,8 @@ local function load_plugin(self, name)
   if constants.DEPRECATED_PLUGINS[name] then
     ngx.log(ngx.WARN, "plugin '", name, "' has been deprecated")
   end
-  local handler, err = load_handler(name)
+  -- a handler that breaks does not keep the plugin's entities from being known
+  local runs, handler, err = pcall(load_handler, name)
   if not handler then
     return nil, err
   end
@@ -189,7 +190,7 @@ local function load_plugin(self, name)
   if err then
     return nil, err
   end
-  for _, entry in ipairs(schema.fields) do
+  for _, entry in ipairs(runs and schema.fields or {}) do
     handler.no_consumer = handler.no_consumer or must_be_null(entry.consumer) or nil
     handler.no_route = handler.no_route or must_be_null(entry.route) or nil
     handler.no_service = handler.no_service or must_be_null(entry.service) or nil
@@ -202,6 +203,9 @@ local function load_plugin(self, name)
     if err then
       return nil, err
     end
+  end
+  if not runs then
+    return nil, handler
   end
   return handler
 end
