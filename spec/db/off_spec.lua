@@ -333,6 +333,14 @@ describe("B5 kong.db over a snapshot", function()
   end)
 
   describe("the database", function()
+    it("has core entities that the metaschema accepts", function()
+      local MetaSchema = require "kong.db.schema.metaschema"
+      for _, name in ipairs(require("kong.constants").CORE_ENTITIES) do
+        local ok, problems = MetaSchema:validate(require("kong.db.schema.entities." .. name))
+        assert(ok, name .. ": " .. tostring(db.errors:schema_violation(problems or {})))
+      end
+    end)
+
     it("is off, and nothing else", function()
       assert.same({ strategy = "off", db_name = "in memory", db_desc = "cache",
         db_ver = require("kong.meta")._VERSION }, db.infos)

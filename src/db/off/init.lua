@@ -7,6 +7,7 @@
 local constants = require "kong.constants"
 local workspaces = require "kong.workspaces"
 local ops = require "moongate.ops"
+local pk_string = require "moongate.db.declarative.pk"
 
 local type, tonumber, tostring, next = type, tonumber, tostring, next
 local encode_base64, decode_base64 = ngx.encode_base64, ngx.decode_base64
@@ -126,7 +127,7 @@ end
 function Strategy:select(pk, options)
   local db = ops.db
   if db and in_workspace(self, options) then
-    local row = row_of(self, db.get(self.schema.name, self:pk_string(pk)))
+    local row = row_of(self, db.get(self.schema.name, pk_string(self.schema, pk)))
     if row then
       return row
     end
@@ -151,19 +152,6 @@ function Strategy:select_by_field(field, value, options)
   if db and (everywhere or in_workspace(self, options)) then
     return row_of(self, db.get_by(self.schema.name, field, value))
   end
-end
-
---- A primary key as one string: its fields in order, ":" between them.
-function Strategy:pk_string(pk)
-  local names = self.schema.primary_key
-  if #names == 1 then
-    return tostring(pk[names[1]])
-  end
-  local parts = {}
-  for i = 1, #names do
-    parts[i] = tostring(pk[names[i]])
-  end
-  return table.concat(parts, ":")
 end
 
 local function refused(verb)
