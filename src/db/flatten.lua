@@ -62,7 +62,7 @@ local function current_schemas()
   return require("kong.db.schema.others.declarative_config").known_schemas() or {}
 end
 
--- The keys of a table, numbers first.
+-- The keys of a table from the last to the first, the order in which entries are reported; numbers after names.
 local function keys_of(t)
   local keys = {}
   for k in pairs(t) do
@@ -71,11 +71,11 @@ local function keys_of(t)
   sort(keys, function(a, b)
     local ta, tb = type(a), type(b)
     if ta ~= tb then
-      return ta == "number" or tb ~= "number" and ta < tb
+      return tb == "number" or ta ~= "number" and ta > tb
     elseif ta == "number" or ta == "string" then
-      return a < b
+      return a > b
     end
-    return tostring(a) < tostring(b)
+    return tostring(a) > tostring(b)
   end)
   return keys
 end

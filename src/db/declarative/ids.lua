@@ -12,8 +12,11 @@ local M = {}
 
 local namespaces = {}
 
---- The id that a kind's entities have by a key.
+--- The id that a kind's entities have by a key; nil by what is no text.
 function M.of(kind_name, key)
+  if type(key) ~= "string" then
+    return nil
+  end
   local namespace = namespaces[kind_name]
   if not namespace then
     namespace = uuid_v5(ROOT, kind_name)
@@ -70,12 +73,11 @@ local function by_endpoint_key(kinds, kind, item, parent_key)
   local schema = kind.schema
   local endpoint = schema.endpoint_key
   local key = item[endpoint]
-  if type(key) ~= "string" and type(key) ~= "number" then
-    return nil
-  end
   local field = kind.own[endpoint]
   if field.unique then
-    return tostring(key)
+    return key
+  elseif type(key) ~= "string" and type(key) ~= "number" then
+    return nil
   end
   for i = 1, #kind.foreigns do
     local name = kind.foreigns[i]

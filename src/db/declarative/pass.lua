@@ -187,8 +187,12 @@ local function fill_references(self, kind, into)
         return false
       end
       into[field] = key
-    elseif value ~= nil and value ~= null and not self.full then
-      return false
+    elseif value ~= nil and value ~= null then
+      -- A primary key, which only the second judgement takes.
+      local id = type(value) == "table" and value.id
+      if not self.full or not id or not found_key(self, kind.references[field], id) then
+        return false
+      end
     end
   end
   return true
@@ -219,6 +223,10 @@ local function take(self, kind, schema, item, parent)
     end
   end
 
+  if id and (self.drop or own ~= item) then
+    -- What is ours can be given its id at once; a file that is kept stays as it is.
+    own[name] = id
+  end
   local row = schema:process_auto_fields(own, "insert")
   if not row then
     return false
@@ -240,11 +248,11 @@ local function take(self, kind, schema, item, parent)
     row[child_key] = parent_key
   end
 
+  -- What a file may say of an entity beside its fields.
   local fields = kind.own
-  for k in pairs(row) do
-    if not fields[k] and k ~= "ttl" then
-      row[k] = nil
-    end
+  row._comment, row._ignore = nil, nil
+  if not fields.updated_at then
+    row.updated_at = nil
   end
   if not fields.ttl and (not kind.schema.ttl or row.ttl == null) then
     row.ttl = nil

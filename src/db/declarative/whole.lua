@@ -43,12 +43,13 @@ local function generate_ids(kinds, input, parent_kind)
     for i, item in ipairs(list) do
       if type(item) == "table" then
         local name, key = ids.key(kinds, kind, item, parent_key, child_key)
-        if key then
+        local id = key and ids.of(kind.name, key)
+        if id then
           local with_id = {}
           for k, v in pairs(item) do
             with_id[k] = v
           end
-          with_id[name] = ids.of(kind.name, key)
+          with_id[name] = id
           item = with_id
           list[i] = item
         end
@@ -91,7 +92,11 @@ local function fill(kinds, input, parent_kind, by_id, by_key)
       if type(item) == "table" then
         local name, key = ids.key(kinds, kind, item, parent_key, child_key)
         if name and not item[name] then
-          item[name] = key and ids.of(kind.name, key) or uuid()
+          if key then
+            item[name] = ids.of(kind.name, key)
+          else
+            item[name] = uuid()
+          end
         end
         fill(kinds, item, kind, by_id, by_key)
         by_id[kind.name][pk_string(kind.schema, item)] = item
