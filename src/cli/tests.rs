@@ -292,7 +292,7 @@ fn a13_reload_puts_new_settings_over_those_in_use() {
     assert_eq!(stand.ended_by(), None);
     assert!(stand.prefix.join("hup").exists());
     let text = std::fs::read_to_string(stand.prefix.join(".kong_env")).unwrap();
-    let settings = crate::settings::Settings::from_kong_env(&text, Vec::new())
+    let settings = crate::settings::Settings::load(&crate::settings::Sources::of_kong_env(&text, Vec::new()))
         .unwrap()
         .settings;
     assert_eq!((settings.lua_max_uri_args, settings.lua_max_post_args), (8, 7));

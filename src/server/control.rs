@@ -18,7 +18,7 @@ use crate::logs::Target;
 use crate::logs::{AccessBuffer, AccessFormat};
 use crate::logs::{ErrorContext, ErrorLog, SharedLevel};
 use crate::net::listen::{self, ListenOptions};
-use crate::settings::{LogTarget, Settings};
+use crate::settings::{LogTarget, Settings, Sources};
 
 /// How long SIGTERM waits for the workers.
 const STOP_LIMIT: Duration = Duration::from_millis(700);
@@ -318,7 +318,7 @@ impl Running {
             return Ok(self.settings.clone());
         };
         let env = std::env::vars().collect();
-        Settings::from_kong_env(&text, env)
+        super::load_settings(&Sources::of_kong_env(&text, env))
             .map(|l| l.settings)
             .map_err(|e| e.to_string())
     }

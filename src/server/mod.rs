@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 pub use config::ConfigError;
 pub use control::run;
-pub use secret::vault_get;
+pub use secret::{load_settings, vault_get};
 
 use crate::settings::Settings;
 

@@ -85,13 +85,13 @@ impl Settings {
             .map(|(kong, host)| (kong.to_string(), Value::from(*host)));
         map.insert("host_ports".to_owned(), Value::Object(ports.collect()));
         if !self.refs.is_empty() {
-            map.insert("$refs".to_owned(), Value::Object(self.references()));
+            map.insert("$refs".to_owned(), Value::Object(self.references_by_key()));
         }
         Value::Object(map)
     }
 
     /// The vault references by key: the text of one, or a list that is null where an entry is none.
-    fn references(&self) -> Map<String, Value> {
+    fn references_by_key(&self) -> Map<String, Value> {
         let entry = |text: &str| match text {
             text if vault::is_reference(text) => Value::from(text),
             _ => Value::Null,
@@ -111,7 +111,7 @@ impl Settings {
         let mut value = self.configuration_json();
         if let Value::Object(map) = &mut value {
             map.remove("$refs");
-            map.extend(self.references());
+            map.extend(self.references_by_key());
             for key in SENSITIVE.iter().filter(|key| self.raw.contains_key(**key)) {
                 map.insert((*key).to_owned(), "******".into());
             }

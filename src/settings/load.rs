@@ -230,13 +230,14 @@ fn dereference(layer: &mut Layer, sources: &Sources) -> Result<Layer, Error> {
         }
         let mut resolved = Vec::with_capacity(items.len());
         for (i, item) in items.into_iter().enumerate() {
-            match vault::resolve(&item, layer, &sources.env) {
+            match vault::resolve(&item, layer, sources) {
                 None => resolved.push(item),
                 Some(Ok(value)) => resolved.push(value),
-                Some(Err(reason)) => match sources.unresolved {
-                    Unresolved::Unset => {}
-                    Unresolved::Keep => resolved.push(item),
-                    Unresolved::Refuse => {
+                Some(Err(why)) => match (sources.unresolved, why) {
+                    (Unresolved::Unset, _) => {}
+                    (Unresolved::Keep, _) => resolved.push(item),
+                    (Unresolved::Refuse, vault::Why::InLua) => return Err(Error::InLua(item)),
+                    (Unresolved::Refuse, vault::Why::Reason(reason)) => {
                         return Err(Error::Dereference {
                             key: if is_list { format!("{key}[{}]", i + 1) } else { key },
                             reference: item,

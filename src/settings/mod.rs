@@ -203,6 +203,22 @@ impl Settings {
         self.get(key).map(value::array).unwrap_or_default()
     }
 
+    /// The vault references among the values, each once.
+    pub fn references(&self) -> Vec<String> {
+        let mut all: Vec<String> = self
+            .refs
+            .iter()
+            .flat_map(|(key, text)| match defaults::kind(key) {
+                defaults::Kind::Array => value::array(text),
+                _ => vec![text.clone()],
+            })
+            .filter(|text| vault::is_reference(text))
+            .collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
     /// `<prefix>/pids/nginx.pid`
     pub fn nginx_pid(&self) -> PathBuf {
         self.prefix.join("pids").join("nginx.pid")

@@ -33,6 +33,8 @@ pub struct Sources {
     pub look_only: bool,
     /// What becomes of vault references without a value.
     pub unresolved: Unresolved,
+    /// References to vaults that are written in Lua, with what these had to say.
+    pub looked_up: Vec<(String, Result<String, String>)>,
 }
 
 /// What to do about a vault reference without a value.

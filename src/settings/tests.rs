@@ -398,7 +398,9 @@ fn a12_deprecated_keys_are_warned_about() {
     );
     assert_eq!(loaded.settings.get("worker_consistency"), Some("strict"));
     let text = loaded.settings.to_kong_env();
-    let warnings = Settings::from_kong_env(&text, Vec::new()).unwrap().warnings;
+    let warnings = Settings::load(&Sources::of_kong_env(&text, Vec::new()))
+        .unwrap()
+        .warnings;
     assert_eq!(warnings, Vec::<String>::new(), "said once, when it was given");
 }
 
@@ -416,7 +418,9 @@ fn a12_vault_references_and_what_is_written_of_them() {
     assert_eq!(loaded.settings.get("request_debug_token"), Some("s3cret"));
     let text = loaded.settings.to_kong_env();
     assert!(text.contains("request_debug_token = {vault://env/my-token}\n") && !text.contains("s3cret"));
-    let again = Settings::from_kong_env(&text, with).unwrap().settings;
+    let again = Settings::load(&Sources::of_kong_env(&text, with))
+        .unwrap()
+        .settings;
     assert_eq!(again.get("request_debug_token"), Some("s3cret"));
 
     let mut without = Sources {
@@ -506,7 +510,7 @@ fn a12_kong_env_round_trip() {
     .unwrap()
     .settings;
     let kong_env = env(&[("KONG_PREFIX", "/not/this")]);
-    let second = Settings::from_kong_env(&first.to_kong_env(), kong_env)
+    let second = Settings::load(&Sources::of_kong_env(&first.to_kong_env(), kong_env))
         .unwrap()
         .settings;
     assert_eq!(

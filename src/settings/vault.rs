@@ -1,11 +1,12 @@
 //! `{vault://env/...}` references in settings.
 //!
-//! The `env` vault alone is read here: settings come before there is a Lua state that could run another.
+//! The `env` vault alone is read here: settings come before there is a Lua state that could run another. What other
+//! vaults hold is looked up by those who have one, and comes back with the sources.
 
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use super::source::Layer;
+use super::source::{Layer, Sources};
 use super::value;
 
 /// A reference's parts.
@@ -16,6 +17,21 @@ struct Reference {
     /// `prefix` of the query: `Some(None)` where there is one that cannot be used.
     prefix: Option<Option<String>>,
     version: Option<f64>,
+}
+
+/// Why a reference has no value.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// It names an enabled vault that is written in Lua.
+    InLua,
+    /// Kong's reason.
+    Reason(String),
+}
+
+impl From<String> for Why {
+    fn from(reason: String) -> Self {
+        Self::Reason(reason)
+    }
 }
 
 /// Whether `text` looks like a reference.
@@ -30,14 +46,21 @@ pub(super) fn is_reference(text: &str) -> bool {
 ///
 /// # Source
 /// Kong 3.10 `kong/vaults/env/init.lua`, `kong/pdk/vault.lua`, `kong/conf_loader/init.lua`.
-pub(super) fn resolve(text: &str, layer: &Layer, env: &[(String, String)]) -> Option<Result<String, String>> {
+pub(super) fn resolve(text: &str, layer: &Layer, sources: &Sources) -> Option<Result<String, Why>> {
     if !is_reference(text) {
         return None;
     }
-    Some(parse(text).and_then(|reference| look_up(&reference, layer, env)))
+    if let Some((_, found)) = sources.looked_up.iter().find(|(reference, _)| reference == text) {
+        return Some(found.clone().map_err(Why::Reason));
+    }
+    let reference = match parse(text) {
+        Ok(reference) => reference,
+        Err(why) => return Some(Err(why.into())),
+    };
+    Some(look_up(&reference, layer, &sources.env))
 }
 
-fn look_up(reference: &Reference, layer: &Layer, env: &[(String, String)]) -> Result<String, String> {
+fn look_up(reference: &Reference, layer: &Layer, env: &[(String, String)]) -> Result<String, Why> {
     let vaults = layer
         .get("vaults")
         .map(|text| value::array(text))
@@ -46,14 +69,14 @@ fn look_up(reference: &Reference, layer: &Layer, env: &[(String, String)]) -> Re
     let has = |name: &str| !is_off && vaults.iter().any(|vault| vault == name);
     if reference.name != "env" || !(has("bundled") || has("env")) {
         return Err(if has(&reference.name) {
-            let name = &reference.name;
-            format!("not supported: only the env vault serves settings, not '{name}'")
+            Why::InLua
         } else {
             // a prefix then, and entities come later than settings
-            "unable to retrieve config from db".to_owned()
+            "unable to retrieve config from db".to_owned().into()
         });
     }
-    secret(reference, layer, env).map_err(|why| format!("could not get value from external vault ({why})"))
+    secret(reference, layer, env)
+        .map_err(|why| format!("could not get value from external vault ({why})").into())
 }
 
 fn secret(reference: &Reference, layer: &Layer, env: &[(String, String)]) -> Result<String, String> {
@@ -196,8 +219,15 @@ mod tests {
         layer
     }
 
-    fn get(text: &str) -> Option<Result<String, String>> {
-        resolve(text, &layer(&[]), &env())
+    fn sources() -> Sources {
+        Sources {
+            env: env(),
+            ..Sources::default()
+        }
+    }
+
+    fn get(text: &str) -> Option<Result<String, Why>> {
+        resolve(text, &layer(&[]), &sources())
     }
 
     #[test]
@@ -223,7 +253,7 @@ mod tests {
     #[test]
     fn b7_prefix_of_settings_and_of_the_reference() {
         let layer = layer(&[("vault_env_prefix", "my_")]);
-        let get = |text: &str| resolve(text, &layer, &env());
+        let get = |text: &str| resolve(text, &layer, &sources());
         assert_eq!(get("{vault://env/secret}"), Some(Ok("s3cret".to_owned())));
         assert_eq!(
             get("{vault://env/json/user?prefix=kong_}"),
@@ -274,29 +304,38 @@ mod tests {
                 "reference url has invalid version [{vault://env/x#y}]",
             ),
         ] {
-            assert_eq!(get(text), Some(Err(why.to_owned())), "{text}");
+            assert_eq!(get(text), Some(Err(why.to_owned().into())), "{text}");
         }
         let json = get("{vault://env/my-secret/key}");
         assert!(
-            matches!(&json, Some(Err(why)) if why.contains("unable to json decode value (nil): ")),
+            matches!(&json, Some(Err(Why::Reason(why))) if why.contains("unable to json decode value (nil): ")),
             "{json:?}"
         );
     }
 
     #[test]
-    fn b7_vaults_that_are_not_enabled() {
-        let env = env();
-        for (vaults, why) in [
-            ("off", "unable to retrieve config from db"),
-            ("mine", "unable to retrieve config from db"),
-        ] {
-            let got = resolve("{vault://env/my-secret}", &layer(&[("vaults", vaults)]), &env);
-            assert_eq!(got, Some(Err(why.to_owned())), "{vaults}");
-        }
-        let mine = resolve("{vault://mine/x}", &layer(&[("vaults", "mine")]), &env);
-        assert!(
-            matches!(&mine, Some(Err(why)) if why.starts_with("not supported: ")),
-            "{mine:?}"
+    fn b7_vaults_that_are_not_enabled_or_written_in_lua() {
+        let mut sources = sources();
+        let mine = layer(&[("vaults", "mine")]);
+        let off = layer(&[("vaults", "off")]);
+        let none = || Some(Err("unable to retrieve config from db".to_owned().into()));
+        assert_eq!(resolve("{vault://env/my-secret}", &off, &sources), none());
+        assert_eq!(resolve("{vault://env/my-secret}", &mine, &sources), none());
+        assert_eq!(
+            resolve("{vault://mine/x}", &mine, &sources),
+            Some(Err(Why::InLua))
+        );
+        sources.looked_up = vec![
+            ("{vault://mine/x}".to_owned(), Ok("X".to_owned())),
+            ("{vault://mine/y}".to_owned(), Err("gone".to_owned())),
+        ];
+        assert_eq!(
+            resolve("{vault://mine/x}", &mine, &sources),
+            Some(Ok("X".to_owned()))
+        );
+        assert_eq!(
+            resolve("{vault://mine/y}", &mine, &sources),
+            Some(Err("gone".to_owned().into()))
         );
     }
 }
