@@ -141,6 +141,7 @@ end
 --- timer, and from now on rotated. `list` is plugin, configuration, plugin, configuration, ...
 function M.warm(list)
   kong.vault.init_worker()
+  kong.vault.flush()
   for i = 1, #list, 2 do
     local p, c = list[i], list[i + 1]
     if confs[c] == nil then

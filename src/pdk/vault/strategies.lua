@@ -2,14 +2,16 @@
 -- for a vault that goes by its strategy's name, an entity's for one that goes by its prefix; a reference's
 -- own query comes before either.
 
+-- settings and queries are text; the schema says what was meant by it
+local infer = require("kong.api.arguments").infer_value
 local parse = require("moongate.vault.reference").parse
 local encode_base64url = require("ngx.base64").encode_base64url
 
-local ngx, null = ngx, ngx.null
-local type, pairs, ipairs, pcall, tostring, tonumber = type, pairs, ipairs, pcall, tostring, tonumber
+local ngx = ngx
+local type, pairs, pcall, tostring = type, pairs, pcall, tostring
 local fmt, gsub, lower, concat = string.format, string.gsub, string.lower, table.concat
 
-local ANY_WORKSPACE = { workspace = null }
+local ANY_WORKSPACE = { workspace = ngx.null }
 
 local M = {}
 
@@ -82,35 +84,6 @@ local function load(self, name)
   known = { strategy = strategy, schema = Schema.new(found.fields.config) }
   self.loaded[name] = known
   return known
-end
-
--- Settings and queries are text; the schema says what was meant by it.
-local function infer(value, field)
-  if not value or type(field) ~= "table" then
-    return value
-  elseif value == "" or value == null then
-    return null
-  end
-  local kind = field.type
-  if kind == "number" or kind == "integer" then
-    return tonumber(value) or value
-  elseif kind == "boolean" then
-    if value == "true" then
-      return true
-    end
-    return value ~= "false" and value
-  elseif kind == "array" or kind == "set" then
-    local list = type(value) == "table" and value or { value }
-    for i, item in ipairs(list) do
-      list[i] = infer(item, field.elements)
-    end
-    return list
-  elseif kind == "map" and type(value) == "table" then
-    for k, v in pairs(value) do
-      value[k] = infer(v, field.values)
-    end
-  end
-  return value
 end
 
 local function underscored(text)
