@@ -7,6 +7,7 @@
 mod convert;
 mod expression;
 mod ops;
+mod router_regex;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +21,10 @@ use crate::vm::{Registrar, Vm, op};
 /// What judges: Kong's names for it, and the engine under them.
 const ENGINE: &[(&str, Source)] = &[
     ("moongate.schema.engine.texts", crate::embed!("engine/texts.lua")),
-    ("moongate.schema.engine.values", crate::embed!("engine/values.lua")),
+    (
+        "moongate.schema.engine.values",
+        crate::embed!("engine/values.lua"),
+    ),
     ("moongate.schema.engine.guard", crate::embed!("engine/guard.lua")),
     (
         "moongate.schema.engine.validators",

@@ -20,10 +20,10 @@ pub(super) fn is_regex(a: &Args, r: &mut Ret) {
     };
 }
 
-/// `is_router_regex(pattern)`: whether the router can match by it (`regex` crate).
+/// `is_router_regex(pattern)`: whether the router can match by it.
 pub(super) fn is_router_regex(a: &Args, r: &mut Ret) {
     let text = a.str(1).and_then(|s| std::str::from_utf8(s).ok());
-    r.bool(text.is_some_and(|t| regex::Regex::new(t).is_ok()));
+    r.bool(text.is_some_and(super::router_regex::compiles));
 }
 
 /// `check_expression(text, stream)`: true, or false and what is wrong with it.

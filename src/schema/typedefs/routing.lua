@@ -4,6 +4,7 @@
 local Schema = require "kong.db.schema"
 local hosts = require "moongate.schema.typedefs.hosts"
 local names = require "moongate.schema.typedefs.names"
+local ops = require("moongate.ops").schema
 local normalize = require("kong.tools.uri").normalize
 
 local null = ngx.null
@@ -42,11 +43,13 @@ local function router_path(value)
     return true
   end
   local pattern = sub(value, 2)
-  local _, _, why = ngx.re.find("", pattern, "aj")
-  if why then
-    return nil, "invalid regex: '" .. pattern .. "' (PCRE returned: " .. why .. ")"
+  local valid, why = ops.is_regex(pattern)
+  if valid then
+    return true
   end
-  return true
+  -- nginx's words, where it says any.
+  local _, _, said = ngx.re.find("", pattern, "aj")
+  return nil, "invalid regex: '" .. pattern .. "' (PCRE returned: " .. (said or why) .. ")"
 end
 
 local a_router_path = Schema.define {
