@@ -3,6 +3,12 @@
 //!
 //! Must not: judge a value itself (that is `schema`), know the request.
 
+mod load;
+mod rows;
+
+pub use load::{Options, Refused, empty, hash, load};
+pub use rows::set_current;
+
 use crate::vm::Registrar;
 use crate::vm::loader::Source;
 
@@ -16,6 +22,7 @@ const MODULES: &[(&str, Source)] = &[
 /// # Errors
 /// When Lua is out of memory.
 pub fn install(r: &Registrar) -> mlua::Result<()> {
+    rows::install(r)?;
     for (name, source) in MODULES {
         r.module(name, *source)?;
     }

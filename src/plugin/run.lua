@@ -94,6 +94,15 @@ function M.call(index, phase, arg)
   return handler[phase](handler, arg)
 end
 
+-- Lets go of the configuration tables that came before number `base`.
+function M.forget(base)
+  for c in pairs(confs) do
+    if c < base then
+      confs[c] = nil
+    end
+  end
+end
+
 -- configure(configs): every configuration of a plugin, or nil when there is none
 function M.configure(index, list)
   local configs
