@@ -31,18 +31,27 @@ pub struct Options {
 pub struct Refused {
     /// For people, as Kong prints it.
     pub text: String,
-    /// The errors by list, entry and field, where the text could be read.
-    pub tree: Option<Value>,
-    /// The errors by entity.
-    pub flattened: Option<Value>,
+    /// The error object of Kong's Admin API: `code`, `name`, `message`, `fields`, perhaps `flattened_errors`.
+    pub error: Value,
+}
+
+impl Refused {
+    /// An error that has no place among the entities.
+    fn whole(text: String) -> Self {
+        let fields = serde_json::json!({ "error": text });
+        let error = serde_json::json!({
+            "code": 14,
+            "name": "invalid declarative configuration",
+            "message": format!("declarative config is invalid: {fields}"),
+            "fields": fields,
+        });
+        Self { text, error }
+    }
 }
 
 impl From<StoreError> for Refused {
     fn from(error: StoreError) -> Self {
-        Self {
-            text: error.to_string(),
-            ..Self::default()
-        }
+        Self::whole(error.to_string())
     }
 }
 
@@ -57,10 +66,7 @@ pub fn hash(text: &str) -> String {
 /// # Errors
 /// What is wrong with it, all of it at once, with the places.
 pub fn load(vm: &Vm, text: &str, format: Format, options: &Options) -> Result<Snapshot, Refused> {
-    let failed = |e: mlua::Error| Refused {
-        text: plain(&e),
-        ..Refused::default()
-    };
+    let failed = |e: mlua::Error| Refused::whole(plain(&e));
     let input = syntax::parse(text, format, &MakeLua::new(vm.lua()).map_err(failed)?)?;
     let judged = vm.guarded(|lua| judge(lua, input, options));
     let (builder, transform) = judged.map_err(|e| {

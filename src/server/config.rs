@@ -5,6 +5,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::{Source, rooms};
 use crate::db::{self, Refused};
 use crate::plugin::{LoadError, Registry};
@@ -35,6 +37,27 @@ pub enum ConfigError {
     /// The entities' schemas.
     #[error("could not load the schemas: {0}")]
     Schemas(String),
+}
+
+/// A refusal as it goes from the thread that judged to those who are told.
+#[derive(Debug)]
+pub struct Refusal {
+    /// For the log.
+    pub text: String,
+    /// For the Admin API.
+    pub json: Value,
+}
+
+impl From<ConfigError> for Refusal {
+    fn from(error: ConfigError) -> Self {
+        Self {
+            text: error.to_string(),
+            json: match error {
+                ConfigError::Document(_, refused) => refused.error,
+                other => serde_json::json!({ "message": other.to_string() }),
+            },
+        }
+    }
 }
 
 /// A configuration that every worker can run.

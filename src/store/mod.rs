@@ -7,6 +7,7 @@
 
 mod builder;
 mod error;
+mod export;
 mod plugin_index;
 mod rows;
 mod snapshot;

@@ -161,6 +161,14 @@ impl Rows {
         self.composed.get(key).copied()
     }
 
+    /// Ids with their rows as JSON text, by id ascending.
+    pub(super) fn by_ids(&self) -> impl Iterator<Item = (&str, &str)> {
+        let mut ids: Vec<(&str, u32)> = self.ids.iter().map(|(id, at)| (&**id, *at)).collect();
+        ids.sort_unstable();
+        ids.into_iter()
+            .map(|(id, at)| (id, self.text(at).unwrap_or("null")))
+    }
+
     /// The places of all rows, by id ascending.
     pub fn all(&self) -> &[u32] {
         &self.order
