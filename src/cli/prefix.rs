@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::Error;
 use super::args::{Place, RunArgs};
 use super::say::Say;
-use crate::settings::{LogTarget, Settings, Sources};
+use crate::settings::{LogTarget, Settings, Sources, Unresolved};
 
 /// Loads the settings a gateway is to run with, and says what is worth saying about them.
 pub(super) fn load(say: &Say, args: &RunArgs) -> Result<Settings, Error> {
@@ -63,7 +63,7 @@ pub(super) fn locate(place: &Place) -> Result<PathBuf, Error> {
             ..Sources::default()
         },
         None => Sources {
-            lenient: true,
+            unresolved: Unresolved::Unset,
             ..Sources::of_process()
         },
     };

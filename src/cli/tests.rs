@@ -106,10 +106,21 @@ fn a13_config_commands() {
 
 #[test]
 fn a13_kongs_other_commands_are_known_and_refused() {
-    for command in ["migrations", "hybrid", "vault", "drain"] {
+    for command in ["migrations", "hybrid", "drain"] {
         let command = parse(&[command, "bootstrap", "-y", "--force"]).unwrap();
         assert_eq!(super::execute(command), 1);
     }
+}
+
+#[test]
+fn b7_vault_get_takes_a_reference() {
+    let Command::Vault(args) = parse(&["vault", "get", "env/x", "-p", "here"]).unwrap() else {
+        panic!("not vault")
+    };
+    let super::args::VaultCommand::Get(get) = args.command;
+    assert_eq!(get.reference.as_deref(), Some("env/x"));
+    let none = parse(&["vault", "get"]).unwrap();
+    assert_eq!(super::execute(none), 1);
 }
 
 #[test]

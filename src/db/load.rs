@@ -66,22 +66,30 @@ pub fn hash(text: &str) -> String {
 /// # Errors
 /// What is wrong with it, all of it at once, with the places.
 pub fn load(vm: &Vm, text: &str, format: Format, options: &Options) -> Result<Snapshot, Refused> {
-    let failed = |e: mlua::Error| Refused::whole(plain(&e));
-    let input = syntax::parse(text, format, &MakeLua::new(vm.lua()).map_err(failed)?)?;
-    let judged = vm.guarded(|lua| judge(lua, input, options));
-    let (builder, transform) = judged.map_err(|e| {
-        let mut refused = failed(e);
+    // what is no text of its format is refused before anything is made of it
+    let make = MakeLua::new(vm.lua()).map_err(|e| Refused::whole(plain(&e)))?;
+    let input = syntax::parse(text, format, &make)?;
+    let judged = vm.guarded(|lua| {
+        let first = RefCell::new(Some(input));
+        lua.scope(|scope| {
+            let again = scope.create_function(|_, ()| match first.take() {
+                Some(input) => Ok(input),
+                None => syntax::parse(text, format, &make).map_err(mlua::Error::external),
+            })?;
+            judge(lua, again, options)
+        })
+    });
+    let builder = judged.map_err(|e| {
         let at = vm.guarded(|lua| {
             lua.load("return require('moongate.db.declarative').where()")
                 .eval()
         });
-        if let Ok(Some(place)) = at {
-            let place: String = place;
-            refused.text = format!("{place}: {}", refused.text);
+        match at {
+            Ok(Some::<String>(place)) => Refused::whole(format!("{place}: {}", plain(&e))),
+            _ => Refused::whole(plain(&e)),
         }
-        refused
     })??;
-    Ok(builder.finish(hash(text), transform))
+    Ok(builder.finish(hash(text)))
 }
 
 /// An mlua error as Lua's own message, without the wrapping and the traceback.
@@ -93,9 +101,7 @@ fn plain(e: &mlua::Error) -> String {
     }
 }
 
-type Judged = Result<(Builder, bool), Refused>;
-
-fn judge(lua: &Lua, input: mlua::Value, options: &Options) -> mlua::Result<Judged> {
+fn judge(lua: &Lua, input: Function, options: &Options) -> mlua::Result<Result<Builder, Refused>> {
     let set = |names: &[String]| lua.create_table_from(names.iter().map(|name| (name.as_str(), true)));
     let converter = Rc::new(Converter::new(lua)?);
     let require: Function = lua.globals().get("require")?;
@@ -103,42 +109,47 @@ fn judge(lua: &Lua, input: mlua::Value, options: &Options) -> mlua::Result<Judge
     told.set("plugins", set(&options.plugins)?)?;
     told.set("vaults", set(&options.vaults)?)?;
     told.set("flatten_errors", options.flatten_errors)?;
-    let kinds: Table = function(&require, "moongate.db.entities", "describe")?.call(&told)?;
-    let builder = Rc::new(RefCell::new(Builder::new(kinds_of(&converter, kinds)?)));
+    let kinds = kinds_of(lua, &options.plugins)?;
+    let builder = Rc::new(RefCell::new(Builder::new(kinds.clone())));
     let rows = (builder.clone(), converter.clone());
-    let sink = lua.create_function(move |_, (kind, row): (String, mlua::Value)| {
-        let row = rows.1.value(&row)?;
-        rows.0.borrow_mut().add(&kind, row).map_err(mlua::Error::external)
-    })?;
-    told.set("sink", sink)?;
-    type Answer = (mlua::Value, mlua::Value, mlua::Value, Option<String>);
-    let (ok, meta_or_tree, flattened, text): Answer =
-        function(&require, "moongate.db.declarative", "load")?.call((input, told))?;
-    if ok.is_nil() || ok == mlua::Value::Boolean(false) {
-        let optional = |value: &mlua::Value| match value {
-            mlua::Value::Nil => Ok(None),
-            value => converter.value(value).map(Some),
-        };
+    told.set(
+        "sink",
+        lua.create_function(move |_, (kind, row): (String, mlua::Value)| {
+            let row = rows.1.value(&row)?;
+            rows.0.borrow_mut().add(&kind, row).map_err(mlua::Error::external)
+        })?,
+    )?;
+    let again = builder.clone();
+    told.set(
+        "reset",
+        lua.create_function(move |_, ()| {
+            again.replace(Builder::new(kinds.clone()));
+            Ok(())
+        })?,
+    )?;
+    type Answer = (mlua::Value, mlua::Value, mlua::Value, Option<String>, mlua::Value);
+    let load = function(&require, "moongate.db.declarative", "load")?;
+    let (done, _, _, text, error): Answer = load.call((input, told))?;
+    if done.is_nil() {
         return Ok(Err(Refused {
             text: text.unwrap_or_default(),
-            tree: optional(&meta_or_tree)?,
-            flattened: optional(&flattened)?,
+            error: converter.value(&error)?,
         }));
     }
-    let transform = match &meta_or_tree {
-        mlua::Value::Table(meta) => meta.get::<Option<bool>>("_transform")?.unwrap_or(true),
-        _ => true,
-    };
-    let builder = builder.replace(Builder::new(Vec::new()));
-    Ok(Ok((builder, transform)))
+    Ok(Ok(builder.replace(Builder::new(Vec::new()))))
 }
 
 fn function(require: &Function, module: &str, name: &str) -> mlua::Result<Function> {
     require.call::<Table>(module)?.get(name)
 }
 
-fn kinds_of(converter: &Converter, kinds: Table) -> mlua::Result<Vec<EntityKind>> {
-    let kinds = converter.value(&mlua::Value::Table(kinds))?;
+/// The kinds of entities there are with these plugins.
+fn kinds_of(lua: &Lua, plugins: &[String]) -> mlua::Result<Vec<EntityKind>> {
+    let require: Function = lua.globals().get("require")?;
+    let plugins = lua.create_table_from(plugins.iter().map(|name| (name.as_str(), true)))?;
+    let db: Table = function(&require, "moongate.db.setup", "new")?.call(plugins)?;
+    let kinds = function(&require, "moongate.db.entities", "describe")?.call(db)?;
+    let kinds = Converter::new(lua)?.value(&kinds)?;
     serde_json::from_value(lists(kinds)).map_err(mlua::Error::external)
 }
 
@@ -157,16 +168,10 @@ fn lists(value: Value) -> Value {
 /// # Errors
 /// When the schemas cannot be loaded.
 pub fn empty(vm: &Vm, options: &Options) -> Result<Snapshot, String> {
-    let kinds = vm.guarded(|lua| {
-        let told = lua.create_table()?;
-        let names = options.plugins.iter().map(|name| (name.as_str(), true));
-        told.set("plugins", lua.create_table_from(names)?)?;
-        let require: Function = lua.globals().get("require")?;
-        let kinds = function(&require, "moongate.db.entities", "describe")?.call(told)?;
-        kinds_of(&Converter::new(lua)?, kinds)
-    });
-    let kinds = kinds.map_err(|e| plain(&e))?;
-    Ok(Builder::new(kinds).finish(crate::store::EMPTY_HASH.to_owned(), true))
+    let kinds = vm
+        .guarded(|lua| kinds_of(lua, &options.plugins))
+        .map_err(|e| plain(&e))?;
+    Ok(Builder::new(kinds).finish(crate::store::EMPTY_HASH.to_owned()))
 }
 
 /// Makes Lua values: null is `ngx.null`, lists are marked as arrays.

@@ -5,7 +5,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::PluginInfo;
+use super::{PluginInfo, references};
 use crate::entity::ConfigIdx;
 use crate::exchange::Phase;
 use crate::store::{PluginId, PluginIndex, Snapshot};
@@ -233,6 +233,7 @@ fn conf(a: &Args, r: &mut Ret) {
         }),
         _ => r.table(0, 6, own),
     };
+    r.bool(references::is_in(&plugin.config));
 }
 
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {

@@ -261,7 +261,8 @@ fn start_echoes(listeners: Vec<TcpListener>) -> Result<(), Error> {
         .map_err(|e| Error::System("echo thread", e))
 }
 
-fn shared_dictionaries(settings: &Settings) {
+/// The dictionaries all states of the process share.
+pub(super) fn shared_dictionaries(settings: &Settings) {
     let wanted = settings.lua_shared_dicts.iter();
     crate::shared::dict::configure(wanted.map(|d| (d.name.clone(), d.size)).collect());
 }
@@ -409,10 +410,8 @@ impl Running {
                     flatten_errors: load.flatten_errors,
                     ..Source::default()
                 };
-                let settings = Settings {
-                    declarative_config: None,
-                    ..self.settings.clone()
-                };
+                let mut settings = self.settings.clone();
+                settings.declarative_config = None;
                 self.prepare(settings, source, Purpose::Swap(load.text, tell));
             }
         }

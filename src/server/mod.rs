@@ -8,6 +8,7 @@ mod config;
 mod control;
 mod echo;
 mod rooms;
+mod secret;
 mod worker;
 
 pub mod pidfile;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 pub use config::ConfigError;
 pub use control::run;
+pub use secret::vault_get;
 
 use crate::settings::Settings;
 
@@ -76,6 +78,7 @@ pub fn spec(mut settings: Settings, args: Vec<String>) -> Result<i32, String> {
     // a whole run is one handler to the watchdog, and specs may be large
     settings.moongate_handler_timeout = std::time::Duration::from_secs(3600);
     settings.moongate_lua_memory_limit = 0;
+    control::shared_dictionaries(&settings);
     let vm = rooms::state(&settings).map_err(|e| e.to_string())?;
     let program = crate::busted::Program::new(vm.lua(), &args).map_err(|e| e.to_string())?;
     let function = vm.keep(program.function.clone()).map_err(|e| e.to_string())?;

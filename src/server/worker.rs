@@ -20,7 +20,7 @@ use crate::logs::{ErrorContext, ErrorLog, LogSink, SharedLevel};
 use crate::net::listen;
 use crate::net::real_ip::{RealIp, RealIpHeader, Trusted};
 use crate::plugin::chain::Plan;
-use crate::plugin::{Phases, Registry, run};
+use crate::plugin::{Phases, Registry, references, run};
 use crate::proxy::worker::with_context;
 use crate::proxy::{Generation, Worker, log};
 use crate::settings::Settings;
@@ -287,6 +287,10 @@ fn build(worker: &Rc<Worker>, prepared: Prepared) -> Result<Rc<Generation>, Stri
 
 /// Runs init_worker and configure of every plugin; failures are logged and stop nothing.
 async fn init_worker(g: &Rc<Generation>) {
+    if let Err(message) = references::warm(&g.vm, &g.plan).await {
+        g.worker
+            .error(Level::Error, &format!("[kong] vault references: {message}"), None);
+    }
     let scope = Scope::new(&g.vm, Phase::InitWorker, None);
     for (id, info) in g.plan.plugins.iter().enumerate() {
         if info.phases & Phase::InitWorker as u32 != 0

@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use defaults::SENSITIVE;
 pub use directives::{HeaderBuffers, SharedDict};
 pub use error::Error;
 pub use header_flags::HeaderFlags;
@@ -32,7 +33,7 @@ pub use listen::Listen;
 pub use load::Loaded;
 pub use log_target::{AccessLog, LogLevel, LogTarget};
 pub use plugins::{BUNDLED_PLUGINS, PluginList};
-pub use source::Sources;
+pub use source::{Sources, Unresolved, conf_file_keys};
 pub use trusted_ips::TrustedIps;
 pub use value::{parse_size, parse_time};
 

@@ -429,12 +429,67 @@ fn a12_vault_references_and_what_is_written_of_them() {
         "{error}"
     );
     assert!(error.ends_with("for config option 'node_id'"), "{error}");
-    without.lenient = true;
+    without.unresolved = Unresolved::Unset;
     assert_eq!(Settings::load(&without).unwrap().settings.node_id, None);
-    let other = load_env(&[("KONG_REQUEST_DEBUG_TOKEN", "{vault://aws/x}")])
-        .unwrap()
-        .settings;
-    assert_eq!(other.get("request_debug_token"), Some("{vault://aws/x}"));
+    let other = load_env(&[("KONG_REQUEST_DEBUG_TOKEN", "{vault://aws/x}")]).unwrap_err();
+    assert_eq!(
+        other.to_string(),
+        "failed to dereference '{vault://aws/x}': unable to retrieve config from db for config option \
+         'request_debug_token'"
+    );
+}
+
+#[test]
+fn b7_references_in_lists_and_what_lua_sees_of_them() {
+    let mut sources = Sources {
+        env: env(&[
+            (
+                "KONG_TRUSTED_IPS",
+                "127.0.0.1, {vault://env/net}, {vault://env/none}",
+            ),
+            ("NET", "10.0.0.0/8"),
+        ]),
+        ..Sources::default()
+    };
+    let error = Settings::load(&sources).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "failed to dereference '{vault://env/none}': could not get value from external vault (no value found) \
+         for config option 'trusted_ips[3]'"
+    );
+    sources.unresolved = Unresolved::Unset;
+    let settings = Settings::load(&sources).unwrap().settings;
+    assert_eq!(settings.array("trusted_ips"), ["127.0.0.1", "10.0.0.0/8"]);
+    let lua = settings.configuration_json();
+    assert_eq!(lua["trusted_ips"], json!(["127.0.0.1", "10.0.0.0/8"]));
+    let refs = json!([null, "{vault://env/net}", "{vault://env/none}"]);
+    assert_eq!(lua["$refs"], json!({"trusted_ips": refs}));
+    let shown = settings.configuration_without_secrets();
+    assert_eq!((&shown["trusted_ips"], shown.get("$refs")), (&refs, None));
+}
+
+#[test]
+fn b7_settings_that_are_only_looked_at() {
+    let mut sources = Sources {
+        env: env(&[("KONG_PG_PASSWORD", "{vault://env/none}"), ("KONG_PG_USER", "me")]),
+        look_only: true,
+        unresolved: Unresolved::Keep,
+        ..Sources::default()
+    };
+    sources.override_with(
+        &json!({"database": "postgres", "pg_user": "you", "plugins": ["a", "b"], "pg_ssl": true}),
+    );
+    let lua = Settings::load(&sources).unwrap().settings.configuration_json();
+    assert_eq!(lua["database"], json!("postgres"));
+    assert_eq!(lua["pg_user"], json!("you"));
+    assert_eq!(lua["pg_ssl"], json!(true));
+    assert_eq!(lua["pg_password"], json!("{vault://env/none}"));
+    assert_eq!(lua["loaded_plugins"], json!({"a": true, "b": true}));
+    sources.override_with(&json!({"log_level": "loud"}));
+    assert_eq!(
+        Settings::load(&sources).unwrap_err().to_string(),
+        "log_level has an invalid value: 'loud' (debug, info, notice, warn, error, crit, alert, emerg)"
+    );
 }
 
 #[test]

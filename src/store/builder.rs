@@ -81,7 +81,7 @@ impl Builder {
     }
 
     /// The snapshot: references are resolved, the order of pages is fixed.
-    pub fn finish(mut self, hash: String, transform: bool) -> Snapshot {
+    pub fn finish(mut self, hash: String) -> Snapshot {
         for rows in &mut self.snapshot.rows {
             rows.finish();
         }
@@ -112,7 +112,7 @@ impl Builder {
                 upstream.targets.push(target);
             }
         }
-        (s.hash, s.transform) = (hash, transform);
+        s.hash = hash;
         self.snapshot
     }
 }

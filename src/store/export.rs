@@ -1,7 +1,7 @@
 //! A snapshot as text: the declarative format, and entities by kind and id.
 
 use super::Snapshot;
-use super::rows::Rows;
+use super::rows::{Foreign, Rows};
 use serde_json::Value;
 
 impl Snapshot {
@@ -49,7 +49,7 @@ impl Snapshot {
 }
 
 fn flat(rows: &Rows, mut row: Value) -> Value {
-    for (field, _) in &rows.kind.foreign {
+    for Foreign { field, .. } in &rows.kind.foreign {
         let id = row.get(field).and_then(|reference| reference.get("id")).cloned();
         if let (Some(id), Some(fields)) = (id, row.as_object_mut()) {
             fields.insert(field.clone(), id);

@@ -10,6 +10,7 @@ mod error;
 mod export;
 mod plugin_index;
 mod rows;
+pub mod scalar;
 mod snapshot;
 pub mod syntax;
 #[cfg(test)]
@@ -18,5 +19,5 @@ mod tests;
 pub use builder::Builder;
 pub use error::StoreError;
 pub use plugin_index::{Blind, PluginId, PluginIndex, PluginOrder};
-pub use rows::{EntityKind, Rows};
+pub use rows::{EntityKind, Foreign, Rows};
 pub use snapshot::{EMPTY_HASH, Snapshot};

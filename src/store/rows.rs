@@ -15,15 +15,24 @@ pub struct EntityKind {
     /// The field that can stand for the id in paths and references.
     #[serde(default)]
     pub endpoint_key: Option<String>,
-    /// The fields of the composed key.
+    /// The composed key, where there is one: `plugins:{name}:{route}:{service}:{consumer}::{ws_id}`.
     #[serde(default)]
-    pub cache_key: Vec<String>,
+    pub cache_key_template: Option<String>,
     /// Fields of which no two rows have the same value.
     #[serde(default)]
     pub unique: Vec<String>,
-    /// Fields that refer to other entities, each with the kind referred to.
+    /// Fields that refer to other entities.
     #[serde(default)]
-    pub foreign: Vec<(String, String)>,
+    pub foreign: Vec<Foreign>,
+}
+
+/// A field that refers to another entity.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+pub struct Foreign {
+    /// The field.
+    pub field: String,
+    /// The kind referred to.
+    pub reference: String,
 }
 
 /// Rows of one kind, in the order they were added.
@@ -45,11 +54,20 @@ pub struct Rows {
     rank: Vec<u32>,
 }
 
-/// How many fields a composed key has room for; the rest stay empty.
-///
-/// # Source
-/// `kong/db/dao/init.lua`: `cache_key`
-const KEY_FIELDS: usize = 5;
+/// A composed key as its template says, without the workspace at its end.
+fn composed(template: &str, row: &Value) -> Option<String> {
+    let mut key = String::new();
+    for (n, part) in template.rsplit_once(':')?.0.split(':').enumerate() {
+        if n > 0 {
+            key.push(':');
+        }
+        match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
+            Some(field) => key.push_str(&row.get(field).and_then(key_text).unwrap_or_default()),
+            None => key.push_str(part),
+        }
+    }
+    Some(key)
+}
 
 /// A value as it stands in a key: a reference is its id.
 fn key_text(value: &Value) -> Option<String> {
@@ -84,18 +102,11 @@ impl Rows {
                 index.insert(key.into(), at);
             }
         }
-        if !self.kind.cache_key.is_empty() {
-            let mut parts: Vec<String> = self
-                .kind
-                .cache_key
-                .iter()
-                .map(|f| field(f).unwrap_or_default())
-                .collect();
-            parts.resize(KEY_FIELDS.max(parts.len()), String::new());
-            self.composed
-                .insert(format!("{}:{}", self.kind.name, parts.join(":")).into(), at);
+        let template = self.kind.cache_key_template.as_deref();
+        if let Some(key) = template.and_then(|template| composed(template, row)) {
+            self.composed.insert(key.into(), at);
         }
-        for ((name, _), index) in self.kind.foreign.iter().zip(&mut self.children) {
+        for (Foreign { field: name, .. }, index) in self.kind.foreign.iter().zip(&mut self.children) {
             if let Some(parent) = row.get(name).and_then(key_text) {
                 index.entry(parent.into()).or_default().push(at);
             }
@@ -156,7 +167,7 @@ impl Rows {
         self.keys[index].get(key).copied()
     }
 
-    /// The place of a row by its composed key without the workspace: `name:a:b:c:d:e`.
+    /// The place of a row by its composed key without the workspace at its end.
     pub fn by_composed(&self, key: &str) -> Option<u32> {
         self.composed.get(key).copied()
     }
@@ -176,7 +187,11 @@ impl Rows {
 
     /// The places of the rows that refer to `parent` by `field`, by id ascending.
     pub fn of_parent(&self, field: &str, parent: &str) -> &[u32] {
-        let at = self.kind.foreign.iter().position(|(name, _)| name == field);
+        let at = self
+            .kind
+            .foreign
+            .iter()
+            .position(|foreign| foreign.field == field);
         at.and_then(|at| self.children[at].get(parent))
             .map_or(&[], Vec::as_slice)
     }

@@ -34,8 +34,6 @@ pub struct Snapshot {
     pub ca_certificates: Vec<CaCertificate>,
     /// MD5 of the document in hex; [`EMPTY_HASH`] for the empty snapshot.
     pub hash: String,
-    /// Whether secrets are given in the clear (`_transform`), to be hashed by their plugins.
-    pub transform: bool,
     pub(super) rows: Vec<Rows>,
     pub(super) kinds: HashMap<String, usize>,
 }

@@ -4,7 +4,11 @@
 //! become a great value.
 
 use super::StoreError;
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use super::scalar::{Plain, is_bare, plain};
+use serde::Deserialize as _;
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess as _, Visitor,
+};
 use serde_json::{Map, Number, Value};
 use std::cell::Cell;
 use std::fmt;
@@ -177,20 +181,34 @@ pub fn parse<M: Make>(text: &str, format: Format, make: &M) -> Result<M::Made, S
 fn json<M: Make>(text: &str, make: &M) -> Result<M::Made, StoreError> {
     let mut from = serde_json::Deserializer::from_str(text);
     let budget = budget(text);
-    let value = Node::new(make, &budget).deserialize(&mut from).map_err(syntax)?;
+    let value = Node::new(make, &budget, None)
+        .deserialize(&mut from)
+        .map_err(syntax)?;
     from.end().map_err(syntax)?;
     Ok(value)
 }
 
 fn yaml<M: Make>(text: &str, make: &M) -> Result<M::Made, StoreError> {
     let budget = budget(text);
-    Node::new(make, &budget)
+    Node::new(make, &budget, Some(text))
         .deserialize(serde_norway::Deserializer::from_str(text))
-        .map_err(syntax)
+        .map_err(|e| StoreError::Syntax(placed(&e)))
 }
 
 fn budget(text: &str) -> Cell<usize> {
     Cell::new(text.len() * 2 * NODE_COST + (1 << 20))
+}
+
+/// `line:column: problem`, as the YAML library of Kong says it.
+pub fn placed(error: &serde_norway::Error) -> String {
+    let text = error.to_string();
+    match error.location() {
+        Some(at) => {
+            let problem = text.split(" at line ").next().unwrap_or(&text);
+            format!("{}:{}: {problem}", at.line(), at.column())
+        }
+        None => text,
+    }
 }
 
 fn syntax(error: impl fmt::Display) -> StoreError {
@@ -199,6 +217,8 @@ fn syntax(error: impl fmt::Display) -> StoreError {
 
 struct Node<'b, M> {
     make: &'b M,
+    /// The text, where plain scalars are to be told as YAML 1.1 does.
+    yaml: Option<&'b str>,
     budget: &'b Cell<usize>,
     depth: usize,
 }
@@ -212,9 +232,10 @@ impl<M> Clone for Node<'_, M> {
 impl<M> Copy for Node<'_, M> {}
 
 impl<'b, M: Make> Node<'b, M> {
-    fn new(make: &'b M, budget: &'b Cell<usize>) -> Self {
+    fn new(make: &'b M, budget: &'b Cell<usize>, yaml: Option<&'b str>) -> Self {
         Self {
             make,
+            yaml,
             budget,
             depth: 0,
         }
@@ -403,6 +424,24 @@ impl<'de, M: Make> Visitor<'de> for Node<'_, M> {
         Ok(self.make.float(value))
     }
 
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<M::Made, E> {
+        match self.yaml {
+            Some(text) if is_bare(text, value) => match plain(value) {
+                Plain::Null => self.visit_unit(),
+                Plain::Bool(value) => self.visit_bool(value),
+                Plain::Number(value) => self.visit_f64(value),
+                Plain::Text(value) => self.visit_str(value),
+            },
+            _ => self.visit_str(value),
+        }
+    }
+
+    /// A tagged value is its value.
+    fn visit_enum<A: EnumAccess<'de>>(self, from: A) -> Result<M::Made, A::Error> {
+        let (_, value) = from.variant_seed(Tag)?;
+        value.newtype_variant_seed(self)
+    }
+
     fn visit_str<E: Error>(self, value: &str) -> Result<M::Made, E> {
         self.pay(value.len())?;
         self.make.text(value).map_err(E::custom)
@@ -421,5 +460,16 @@ impl<'de, M: Make> Visitor<'de> for Node<'_, M> {
     fn visit_map<A: MapAccess<'de>>(self, from: A) -> Result<M::Made, A::Error> {
         self.pay(0)?;
         self.object(from)
+    }
+}
+
+/// The name of a tag, which is not used.
+struct Tag;
+
+impl<'de> DeserializeSeed<'de> for Tag {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        serde::de::IgnoredAny::deserialize(from).map(|_| ())
     }
 }
