@@ -62,7 +62,8 @@ describe("B5 kong.db.errors", function()
   it("shows null as null in a unique key, as a value elsewhere", function()
     local key = { name = ngx.null }
     assert.equal("UNIQUE violation detected on '{name=null}'", errors:unique_violation(key).message)
-    assert.equal("could not find the entity with '{name=\"userdata: NULL\"}'", errors:not_found_by_field(key).message)
+    assert.equal("could not find the entity with '{name=\"userdata: NULL\"}'",
+      errors:not_found_by_field(key).message)
   end)
 
   it("passes on an error that is one already", function()

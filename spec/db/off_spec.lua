@@ -33,14 +33,17 @@ describe("B5 kong.db over a snapshot", function()
           fields = {
             { id = typedefs.uuid },
             { created_at = typedefs.auto_timestamp_s },
-            { consumer = { type = "foreign", reference = "consumers", required = true, on_delete = "cascade" } },
+            { consumer = {
+              type = "foreign", reference = "consumers", required = true, on_delete = "cascade",
+            } },
             { key = { type = "string", unique = true, auto = true } },
             { note = { type = "string", default = "none" } },
             { tags = typedefs.tags },
           },
         },
         {
-          name = "spec_groups", primary_key = { "id" }, cache_key = { "consumer", "group" }, workspaceable = true,
+          name = "spec_groups", primary_key = { "id" }, cache_key = { "consumer", "group" },
+          workspaceable = true,
           fields = {
             { id = typedefs.uuid },
             { consumer = { type = "foreign", reference = "consumers", required = true } },
@@ -70,7 +73,8 @@ describe("B5 kong.db over a snapshot", function()
       spec_groups = { { id = id(1), consumer = { id = CONSUMER }, group = "staff" } },
     }
     for n = 1, 5 do
-      data.spec_keys[n] = { id = id(n), key = "k" .. n, created_at = n, consumer = { id = n < 4 and CONSUMER or OTHER } }
+      local consumer = { id = n < 4 and CONSUMER or OTHER }
+      data.spec_keys[n] = { id = id(n), key = "k" .. n, created_at = n, consumer = consumer }
     end
     cache_keys = { spec_groups = {
       ["spec_groups:" .. CONSUMER .. ":staff::::" .. WORKSPACE] = data.spec_groups[1],
@@ -84,8 +88,9 @@ describe("B5 kong.db over a snapshot", function()
 
   describe("reading", function()
     it("finds an entity by its id, unset fields absent", function()
-      assert.same({ id = CONSUMER, username = "ann", created_at = 1, updated_at = 1, tags = { "red", "blue" } },
-        db.consumers:select({ id = CONSUMER }))
+      assert.same({
+        id = CONSUMER, username = "ann", created_at = 1, updated_at = 1, tags = { "red", "blue" },
+      }, db.consumers:select({ id = CONSUMER }))
       assert.same({ nil, nil, nil }, { db.consumers:select({ id = id(9) }) })
       assert.equal(2, calls.get)
     end)
@@ -192,8 +197,8 @@ describe("B5 kong.db over a snapshot", function()
       assert.equal(1, #db.consumers:page(nil, nil, { tags = { "red", "blue" }, tags_cond = "and" }))
       assert.equal(2, #db.consumers:page(nil, nil, { tags = { "red", "blue" }, tags_cond = "or" }))
       local _, err = db.consumers:page(nil, nil, { tags = { "a", "b" } })
-      assert.equal("[off] invalid option (tags_cond: must be a either 'and' or 'or' when more than one tag is "
-        .. "specified)", err)
+      assert.equal("[off] invalid option (tags_cond: must be a either 'and' or 'or' when more than one tag "
+        .. "is specified)", err)
     end)
 
     it("encode as arrays, empty ones too", function()
@@ -215,7 +220,8 @@ describe("B5 kong.db over a snapshot", function()
       assert.equal("[off] size must be an integer between 1 and 2048", err)
       assert.has_error(function() db.consumers:page("1") end, "size must be a number")
       assert.has_error(function() db.consumers:page(1, 1) end, "offset must be a string")
-      assert.has_error(function() db.consumers:page(1, nil, "x") end, "options must be a table when specified")
+      assert.has_error(function() db.consumers:page(1, nil, "x") end,
+        "options must be a table when specified")
     end)
 
     it("tell an iterator's error once", function()
@@ -321,11 +327,20 @@ describe("B5 kong.db over a snapshot", function()
 
     it("of tags is refused in other words", function()
       local _, err = db.tags:insert({ tag = "x" })
-      assert.equal("[off] schema violation (tags: does not support insert/upsert/update/delete operations)", err)
+      assert.equal("[off] schema violation (tags: does not support insert/upsert/update/delete operations)",
+        err)
     end)
   end)
 
   describe("the database", function()
+    it("has core entities that the metaschema accepts", function()
+      local MetaSchema = require "kong.db.schema.metaschema"
+      for _, name in ipairs(require("kong.constants").CORE_ENTITIES) do
+        local ok, problems = MetaSchema:validate(require("kong.db.schema.entities." .. name))
+        assert(ok, name .. ": " .. tostring(db.errors:schema_violation(problems or {})))
+      end
+    end)
+
     it("is off, and nothing else", function()
       assert.same({ strategy = "off", db_name = "in memory", db_desc = "cache",
         db_ver = require("kong.meta")._VERSION }, db.infos)
@@ -337,7 +352,8 @@ describe("B5 kong.db over a snapshot", function()
       none, err = require("kong.db").new({ database = "postgres" })
       assert.is_nil(none)
       assert.equal("database 'postgres' is not supported: configuration is declarative (database = off)", err)
-      assert.has_error(function() require("kong.db").new({ database = "mysql" }) end, "unknown strategy: mysql")
+      assert.has_error(function() require("kong.db").new({ database = "mysql" }) end,
+        "unknown strategy: mysql")
     end)
 
     it("counts all migrations of plugins as done", function()
@@ -356,12 +372,31 @@ describe("B5 kong.db over a snapshot", function()
       assert.equal("1.2.3", handlers[1].handler.VERSION)
     end)
 
+    it("knows the entities of a plugin whose handler breaks, and says that it does", function()
+      package.preload["kong.plugins.spec-broken.handler"] = function() error("no libfoo", 0) end
+      package.preload["kong.plugins.spec-broken.schema"] = function()
+        return { name = "spec-broken", fields = { { config = { type = "record", fields = {} } } } }
+      end
+      package.preload["kong.plugins.spec-broken.daos"] = function()
+        return { { name = "spec_broken", primary_key = { "id" }, fields = { { id = typedefs.uuid } } } }
+      end
+      local handlers = db.plugins.handlers
+      finally(function()
+        db.plugins.handlers = handlers
+        db.daos.spec_broken = nil
+      end)
+      local ok, err = db.plugins:load_plugin_schemas({ ["spec-broken"] = true })
+      assert.is_nil(ok)
+      assert.matches("on plugin 'spec%-broken': .*no libfoo", err)
+      assert.is_table(db.spec_broken)
+    end)
+
     it("says which plugins do not load", function()
       local mine = setmetatable({}, { __index = db.plugins })
       local ok, err = mine:load_plugin_schemas({ ["not-there"] = true })
       assert.is_nil(ok)
-      assert.matches("^error loading plugin schemas: on plugin 'not%-there': not%-there plugin is enabled but not "
-        .. "installed;\n", err)
+      assert.matches("^error loading plugin schemas: on plugin 'not%-there': not%-there plugin is enabled "
+        .. "but not installed;\n", err)
     end)
   end)
 
@@ -384,9 +419,9 @@ describe("B5 kong.db over a snapshot", function()
         by_name[entity.name] = entity
       end
       assert.same({
-        name = "spec_keys", primary_key = { "id" }, endpoint_key = "key", cache_key = { "key" }, unique = { "key" },
-        foreign = { { field = "consumer", reference = "consumers" } }, workspaceable = true, ttl = true,
-        set_fields = { "tags" },
+        name = "spec_keys", primary_key = { "id" }, endpoint_key = "key", cache_key = { "key" },
+        unique = { "key" }, foreign = { { field = "consumer", reference = "consumers" } },
+        workspaceable = true, ttl = true, set_fields = { "tags" },
       }, by_name.spec_keys)
       assert.equal("spec_groups:{consumer}:{group}::::{ws_id}", by_name.spec_groups.cache_key_template)
       assert.equal("keys:{kid}:{set}", by_name.keys.cache_key_template)

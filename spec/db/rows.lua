@@ -52,8 +52,8 @@ local function carries(row, tag)
   return false
 end
 
---- Makes `rows` (by entity; `cache_keys` by entity and key) what the ops answer with. The returned table counts
--- calls by op.
+--- Makes `rows` (by entity; `cache_keys` by entity and key) what the ops answer with. The returned table
+-- counts calls by op.
 function M.install(rows, cache_keys)
   local calls = { get = 0, get_by = 0, page = 0, tagged = 0 }
   ops.db = {

@@ -53,9 +53,9 @@ function M:get_stored_connection(operation)
 end
 
 for _, name in ipairs {
-  "infos", "connect", "connect_migrations", "setkeepalive", "close", "query", "reset", "truncate", "setup_locks",
-  "insert_lock", "read_lock", "remove_lock", "schema_migrations", "schema_bootstrap", "schema_reset",
-  "run_up_migration", "record_migration",
+  "infos", "connect", "connect_migrations", "setkeepalive", "close", "query", "reset", "truncate",
+  "setup_locks", "insert_lock", "read_lock", "remove_lock", "schema_migrations", "schema_bootstrap",
+  "schema_reset", "run_up_migration", "record_migration",
 } do
   M[name] = function(self)
     error(("%s() not implemented for '%s' strategy"):format(name, self.database))

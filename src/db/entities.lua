@@ -33,8 +33,8 @@ local function list(names)
   return copy
 end
 
--- A cache key of several fields as its DAO composes it, with "{field}" where the field's value (of a foreign key:
--- its id) goes, and "{ws_id}".
+-- A cache key of several fields as its DAO composes it, with "{field}" where the field's value (of a foreign
+-- key: its id) goes, and "{ws_id}".
 local function cache_key_template(dao)
   local schema = dao.schema
   local entity = { ws_id = schema.workspaceable and "{ws_id}" or nil }
@@ -74,8 +74,8 @@ local function describe(dao)
   return entity
 end
 
---- All entities of `db` (`kong.db` if not given), those an entity refers to before it: a list of
--- { name, primary_key, endpoint_key, cache_key, cache_key_template, unique, foreign = { { field, reference } },
+--- All entities of `db` (`kong.db` if not given), those an entity refers to before it: a list of { name,
+-- primary_key, endpoint_key, cache_key, cache_key_template, unique, foreign = { { field, reference } },
 -- workspaceable, ttl, set_fields }.
 function M.describe(db)
   local daos = (db or kong.db).daos

@@ -1,5 +1,5 @@
--- `kong.db.errors`: the errors of DAOs. An error is a table { code, name, message, strategy, fields | options }
--- that reads as its message when made a string.
+-- `kong.db.errors`: the errors of DAOs. An error is a table with code, name, message, strategy, and fields or
+-- options; it reads as its message when made a string.
 
 local pretty = require("pl.pretty").write
 
@@ -117,8 +117,8 @@ local function sorted_keys(t)
   return keys
 end
 
--- Lines "field: text" and "field.sub: text", by name, after those already in `lines`. `show(value)` makes the text
--- of a nested table.
+-- Lines "field: text" and "field.sub: text", by name, after those already in `lines`. `show(value)` makes the
+-- text of a nested table.
 local function flatten(errors, lines, show)
   for _, field in ipairs(sorted_keys(errors)) do
     local err = errors[field]
@@ -145,12 +145,14 @@ end
 
 function M:invalid_primary_key(primary_key)
   want(primary_key, "table", "primary_key")
-  return new(self, codes.INVALID_PRIMARY_KEY, fmt("invalid primary key: '%s'", pretty(primary_key, "")), primary_key)
+  local message = fmt("invalid primary key: '%s'", pretty(primary_key, ""))
+  return new(self, codes.INVALID_PRIMARY_KEY, message, primary_key)
 end
 
 function M:invalid_foreign_key(foreign_key)
   want(foreign_key, "table", "foreign_key")
-  return new(self, codes.INVALID_FOREIGN_KEY, fmt("invalid foreign key: '%s'", pretty(foreign_key, "")), foreign_key)
+  local message = fmt("invalid foreign key: '%s'", pretty(foreign_key, ""))
+  return new(self, codes.INVALID_FOREIGN_KEY, message, foreign_key)
 end
 
 --- An error of a schema's error tree.
@@ -186,8 +188,9 @@ function M:foreign_key_violation_restricted(parent_name, child_name)
   return new(self, codes.FOREIGN_KEY_VIOLATION, message, { ["@referenced_by"] = child_name })
 end
 
---- An error of foreign keys that were given by a unique field of the other side: `errors[field][unique_field]` is
--- { name, value, parent }, or a text. The tables are replaced by the texts they stand for.
+--- An error of foreign keys that were given by a unique field of the other side:
+-- `errors[field][unique_field]` is { name, value, parent }, or a text. The tables are replaced by the texts
+-- they stand for.
 function M:foreign_keys_unresolved(errors)
   want(errors, "table", "errors")
   local lines = {}

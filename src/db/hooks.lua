@@ -6,10 +6,10 @@ local M = {}
 
 local registered = {}
 
---- Registers `hook` under `name`, by habit "dao:<operation>:<moment>".
--- A hook gets the arguments of the run; what it returns is the run's result, unless an earlier one already
--- answered nil or false, which ends the run. With `opts.low_level` it is called as `hook(results, ...)`, with the
--- packed results so far (nil at first), always, and returns packed results itself.
+--- Registers `hook` under `name`, by habit "dao:<operation>:<moment>". A hook gets the arguments of the run;
+-- what it returns is the run's result, unless an earlier one already answered nil or false, which ends the
+-- run. With `opts.low_level` it is called as `hook(results, ...)`, with the packed results so far (nil at
+-- first), always, and returns packed results itself.
 function M.register_hook(name, hook, opts)
   assert(type(hook) == "function", "hook must be a function")
   local list = registered[name]

@@ -40,8 +40,8 @@ local function rows_of(pager, size, options)
   end
 end
 
---- Iterates over entities: entity, nil, page number; after an error: false, error, error table, and then the end.
--- `pager(size, offset, options)` gives rows, an error, and the next offset.
+--- Iterates over entities: entity, nil, page number; after an error: false, error, error table, and then the
+-- end. `pager(size, offset, options)` gives rows, an error, and the next offset.
 function M.by_row(self, pager, size, options)
   local next_row = rows_of(pager, size, options)
   local failed = false

@@ -4,14 +4,14 @@ local DB = require "kong.db"
 
 local M = {}
 
---- The DAOs for these plugins (a set of names). Raises what is wrong with a schema, naming the plugin.
+--- The DAOs for these plugins (a set of names), whose handlers are left alone. Raises what is wrong with a schema, naming the plugin.
 function M.new(plugins)
   local db, err = DB.new(kong.configuration, "off")
   if not db then
     error(err, 0)
   end
   local ok
-  ok, err = db.plugins:load_plugin_schemas(plugins)
+  ok, err = db.plugins:load_plugin_schemas(plugins, true)
   if not ok then
     error(err, 0)
   end

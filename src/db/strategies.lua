@@ -1,5 +1,5 @@
--- `kong.db.strategies`: the strategy of each entity and the connector they share. The only strategy is "off": rows
--- come from the declarative configuration.
+-- `kong.db.strategies`: the strategy of each entity and the connector they share. The only strategy is "off":
+-- rows come from the declarative configuration.
 
 local load_if_exists = require("kong.tools.module").load_module_if_exists
 
@@ -30,7 +30,8 @@ end
 function M.new(kong_config, database, schemas, errors)
   database = database or kong_config.database
   if database == "postgres" or database == "cassandra" then
-    return nil, nil, fmt("database '%s' is not supported: configuration is declarative (database = off)", database)
+    return nil, nil, fmt("database '%s' is not supported: configuration is declarative (database = off)",
+      database)
   elseif not M.STRATEGIES[database] then
     error("unknown strategy: " .. tostring(database), 2)
   end

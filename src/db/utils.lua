@@ -2,8 +2,8 @@
 
 local M = {}
 
---- The items such that whatever `needs(item)` lists comes before the item, or nil and an error when they depend
--- on each other in a circle.
+--- The items such that whatever `needs(item)` lists comes before the item, or nil and an error when they
+-- depend on each other in a circle.
 function M.topological_sort(items, needs)
   local needed_by = {}
   for _, item in ipairs(items) do

@@ -50,10 +50,6 @@ const MODULES: &[(&str, Source)] = &[
     ("kong.llm", crate::embed!("llm/init.lua")),
     ("kong.llm.schemas", crate::embed!("llm/schemas.lua")),
     (
-        "kong.observability.tracing.propagation.schema",
-        crate::embed!("observability/propagation_schema.lua"),
-    ),
-    (
         "kong.observability.tracing.propagation.utils",
         crate::embed!("observability/propagation_utils.lua"),
     ),

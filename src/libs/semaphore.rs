@@ -71,7 +71,8 @@ fn post(a: &Args, r: &mut Ret) {
     r.bool(true);
 }
 
-/// `wait(id, seconds)`: true once a unit was taken; false when none came in time.
+/// `wait(id, seconds)`: true if a unit was taken, false if there is none; with time to wait, nothing, and whether a
+/// unit came is the result of the wait.
 fn wait(a: &Args, r: &mut Ret) {
     let seconds = a.num(2).unwrap_or(0.0);
     let Ok(patience) = Duration::try_from_secs_f64(seconds.min(1e9)) else {

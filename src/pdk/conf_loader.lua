@@ -22,7 +22,9 @@ local function resolve(conf, strict)
     if value ~= nil and not err then
       return value
     elseif strict then
-      return nil, ("failed to dereference '%s': %s for config option '%s'"):format(reference, tostring(err), option)
+      -- without a word it is known from before that there is none
+      err = err or "could not get value from external vault (no value found)"
+      return nil, ("failed to dereference '%s': %s for config option '%s'"):format(reference, err, option)
     end
     return reference
   end
@@ -56,8 +58,9 @@ local function given_path(path)
   end
 end
 
---- The settings: defaults, `path` (a kong.conf) or that at a usual place, the environment, `overrides`. With
---- `opts.starting` a vault reference without a value is an error, with `opts.stopping` its key is unset.
+--- The settings, or nil and why not (and all that is wrong with values): defaults, `path` (a kong.conf) or
+--- that at a usual place, the environment, `overrides`. With `opts.starting` a vault reference without a
+--- value is an error, with `opts.stopping` its key is unset.
 function M.load(path, overrides, opts)
   opts = opts or {}
   local json

@@ -33,7 +33,7 @@ fn path(a: &Args, i: usize) -> Option<PathBuf> {
     Some(PathBuf::from(String::from_utf8_lossy(a.str(i)?).into_owned()))
 }
 
-/// `load(path, overrides, unresolved)`: the configuration and warnings; or nil, the first complaint and all of them.
+/// `load(path, overrides, unresolved)`: the configuration and warnings; or nil, a complaint and, of values, all of them.
 /// `overrides` is a JSON object, `unresolved` is "refuse", "unset" or nil.
 fn load(a: &Args, r: &mut Ret) {
     let mut sources = Sources {
@@ -62,7 +62,9 @@ fn load(a: &Args, r: &mut Ret) {
         }
         Err(error) => {
             r.fail(error.to_string());
-            json::push(r, &Value::from(error.all()));
+            if matches!(error, settings::Error::Invalid { .. }) {
+                json::push(r, &Value::from(error.all()));
+            }
         }
     }
 }

@@ -29,7 +29,9 @@ local function absent(name)
 end
 
 -- Which plugin runs is the gateway's to know, not a name in ngx.ctx.
-for _, name in ipairs { "set_named_ctx", "del_named_ctx", "set_namespaced_log", "reset_log", "init_timing" } do
+for _, name in ipairs {
+  "set_named_ctx", "del_named_ctx", "set_namespaced_log", "reset_log", "init_timing",
+} do
   M[name] = absent(name)
 end
 

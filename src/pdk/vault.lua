@@ -1,4 +1,5 @@
--- kong.vault: what references are, the secrets they stand for, and configurations brought up to date with them.
+-- kong.vault: what references are, the secrets they stand for, and configurations brought up to date with
+-- them.
 
 local reference = require("moongate.vault.reference")
 local refs = require("moongate.vault.refs")
@@ -55,7 +56,8 @@ local function new(self)
     end
   end
 
-  --- Calls `callback(options)`; where that fails and `options` came from references, once more with new secrets.
+  --- Calls `callback(options)`; where that fails and `options` came from references, once more with new
+  --- secrets.
   function vault.try(callback, options)
     local references = refs.sorted(options)
     if not references then

@@ -1,5 +1,5 @@
--- Vault references in a plugin's configuration: the schema says which fields may have them. `$refs` keeps what they
--- were.
+-- Vault references in a plugin's configuration: the schema says which fields may have them. `$refs` keeps
+-- what they were.
 
 local M = {}
 local judges = {} -- by plugin name: the schema of its config, false where it has none

@@ -1,5 +1,5 @@
--- The plugin loop: one function per phase, entered once per phase and request; which plugin comes next and with
--- which configuration is Rust's to say. Configurations become tables lazily and keep their identity.
+-- The plugin loop: one function per phase, entered once per phase and request; which plugin comes next and
+-- with which configuration is Rust's to say. Configurations become tables lazily and keep their identity.
 
 local ops = require("moongate.ops").plugin
 local next_plugin, load_conf = ops.next, ops.conf
@@ -137,8 +137,8 @@ function M.forget(base)
   end
 end
 
---- Before the first request with a configuration: secrets are got where a vault can be waited for, in a timer, and
---- from now on rotated. `list` is plugin, configuration, plugin, configuration, ...
+--- Before the first request with a configuration: secrets are got where a vault can be waited for, in a
+--- timer, and from now on rotated. `list` is plugin, configuration, plugin, configuration, ...
 function M.warm(list)
   kong.vault.init_worker()
   for i = 1, #list, 2 do
@@ -146,7 +146,7 @@ function M.warm(list)
     if confs[c] == nil then
       local ok, err = pcall(make_conf, p, c)
       if not ok then
-        ngx.log(ngx.ERR, "[kong] [", plugins[p].name, "] could not resolve the references of a configuration: ", err)
+        ngx.log(ngx.ERR, "[kong] [", plugins[p].name, "] could not resolve references: ", err)
       end
     end
   end

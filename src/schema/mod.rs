@@ -17,6 +17,49 @@ use serde_json::{Value, json};
 use crate::vm::loader::Source;
 use crate::vm::{Registrar, Vm, op};
 
+/// What judges: Kong's names for it, and the engine under them.
+const ENGINE: &[(&str, Source)] = &[
+    ("moongate.schema.engine.texts", crate::embed!("engine/texts.lua")),
+    (
+        "moongate.schema.engine.values",
+        crate::embed!("engine/values.lua"),
+    ),
+    ("moongate.schema.engine.guard", crate::embed!("engine/guard.lua")),
+    (
+        "moongate.schema.engine.validators",
+        crate::embed!("engine/validators.lua"),
+    ),
+    ("moongate.schema.engine.plan", crate::embed!("engine/plan.lua")),
+    ("moongate.schema.engine.fill", crate::embed!("engine/fill.lua")),
+    ("moongate.schema.engine.read", crate::embed!("engine/read.lua")),
+    (
+        "moongate.schema.engine.shorthand",
+        crate::embed!("engine/shorthand.lua"),
+    ),
+    (
+        "moongate.schema.engine.entity_checks",
+        crate::embed!("engine/entity_checks.lua"),
+    ),
+    (
+        "moongate.schema.engine.transformations",
+        crate::embed!("engine/transformations.lua"),
+    ),
+    ("moongate.schema.engine.judge", crate::embed!("engine/judge.lua")),
+    (
+        "moongate.schema.metaschema_rules",
+        crate::embed!("metaschema_rules.lua"),
+    ),
+    ("kong.db.schema", crate::embed!("schema.lua")),
+    ("kong.db.schema.init", crate::embed!("schema_init.lua")),
+    ("kong.db.schema.entity", crate::embed!("entity.lua")),
+    ("kong.db.schema.json", crate::embed!("json.lua")),
+    ("kong.db.schema.metaschema", crate::embed!("metaschema.lua")),
+    (
+        "kong.db.schema.topological_sort",
+        crate::embed!("topological_sort.lua"),
+    ),
+];
+
 /// Types, entities and what else is a schema.
 const ENTITIES: &[(&str, Source)] = &[
     (
@@ -126,16 +169,10 @@ pub fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("schema", "is_pem", op::raw(ops::is_pem))?;
     r.op("schema", "is_router_regex", op::raw(ops::is_router_regex))?;
     r.op("schema", "check_expression", op::raw(ops::check_expression))?;
-    r.module("moongate.schema.errors", crate::embed!("errors.lua"))?;
-    r.module("moongate.schema.validators", crate::embed!("validators.lua"))?;
-    r.module("moongate.schema.types", crate::embed!("types.lua"))?;
-    r.module("moongate.schema.defaults", crate::embed!("defaults.lua"))?;
-    r.module(
-        "moongate.schema.entity_checks",
-        crate::embed!("entity_checks.lua"),
-    )?;
+    for (name, source) in ENGINE {
+        r.module(name, *source)?;
+    }
     r.module("moongate.schema.plugin", crate::embed!("plugin.lua"))?;
-    r.module("kong.db.schema", crate::embed!("schema.lua"))?;
     r.module("kong.db.schema.typedefs", crate::embed!("typedefs.lua"))?;
     for (name, source) in ENTITIES {
         r.module(name, *source)?;

@@ -63,14 +63,13 @@ fn kinds() -> Vec<EntityKind> {
         unique: unique.iter().map(|f| (*f).to_owned()).collect(),
         foreign: foreign
             .iter()
-            .map(|(f, k)| ((*f).to_owned(), (*k).to_owned()))
+            .map(|(field, kind)| Foreign {
+                field: (*field).to_owned(),
+                reference: (*kind).to_owned(),
+            })
             .collect(),
-        cache_key: match name {
-            "plugins" => ["name", "route", "service", "consumer"]
-                .map(str::to_owned)
-                .to_vec(),
-            _ => Vec::new(),
-        },
+        cache_key_template: (name == "plugins")
+            .then(|| "plugins:{name}:{route}:{service}:{consumer}::{ws_id}".to_owned()),
         ..EntityKind::default()
     };
     vec![

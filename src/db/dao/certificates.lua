@@ -7,7 +7,8 @@ local tostring, type = tostring, type
 
 local M = {}
 
--- The sorted list in the field `snis`: nil when there is none; nil, error, error table when a name comes twice.
+-- The sorted list in the field `snis`: nil when there is none; nil, error, error table when a name comes
+-- twice.
 local function names_of(self, cert)
   local given = cert.snis
   if given == ngx.null then

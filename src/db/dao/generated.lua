@@ -1,5 +1,5 @@
--- The methods a DAO has for the fields of its schema: `page_for_`, `each_for_` for foreign keys, `select_by_`,
--- `update_by_`, `upsert_by_`, `delete_by_` for unique fields.
+-- The methods a DAO has for the fields of its schema: `page_for_`, `each_for_` for foreign keys,
+-- `select_by_`, `update_by_`, `upsert_by_`, `delete_by_` for unique fields.
 
 local checked = require "moongate.db.dao.options"
 local rows = require "moongate.db.dao.rows"
@@ -16,8 +16,8 @@ local convert, found = rows.convert, read.found
 local error, tostring = error, tostring
 local null = ngx.null
 
--- Judges the arguments of `page_for_` and `each_for_`: the page size and the options to go on with, or nil, error,
--- error table.
+-- Judges the arguments of `page_for_` and `each_for_`: the page size and the options to go on with, or nil,
+-- error, error table.
 local function check_page_for(self, field, foreign_key, size, options)
   local given = options
   options = checked.paged(self, options)

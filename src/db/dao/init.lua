@@ -37,7 +37,8 @@ function M.new(db, schema, strategy, errors)
   super.cache_key = cache_key(schema)
 
   local connector = strategy.connector
-  local pagination = clone(type(connector) == "table" and connector.defaults.pagination or defaults.pagination)
+  local from = type(connector) == "table" and connector.defaults or defaults
+  local pagination = clone(from.pagination)
   local self = {
     db = db,
     schema = schema,

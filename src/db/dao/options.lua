@@ -1,5 +1,5 @@
--- What callers give a DAO: sizes, offsets, options. Types that are wrong raise where the DAO was called; values
--- that are wrong are error tables.
+-- What callers give a DAO: sizes, offsets, options. Types that are wrong raise where the DAO was called;
+-- values that are wrong are error tables.
 
 local is_valid_uuid = require("kong.tools.uuid").is_valid_uuid
 local table_tools = require "kong.tools.table"

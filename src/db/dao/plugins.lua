@@ -1,5 +1,5 @@
--- `kong.db.dao.plugins`: plugin configurations, and the plugins that are loaded: their handlers, their schemas as
--- subschemas, their entities as DAOs.
+-- `kong.db.dao.plugins`: plugin configurations, and the plugins that are loaded: their handlers, their
+-- schemas as subschemas, their entities as DAOs.
 
 local constants = require "kong.constants"
 local DAO = require "kong.db.dao"
@@ -126,13 +126,13 @@ local function load_handler(name)
   end
 
   if not is_integer(handler.PRIORITY) then
-    return nil, fmt("Plugin %q cannot be loaded because its PRIORITY field is not a valid integer number, got: %q.\n",
-      name, tostring(handler.PRIORITY))
+    return nil, fmt("Plugin %q cannot be loaded because its PRIORITY field is not a valid integer number, "
+      .. "got: %q.\n", name, tostring(handler.PRIORITY))
   end
   local version = clean_version(handler.VERSION)
   if not version then
-    return nil, fmt('Plugin %q cannot be loaded because its VERSION field does not follow the "x.y.z" format, '
-      .. "got: %q.\n", name, tostring(handler.VERSION))
+    return nil, fmt("Plugin %q cannot be loaded because its VERSION field does not follow the \"x.y.z\" "
+      .. "format, got: %q.\n", name, tostring(handler.VERSION))
   end
   handler.VERSION = version
 
@@ -161,7 +161,8 @@ local function entity_loader(db)
     if not strategy then
       return nil, err
     end
-    local exists, module = load_if_exists(fmt("kong.plugins.%s.strategies.%s.%s", plugin, db.strategy, schema.name))
+    local custom = fmt("kong.plugins.%s.strategies.%s.%s", plugin, db.strategy, schema.name)
+    local exists, module = load_if_exists(custom)
     if exists and module then
       strategies.override(strategy, module)
     end
@@ -174,12 +175,17 @@ local function must_be_null(field)
   return field ~= nil and field.eq == null
 end
 
-local function load_plugin(self, name)
+local function no_handler()
+  return {}
+end
+
+local function load_plugin(self, name, schema_only)
   local db = self.db
-  if constants.DEPRECATED_PLUGINS[name] then
+  if not schema_only and constants.DEPRECATED_PLUGINS[name] then
     ngx.log(ngx.WARN, "plugin '", name, "' has been deprecated")
   end
-  local handler, err = load_handler(name)
+  -- a handler that breaks does not keep the plugin's entities from being known
+  local runs, handler, err = pcall(schema_only and no_handler or load_handler, name)
   if not handler then
     return nil, err
   end
@@ -188,7 +194,7 @@ local function load_plugin(self, name)
   if err then
     return nil, err
   end
-  for _, entry in ipairs(schema.fields) do
+  for _, entry in ipairs(runs and schema.fields or {}) do
     handler.no_consumer = handler.no_consumer or must_be_null(entry.consumer) or nil
     handler.no_route = handler.no_route or must_be_null(entry.route) or nil
     handler.no_service = handler.no_service or must_be_null(entry.service) or nil
@@ -202,11 +208,15 @@ local function load_plugin(self, name)
       return nil, err
     end
   end
+  if not runs then
+    return nil, handler
+  end
   return handler
 end
 
---- Loads the plugins in the set `names`: true, or nil and an error that tells of each that failed.
-function M:load_plugin_schemas(names)
+--- Loads the plugins in the set `names`: true, or nil and an error that tells of each that failed. With
+-- `schema_only` their handlers are left alone.
+function M:load_plugin_schemas(names, schema_only)
   self.handlers = nil
   local sorted = {}
   for name in pairs(names) do
@@ -216,7 +226,7 @@ function M:load_plugin_schemas(names)
 
   local handlers, errors = {}, {}
   for _, name in ipairs(sorted) do
-    local handler, err = load_plugin(self, name)
+    local handler, err = load_plugin(self, name, schema_only)
     if handler then
       handlers[name] = handler
     else

@@ -19,14 +19,14 @@ local function violation(self, errors)
   return nil, tostring(err_t), err_t
 end
 
--- The entity that `value`, which is no primary key of `schema`, names by a unique field. Second: what was looked
--- for in vain, by field.
+-- The entity that `value`, which is no primary key of `schema`, names by a unique field. Second: what was
+-- looked for in vain, by field.
 local function find_foreign(self, schema, value)
   local missed
   for name, field in schema:each_field() do
     local unique = value[name]
-    if (field.unique or field.endpoint_key) and unique and unique ~= null and schema:validate_field(field, unique)
-    then
+    local given = unique and unique ~= null and (field.unique or field.endpoint_key)
+    if given and schema:validate_field(field, unique) then
       local dao = self.db[schema.name]
       local entity, err, err_t = dao["select_by_" .. name](dao, unique)
       if err_t then

@@ -1,5 +1,5 @@
--- `kong.db.migrations.state`: which migrations plugins bring and which have run. Without a database none has to:
--- the connector counts all as executed.
+-- `kong.db.migrations.state`: which migrations plugins bring and which have run. Without a database none has
+-- to: the connector counts all as executed.
 
 local load_if_exists = require("kong.tools.module").load_module_if_exists
 
@@ -66,7 +66,12 @@ end
 
 -- Sorts a subsystem's migrations by what the connector's row says of them.
 local function sort_out(subsystem, row)
-  local sorted = { executed_migrations = {}, pending_migrations = {}, missing_migrations = {}, new_migrations = {} }
+  local sorted = {
+    executed_migrations = {},
+    pending_migrations = {},
+    missing_migrations = {},
+    new_migrations = {},
+  }
   local past_last = not row or not row.last_executed
   for _, migration in ipairs(subsystem.migrations) do
     local kind

@@ -1,5 +1,5 @@
--- Rows that name a CA certificate, found by looking at all rows: the `select_by_ca_certificate` of the strategies
--- of services and plugins.
+-- Rows that name a CA certificate, found by looking at all rows: the `select_by_ca_certificate` of the
+-- strategies of services and plugins.
 
 local PAGE_SIZE = 100
 
@@ -16,8 +16,8 @@ local function names(list, id)
   return false
 end
 
---- The first `limit` rows (all without a limit) whose list of CA certificates has `ca_id`; `list_of(row)` is that
--- list, or nil.
+--- The first `limit` rows (all without a limit) whose list of CA certificates has `ca_id`; `list_of(row)` is
+-- that list, or nil.
 function M.find(strategy, ca_id, limit, list_of)
   local found = {}
   local offset

@@ -1,11 +1,13 @@
 -- `kong.db.strategies.off`: rows from the immutable snapshot, by the ops of room `db`; writes are refused.
 --
--- Rows come as tables of their own with unset fields absent; here they get null for each field of the entity, as
--- rows of Kong have. Fields of records inside are left absent: `sparse` tells the DAO not to put defaults there.
+-- Rows come as tables of their own with unset fields absent; here they get null for each field of the entity,
+-- as rows of Kong have. Fields of records inside are left absent: `sparse` tells the DAO not to put defaults
+-- there.
 
 local constants = require "kong.constants"
 local workspaces = require "kong.workspaces"
 local ops = require "moongate.ops"
+local pk_string = require "moongate.db.declarative.pk"
 
 local type, tonumber, tostring, next = type, tonumber, tostring, next
 local encode_base64, decode_base64 = ngx.encode_base64, ngx.decode_base64
@@ -125,7 +127,7 @@ end
 function Strategy:select(pk, options)
   local db = ops.db
   if db and in_workspace(self, options) then
-    local row = row_of(self, db.get(self.schema.name, self:pk_string(pk)))
+    local row = row_of(self, db.get(self.schema.name, pk_string(self.schema, pk)))
     if row then
       return row
     end
@@ -152,19 +154,6 @@ function Strategy:select_by_field(field, value, options)
   end
 end
 
---- A primary key as one string: its fields in order, ":" between them.
-function Strategy:pk_string(pk)
-  local names = self.schema.primary_key
-  if #names == 1 then
-    return tostring(pk[names[1]])
-  end
-  local parts = {}
-  for i = 1, #names do
-    parts[i] = tostring(pk[names[i]])
-  end
-  return table.concat(parts, ":")
-end
-
 local function refused(verb)
   return function(self)
     local err = fmt("cannot %s '%s' entities when not using a database", verb, self.schema.name)
@@ -174,7 +163,8 @@ end
 
 local function refused_by(verb)
   return function(self, field)
-    local err = fmt("cannot %s '%s' entities by '%s' when not using a database", verb, self.schema.name, field)
+    local err = fmt("cannot %s '%s' entities by '%s' when not using a database", verb, self.schema.name,
+      field)
     return nil, self.errors:operation_unsupported(err)
   end
 end

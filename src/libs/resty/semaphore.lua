@@ -1,6 +1,6 @@
 -- `ngx.semaphore`: units that handlers of one worker post and wait for.
 
-local ops = require("moongate.ops").semaphore
+local ops, take = require("moongate.ops").semaphore, require("moongate.ops").vm.take
 
 local M = { version = "0.1" }
 M.__index = M
@@ -27,7 +27,11 @@ function M:wait(seconds)
   if seconds < 0 then
     error("no negative number", 2)
   end
-  if ops.wait(self.id, seconds) then
+  local taken = ops.wait(self.id, seconds)
+  if taken == nil then
+    taken = take()
+  end
+  if taken then
     return true
   end
   return nil, "timeout"

@@ -1,5 +1,5 @@
--- The `$refs` of configurations: which fields came from which references. A field's entry is a reference, or, for
--- lists, sets and maps, a table of them by index.
+-- The `$refs` of configurations: which fields came from which references. A field's entry is a reference, or,
+-- for lists, sets and maps, a table of them by index.
 
 local type, pairs, next, sort = type, pairs, next, table.sort
 

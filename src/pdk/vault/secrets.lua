@@ -1,7 +1,7 @@
--- Secrets in two tiers: this state's own (an LRU by reference), and the dictionary `kong_secrets`, which all workers
--- share, by the digest of the vault's configuration and the reference. A secret lives in the first for its ttl and
--- in the second for longer, so that it can be brought back while its vault is away; a timer of one worker at a time
--- renews what is past its ttl.
+-- Secrets in two tiers: this state's own (an LRU by reference), and the dictionary `kong_secrets`, which all
+-- workers share, by the digest of the vault's configuration and the reference. A secret lives in the first
+-- for its ttl and in the second for longer, so that it can be brought back while its vault is away; a timer
+-- of one worker at a time renews what is past its ttl.
 
 local lrucache = require("resty.lrucache")
 local strategies = require("moongate.vault.strategies")
@@ -137,8 +137,8 @@ local function fetch(self, reference, found, ask, resurrect)
   return kept
 end
 
---- The secret; nil and why there is none (without a reason where that is known already). With `cached_only` no vault
---- is asked. In init_worker, what would have to be waited for is "" and comes with a timer.
+--- The secret; nil and why there is none (without a reason where that is known already). With `cached_only`
+--- no vault is asked. In init_worker, what would have to be waited for is "" and comes with a timer.
 function M:get(reference, cached_only)
   local value = self.own:get(reference)
   if value then
@@ -272,7 +272,8 @@ function M:in_background(what, initial)
   end
 end
 
---- A gateway without secrets has no timer for them; one that is not `armed` (a command, specs) has none either.
+--- A gateway without secrets has no timer for them; one that is not `armed` (a command, specs) has none
+--- either.
 function M:rotate_from_now_on()
   if not self.armed or self.rotating then
     return

@@ -1,6 +1,6 @@
--- Which strategy answers for a reference, and with which configuration: the settings' (`vault_<name>_<key>`) for
--- a vault that goes by its strategy's name, an entity's for one that goes by its prefix; a reference's own query
--- comes before either.
+-- Which strategy answers for a reference, and with which configuration: the settings' (`vault_<name>_<key>`)
+-- for a vault that goes by its strategy's name, an entity's for one that goes by its prefix; a reference's
+-- own query comes before either.
 
 local parse = require("moongate.vault.reference").parse
 local encode_base64url = require("ngx.base64").encode_base64url
@@ -152,7 +152,8 @@ local function entity_of_prefix(self, prefix)
   local vaults, cache = pdk.db.vaults, pdk.core_cache
   local entity, err
   if cache then
-    entity, err = cache:get(vaults:cache_key(prefix), nil, vaults.select_by_prefix, vaults, prefix, ANY_WORKSPACE)
+    local select, key = vaults.select_by_prefix, vaults:cache_key(prefix)
+    entity, err = cache:get(key, nil, select, vaults, prefix, ANY_WORKSPACE)
   else
     entity, err = vaults:select_by_prefix(prefix, ANY_WORKSPACE)
   end

@@ -56,7 +56,7 @@ local a_tag = Schema.define {
   type = "string",
   required = true,
   custom_validator = tag,
-  description = "A tag.",
+  description = "A tag of an entity.",
 }
 
 return {

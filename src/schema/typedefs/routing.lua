@@ -91,7 +91,7 @@ local types = {
     description = "A path of a URL: it starts with a slash and has no empty segments.",
   },
   router_path = a_router_path,
-  router_paths = Schema.define { type = "array", elements = a_router_path, description = "Paths." },
+  router_paths = Schema.define { type = "array", elements = a_router_path, description = "Paths that a route matches." },
   hosts = Schema.define {
     type = "array",
     elements = {
