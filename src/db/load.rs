@@ -174,6 +174,18 @@ pub fn empty(vm: &Vm, options: &Options) -> Result<Snapshot, String> {
     Ok(Builder::new(kinds).finish(crate::store::EMPTY_HASH.to_owned()))
 }
 
+/// Gives a worker's state `kong.db`, with the entities of these plugins; it is made when it is first asked for.
+///
+/// # Errors
+/// When Lua is out of memory.
+pub fn install_daos(vm: &Vm, plugins: &[String]) -> mlua::Result<()> {
+    vm.guarded(|lua| {
+        let require: Function = lua.globals().get("require")?;
+        let plugins = lua.create_table_from(plugins.iter().map(|name| (name.as_str(), true)))?;
+        function(&require, "moongate.db.setup", "lazily")?.call(plugins)
+    })
+}
+
 /// Makes Lua values: null is `ngx.null`, lists are marked as arrays.
 struct MakeLua<'l> {
     lua: &'l Lua,

@@ -5,9 +5,11 @@
 
 mod load;
 mod rows;
+#[cfg(test)]
+pub mod testing;
 mod yaml;
 
-pub use load::{Options, Refused, empty, hash, load};
+pub use load::{Options, Refused, empty, hash, install_daos, load};
 pub use rows::set_current;
 
 use crate::vm::Registrar;

@@ -71,6 +71,8 @@ pub struct Prepared {
     pub router: Arc<Router>,
     /// The plugins to load.
     pub plugins: Vec<String>,
+    /// The plugins that may be configured: their entities have DAOs.
+    pub enabled: Arc<Vec<String>>,
 }
 
 /// A declarative text and the file it is from.
@@ -146,6 +148,11 @@ pub fn prepare(settings: Settings, source: &Source, check: bool) -> Result<Prepa
         &settings.configuration_json(),
         &settings.configuration_without_secrets(),
     );
+    let mut used: BTreeSet<String> = settings.plugins.names.iter().cloned().collect();
+    if check {
+        let named: Vec<String> = used.iter().cloned().collect();
+        vm.guarded(|lua| Registry::load(lua, &named))?;
+    }
     let options = db::Options {
         plugins: enabled(&vm, &settings).into_iter().collect(),
         vaults: vaults(&settings),
@@ -157,13 +164,13 @@ pub fn prepare(settings: Settings, source: &Source, check: bool) -> Result<Prepa
             .map_err(|refused| ConfigError::Document(file, Box::new(refused)))?,
     };
     let router = Router::build(&snapshot)?;
-    let mut used: BTreeSet<String> = settings.plugins.names.iter().cloned().collect();
     used.extend(snapshot.plugins.iter().map(|plugin| plugin.name.clone()));
     let plugins: Vec<String> = used.into_iter().collect();
     if check {
         vm.guarded(|lua| Registry::load(lua, &plugins))?;
     }
     Ok(Prepared {
+        enabled: Arc::new(options.plugins),
         settings: Arc::new(settings),
         snapshot: Arc::new(snapshot),
         router: Arc::new(router),

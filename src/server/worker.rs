@@ -205,7 +205,12 @@ fn swap(shared: &Rc<Shared>, prepared: Prepared) -> bool {
     if !prepared.plugins.iter().all(loaded) {
         return false;
     }
-    let Prepared { snapshot, router, .. } = prepared;
+    let Prepared {
+        snapshot,
+        router,
+        enabled,
+        ..
+    } = prepared;
     let plugins = &old.plan.plugins;
     let order = PluginOrder::new(plugins.iter().map(|p| (p.name.clone(), p.priority)));
     let index = PluginIndex::build(&snapshot, &order);
@@ -225,6 +230,7 @@ fn swap(shared: &Rc<Shared>, prepared: Prepared) -> bool {
         plan,
         snapshot,
         router,
+        enabled,
         real_ip: old.real_ip.clone(),
         balancers: RefCell::default(),
     });
@@ -253,12 +259,14 @@ fn build(worker: &Rc<Worker>, prepared: Prepared) -> Result<Rc<Generation>, Stri
         snapshot,
         router,
         plugins,
+        enabled,
     } = prepared;
     crate::pdk::configuration::set(
         &settings.configuration_json(),
         &settings.configuration_without_secrets(),
     );
     let vm: Rc<Vm> = rooms::state(&settings).map_err(|e| e.to_string())?;
+    crate::db::install_daos(&vm, &enabled).map_err(|e| e.to_string())?;
     let registry = vm
         .guarded(|lua| Registry::load(lua, &plugins))
         .map_err(|e| e.to_string())?;
@@ -280,6 +288,7 @@ fn build(worker: &Rc<Worker>, prepared: Prepared) -> Result<Rc<Generation>, Stri
         plan,
         snapshot,
         router,
+        enabled,
         real_ip,
         balancers: RefCell::default(),
     }))
@@ -370,6 +379,7 @@ async fn renew_if_retired(shared: &Rc<Shared>) {
         snapshot: current.snapshot.clone(),
         router: current.router.clone(),
         plugins: current.plan.plugins.iter().map(|p| p.name.clone()).collect(),
+        enabled: current.enabled.clone(),
     };
     drop(current);
     if let Err(e) = reload(shared, prepared).await {

@@ -18,7 +18,7 @@ fn b04_yaml_aliases_and_merge_keys() {
     .unwrap();
     assert_eq!(value["one"], json!({ "a": 1, "b": "own" }));
     assert_eq!(value["many"], json!({ "a": 1, "b": "x", "c": 2 }));
-    assert_eq!((&value["1"], &value["true"]), (&json!("number"), &json!("yes")));
+    assert_eq!((&value["1"], &value["true"]), (&json!("number"), &json!(true)));
 }
 
 #[test]
