@@ -3,7 +3,14 @@
 //!
 //! Must not: judge a value itself (that is `schema`), know the request.
 
+mod load;
+mod rows;
+#[cfg(test)]
+pub mod testing;
 mod yaml;
+
+pub use load::{Options, Refused, empty, hash, install_daos, load};
+pub use rows::set_current;
 
 use crate::vm::Registrar;
 use crate::vm::loader::Source;
@@ -58,6 +65,7 @@ const MODULES: &[(&str, Source)] = &[
     ("moongate.db.dao.write", crate::embed!("dao/write.lua")),
     ("moongate.db.entities", crate::embed!("entities.lua")),
     ("moongate.db.mutex", crate::embed!("mutex.lua")),
+    ("moongate.db.setup", crate::embed!("setup.lua")),
     // declarative
     ("lyaml", crate::embed!("declarative/lyaml.lua")),
     ("kong.db.declarative", crate::embed!("declarative/init.lua")),
@@ -127,6 +135,7 @@ const MODULES: &[(&str, Source)] = &[
 /// # Errors
 /// When Lua is out of memory.
 pub fn install(r: &Registrar) -> mlua::Result<()> {
+    rows::install(r)?;
     yaml::install(r)?;
     for (name, source) in MODULES {
         r.module(name, *source)?;

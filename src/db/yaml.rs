@@ -10,6 +10,8 @@ use std::fmt;
 use serde::Deserialize as _;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use crate::store::scalar::{Plain, is_bare, plain};
+use crate::store::syntax::placed;
 use crate::vm::{Args, Out, Registrar, Ret, op};
 
 /// Longest text read, in bytes.
@@ -49,11 +51,11 @@ fn load(a: &Args, r: &mut Ret) {
 
 /// Whether a text, written plainly, is read as itself (and not as a number, a boolean or null).
 fn is_plain(a: &Args, r: &mut Ret) {
-    let plain = a
+    let is_plain = a
         .str(1)
         .and_then(|s| std::str::from_utf8(s).ok())
-        .is_some_and(|s| matches!(scalar(s), Node::Text(_)));
-    r.bool(plain);
+        .is_some_and(|s| matches!(plain(s), Plain::Text(_)));
+    r.bool(is_plain);
 }
 
 fn documents(bytes: &[u8]) -> Result<Vec<Node>, String> {
@@ -75,18 +77,6 @@ fn documents(bytes: &[u8]) -> Result<Vec<Node>, String> {
         found.push(seed.deserialize(document).map_err(|e| placed(&e))?);
     }
     Ok(found)
-}
-
-/// `line:column: problem`, as the C library's binding says it.
-fn placed(error: &serde_norway::Error) -> String {
-    let text = error.to_string();
-    match error.location() {
-        Some(at) => {
-            let problem = text.split(" at line ").next().unwrap_or(&text);
-            format!("{}:{}: {problem}", at.line(), at.column())
-        }
-        None => text,
-    }
 }
 
 enum Node {
@@ -141,72 +131,15 @@ impl Node {
     }
 }
 
-/// A plain scalar that YAML 1.2 takes for a text, as YAML 1.1 takes it.
-fn scalar(text: &str) -> Node {
-    match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Node::Null,
-        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => return Node::Bool(true),
-        "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => return Node::Bool(false),
-        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => return Node::Number(f64::INFINITY),
-        "-.inf" | "-.Inf" | "-.INF" => return Node::Number(f64::NEG_INFINITY),
-        ".nan" | ".NaN" | ".NAN" => return Node::Number(f64::NAN),
-        _ => {}
-    }
-    let (sign, digits) = match text.as_bytes()[0] {
-        b'-' => (-1.0, &text[1..]),
-        b'+' => (1.0, &text[1..]),
-        _ => (1.0, text),
-    };
-    let head = digits.bytes().find(|b| *b != b'_').unwrap_or(b' ');
-    if !head.is_ascii_digit() && head != b'.' {
-        return Node::Text(text.to_string());
-    }
-    number(digits).map_or_else(|| Node::Text(text.to_string()), |n| Node::Number(sign * n))
-}
-
-/// A number of YAML 1.1 without its sign: octal, decimal, fraction, `0x`, `0b`, sexagesimal.
-fn number(text: &str) -> Option<f64> {
-    let bare: String = text.chars().filter(|c| *c != '_').collect();
-    if bare.contains(':') {
-        return sexagesimal(&bare);
-    }
-    let all = |of: &str, radix: u32| {
-        let digits = of.len() > 0 && of.chars().all(|c| c.is_digit(radix));
-        digits.then(|| {
-            of.chars().fold(0.0, |sum, c| {
-                sum * f64::from(radix) + f64::from(c.to_digit(radix).unwrap_or(0))
-            })
-        })
-    };
-    if let Some(hex) = bare.strip_prefix("0x") {
-        return all(hex, 16);
-    }
-    if let Some(bits) = bare.strip_prefix("0b") {
-        return all(bits, 2);
-    }
-    if let Some(n) = bare.strip_prefix('0').and_then(|octal| all(octal, 8)) {
-        return Some(n);
-    }
-    let decimal = bare
-        .bytes()
-        .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
-    if decimal { bare.parse().ok() } else { None }
-}
-
-fn sexagesimal(text: &str) -> Option<f64> {
-    let (whole, fraction) = match text.split_once('.') {
-        Some((whole, digits)) => (whole, format!("0.{digits}").parse::<f64>().ok()?),
-        None => (text, 0.0),
-    };
-    let mut sum = 0.0;
-    for (i, part) in whole.split(':').enumerate() {
-        let n: u32 = part.parse().ok()?;
-        if i == 1 && n > 59 {
-            return None;
+impl From<Plain<'_>> for Node {
+    fn from(plain: Plain) -> Self {
+        match plain {
+            Plain::Null => Self::Null,
+            Plain::Bool(b) => Self::Bool(b),
+            Plain::Number(n) => Self::Number(n),
+            Plain::Text(s) => Self::Text(s.to_owned()),
         }
-        sum = sum * 60.0 + f64::from(n);
     }
-    Some(sum + fraction)
 }
 
 #[derive(Clone, Copy)]
@@ -235,16 +168,6 @@ impl Seed<'_> {
             depth: self.depth + 1,
             ..*self
         })
-    }
-
-    /// Whether a piece of the text stands there without quotes around it.
-    fn is_bare(&self, piece: &str) -> bool {
-        let start = self.text.as_ptr() as usize;
-        let at = (piece.as_ptr() as usize).checked_sub(start);
-        let before = at
-            .and_then(|at| at.checked_sub(1))
-            .map(|i| self.text.as_bytes().get(i));
-        !matches!(before, Some(Some(b'"' | b'\'')))
     }
 }
 
@@ -293,10 +216,9 @@ impl<'de> Visitor<'de> for Seed<'_> {
 
     fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<Node, E> {
         self.pay(value.len())?;
-        Ok(if self.is_bare(value) {
-            scalar(value)
-        } else {
-            Node::Text(value.to_string())
+        Ok(match is_bare(self.text, value) {
+            true => plain(value).into(),
+            false => Node::Text(value.to_string()),
         })
     }
 

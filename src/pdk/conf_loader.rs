@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::values::push_json;
 use crate::settings::{self, Settings, Sources, Unresolved};
+use crate::vm::json;
 use crate::vm::loader::Source;
 use crate::vm::{Args, Registrar, Ret, op};
 
@@ -57,13 +57,13 @@ fn load(a: &Args, r: &mut Ret) {
     }
     match Settings::load(&sources) {
         Ok(loaded) => {
-            push_json(r, &loaded.settings.configuration_json());
-            push_json(r, &Value::from(loaded.warnings));
+            json::push(r, &loaded.settings.configuration_json());
+            json::push(r, &Value::from(loaded.warnings));
         }
         Err(error) => {
             r.fail(error.to_string());
             if matches!(error, settings::Error::Invalid { .. }) {
-                push_json(r, &Value::from(error.all()));
+                json::push(r, &Value::from(error.all()));
             }
         }
     }

@@ -9,7 +9,7 @@ pub mod configuration;
 mod entities;
 mod ip;
 pub mod meta;
-mod multipart;
+pub mod multipart;
 pub mod nginx;
 pub mod node;
 mod plugin;

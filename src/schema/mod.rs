@@ -11,7 +11,7 @@ mod router_regex;
 #[cfg(test)]
 mod tests;
 
-pub use convert::{from_lua, to_lua};
+pub use convert::{Converter, from_lua, to_lua};
 
 use serde_json::{Value, json};
 

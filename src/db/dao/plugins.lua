@@ -175,13 +175,17 @@ local function must_be_null(field)
   return field ~= nil and field.eq == null
 end
 
-local function load_plugin(self, name)
+local function no_handler()
+  return {}
+end
+
+local function load_plugin(self, name, schema_only)
   local db = self.db
-  if constants.DEPRECATED_PLUGINS[name] then
+  if not schema_only and constants.DEPRECATED_PLUGINS[name] then
     ngx.log(ngx.WARN, "plugin '", name, "' has been deprecated")
   end
   -- a handler that breaks does not keep the plugin's entities from being known
-  local runs, handler, err = pcall(load_handler, name)
+  local runs, handler, err = pcall(schema_only and no_handler or load_handler, name)
   if not handler then
     return nil, err
   end
@@ -210,8 +214,9 @@ local function load_plugin(self, name)
   return handler
 end
 
---- Loads the plugins in the set `names`: true, or nil and an error that tells of each that failed.
-function M:load_plugin_schemas(names)
+--- Loads the plugins in the set `names`: true, or nil and an error that tells of each that failed. With
+-- `schema_only` their handlers are left alone.
+function M:load_plugin_schemas(names, schema_only)
   self.handlers = nil
   local sorted = {}
   for name in pairs(names) do
@@ -221,7 +226,7 @@ function M:load_plugin_schemas(names)
 
   local handlers, errors = {}, {}
   for _, name in ipairs(sorted) do
-    local handler, err = load_plugin(self, name)
+    local handler, err = load_plugin(self, name, schema_only)
     if handler then
       handlers[name] = handler
     else

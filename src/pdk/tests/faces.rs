@@ -1,23 +1,13 @@
 //! `kong.client`, `kong.ctx`, `kong.log`, `kong.router` and the small faces.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use super::Bench;
+use crate::db::testing::snapshot;
 use crate::entity::{RouteIdx, ServiceIdx};
 use crate::exchange::{Matched, Phase, testing};
-use crate::store::{Document, Format, Snapshot};
 
 const HEAD: &str = "GET /x?y=1 HTTP/1.1\nHost: a\nAuthorization: secret";
-
-/// A snapshot of a declarative document.
-pub(super) fn snapshot(document: &str) -> Snapshot {
-    let document = Document::parse(document, Format::Json).unwrap();
-    let judge = &mut |_: &str, entity: &serde_json::Value| Ok(entity["config"].clone());
-    document
-        .into_snapshot(SystemTime::UNIX_EPOCH, &[], judge)
-        .unwrap()
-}
 
 #[test]
 fn a11_versions_and_modules() {
