@@ -8,6 +8,7 @@ use mlua::{Function, Table};
 use serde_json::Value;
 
 use super::chain::Plan;
+use crate::entity::ConfigIdx;
 use crate::exchange::Phase;
 use crate::vm::{Flow, Scope, Vm};
 
@@ -25,8 +26,8 @@ pub(super) fn is_in(value: &Value) -> bool {
 ///
 /// # Errors
 /// Lua's message, when the plugin loop is not there or out of memory; a reference without a secret is none.
-pub async fn warm(vm: &Rc<Vm>, plan: &Plan) -> Result<(), String> {
-    let scope = Scope::new(vm, Phase::Timer, None);
+pub async fn warm(vm: &Rc<Vm>, plan: &Rc<Plan>) -> Result<(), String> {
+    let scope = Scope::of_guest(vm, Phase::Timer, None, Some(plan.clone()));
     let referring = plan
         .snapshot
         .plugins
@@ -35,7 +36,7 @@ pub async fn warm(vm: &Rc<Vm>, plan: &Plan) -> Result<(), String> {
         .filter(|(_, plugin)| plugin.enabled && is_in(&plugin.config))
         .filter_map(|(config, plugin)| {
             let id = plan.plugins.iter().position(|info| info.name == plugin.name)?;
-            Some([id as f64, config as f64])
+            Some([id as f64, plan.number(ConfigIdx(config as u32))])
         });
     let list: Vec<f64> = referring.flatten().collect();
     let prepare = || {
@@ -43,7 +44,9 @@ pub async fn warm(vm: &Rc<Vm>, plan: &Plan) -> Result<(), String> {
         vm.keep(run.get::<Function>("warm")?.bind(list)?)
     };
     let func = prepare().map_err(|e| e.to_string())?;
-    match vm.run(&scope, func, &[]).await {
+    let flow = vm.run(&scope, func, &[]).await;
+    vm.release(func);
+    match flow {
         Flow::Failed(fault) => Err(fault.message),
         _ => Ok(()),
     }

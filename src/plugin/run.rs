@@ -133,7 +133,9 @@ pub fn configure(vm: &Rc<Vm>, plan: &Plan, scope: &Rc<Scope>) -> Vec<(String, St
             let f = run.get::<Function>("configure")?;
             let f = f.bind((id, configs))?;
             let func = vm.keep(f)?;
-            Ok::<_, mlua::Error>(vm.run_now(scope, func, &[]))
+            let flow = vm.run_now(scope, func, &[]);
+            vm.release(func);
+            Ok::<_, mlua::Error>(flow)
         })();
         match done {
             Ok(Flow::Failed(fault)) => failed.push((info.name.clone(), fault.message)),

@@ -142,7 +142,7 @@ async fn life(start: Start) -> Result<(), String> {
                 let _ = done.send(result);
             }
             Order::Swap(prepared, done) => {
-                let _ = done.send(swap(&shared, *prepared));
+                let _ = done.send(swap(&shared, *prepared).await);
             }
             Order::Gauges => report(&shared),
             Order::Stop => {
@@ -199,7 +199,7 @@ async fn reload(shared: &Rc<Shared>, prepared: Prepared) -> Result<(), String> {
 }
 
 /// Takes in a configuration without touching the Lua state: exchanges under way keep the one they began with.
-fn swap(shared: &Rc<Shared>, prepared: Prepared) -> bool {
+async fn swap(shared: &Rc<Shared>, prepared: Prepared) -> bool {
     let old = shared.current.borrow().clone();
     let loaded = |name: &String| old.plan.plugins.iter().any(|p| p.name == *name);
     if !prepared.plugins.iter().all(loaded) {
@@ -220,6 +220,11 @@ fn swap(shared: &Rc<Shared>, prepared: Prepared) -> bool {
         snapshot.clone(),
         Some(&old.plan),
     ));
+    if let Err(message) = references::warm(&old.vm, &plan).await {
+        let text = format!("[kong] vault references: {message}");
+        old.worker.error(Level::Error, &text, None);
+    }
+    // from here on nothing waits: no request sees half of the swap
     old.vm.set_guest(plan.clone());
     drop(crate::db::set_current(snapshot.clone()));
     let generation = Rc::new(Generation {

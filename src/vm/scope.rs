@@ -47,8 +47,18 @@ pub const NO_PLUGIN: u16 = u16::MAX;
 impl Scope {
     /// A scope around `exchange`, or around none (timers, init_worker).
     pub fn new(vm: &Rc<Vm>, phase: Phase, exchange: Option<Exchange>) -> Rc<Self> {
+        Self::of_guest(vm, phase, exchange, vm.guest())
+    }
+
+    /// A scope that runs with another guest than the state has now: one that is to follow.
+    pub fn of_guest(
+        vm: &Rc<Vm>,
+        phase: Phase,
+        exchange: Option<Exchange>,
+        guest: Option<Rc<dyn std::any::Any>>,
+    ) -> Rc<Self> {
         Rc::new(Self {
-            guest: vm.guest(),
+            guest,
             slot: vm.take_slot(),
             vm: vm.clone(),
             phase: Cell::new(phase),

@@ -209,6 +209,13 @@ impl Vm {
         reference(&self.lua, f).map(Func)
     }
 
+    /// Lets go of a function that [`Vm::keep`] kept and that does not run.
+    pub fn release(&self, f: Func) {
+        self.references.set(self.references.get() - 1);
+        // SAFETY: luaL_unref writes only existing integer keys of the registry: no allocation, no error.
+        unsafe { ffi::luaL_unref(self.main, ffi::LUA_REGISTRYINDEX, f.0) };
+    }
+
     /// Coroutines that are running or waiting.
     pub fn live_coroutines(&self) -> usize {
         self.live.get()
