@@ -73,6 +73,10 @@ fn documents(bytes: &[u8]) -> Result<Vec<Node>, String> {
         depth: 0,
     };
     let mut found = Vec::new();
+    let is_blank = |line: &str| line.trim_start().is_empty() || line.trim_start().starts_with('#');
+    if text.lines().all(is_blank) {
+        return Ok(found);
+    }
     for document in serde_norway::Deserializer::from_str(text) {
         found.push(seed.deserialize(document).map_err(|e| placed(&e))?);
     }
@@ -333,6 +337,11 @@ mod tests {
                 "x: &a {p: 1, q: 2}\ny: {<<: *a, p: 3}",
                 r#"{"x":{"p":1,"q":2},"y":{"p":3,"q":2}}"#,
             ),
+            (
+                "[!!str 12, !!str yes, !!int '3', !t yes]",
+                r#"["12","yes",3,true]"#,
+            ),
+            ("# nothing\n\n", ""),
             ("--- 1\n--- two\n", "1 \"two\""),
             ("a: |\n  yes\n", r#"{"a":"yes\n"}"#),
         ] {

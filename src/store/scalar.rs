@@ -16,13 +16,13 @@ pub enum Plain<'t> {
     Text(&'t str),
 }
 
-/// Whether `piece`, a part of `text`, stands there without quotes around it.
+/// Whether `piece`, a part of `text`, stands there without quotes around it and is not said to be a string.
 pub fn is_bare(text: &str, piece: &str) -> bool {
-    let at = (piece.as_ptr() as usize).checked_sub(text.as_ptr() as usize);
-    let before = at
-        .and_then(|at| at.checked_sub(1))
-        .map(|i| text.as_bytes().get(i));
-    !matches!(before, Some(Some(b'"' | b'\'')))
+    let before = (piece.as_ptr() as usize)
+        .checked_sub(text.as_ptr() as usize)
+        .and_then(|at| text.get(..at))
+        .unwrap_or_default();
+    !before.ends_with(['"', '\'']) && !before.trim_end_matches(' ').ends_with("!!str")
 }
 
 /// A plain scalar that YAML 1.2 takes for a text, as YAML 1.1 takes it.

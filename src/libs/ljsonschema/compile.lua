@@ -310,7 +310,7 @@ local function format_error(format, v)
     if format == "date-time" then
       date, time = v:match("^(.+)[tT](.+)$")
     end
-    local ok, leap = date and values.is_date(date)
+    local ok, leap = values.is_date(date or "")
     if leap then
       return ("expected valid leap year date, got %q"):format(v)
     elseif not ok or time and not values.is_time(time) then

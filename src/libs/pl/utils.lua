@@ -166,7 +166,7 @@ end
 --- Runs a command; also what it wrote to its outputs.
 function M.executeex(command)
   local out, err = os.tmpname(), os.tmpname()
-  local ok, code = M.execute(command .. " > '" .. out .. "' 2> '" .. err .. "'")
+  local ok, code = M.execute("{ " .. command .. "\n} > '" .. out .. "' 2> '" .. err .. "'")
   local text, errors = M.readfile(out, true), M.readfile(err, true)
   os.remove(out)
   os.remove(err)
