@@ -6,6 +6,7 @@
 
 mod cjson;
 mod gzip;
+mod openssl;
 mod ops;
 #[cfg(test)]
 mod tests;
@@ -103,6 +104,7 @@ pub fn install(r: &Registrar) -> mlua::Result<()> {
     cjson::install(r.lua)?;
     ops::install(r)?;
     gzip::install(r)?;
+    openssl::install(r)?;
     for (name, source) in MODULES {
         r.module(name, *source)?;
     }
