@@ -7,6 +7,7 @@
 mod cjson;
 mod files;
 mod gzip;
+mod openssl;
 mod ops;
 mod semaphore;
 #[cfg(test)]
@@ -177,6 +178,7 @@ pub fn install(r: &Registrar) -> mlua::Result<()> {
     files::install(r)?;
     semaphore::install(r)?;
     gzip::install(r)?;
+    openssl::install(r)?;
     for (name, source) in MODULES {
         r.module(name, *source)?;
     }

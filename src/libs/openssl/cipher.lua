@@ -1,0 +1,198 @@
+--- `resty.openssl.cipher`: AES in the modes CBC, ECB, CTR and GCM. What `update` takes in comes out with `final`.
+
+local ops = require("moongate.ops").openssl
+
+local ipairs, rawget, setmetatable, tonumber, tostring, type = ipairs, rawget, setmetatable, tonumber, tostring, type
+
+local _M = {}
+local mt = { __index = _M }
+
+--- A cipher by name.
+function _M.new(name)
+  if not name then
+    return nil, "cipher.new: expect type to be defined"
+  end
+  local key_size, iv_size, block_size, aead = ops.cipher_info(name)
+  if not key_size then
+    return nil, ('cipher.new: invalid cipher type "%s": '):format(tostring(name))
+      .. "error:308010C:digital envelope routines:inner_evp_generic_fetch:unsupported:evp/evp_fetch.c:355:"
+  end
+  return setmetatable({
+    ctx = name,
+    algo = name,
+    initialized = false,
+    key_size = key_size,
+    iv_size = iv_size,
+    block_size = block_size,
+    _aead = aead,
+  }, mt)
+end
+
+--- Whether `v` is a cipher.
+function _M.istype(v)
+  return type(v) == "table" and rawget(v, "key_size") ~= nil and rawget(v, "block_size") ~= nil
+end
+
+function _M.set_buffer_size()
+  return true
+end
+
+--- Sets key, vector and direction.
+function _M:init(key, iv, opts)
+  opts = opts or {}
+  if not key or #key ~= self.key_size then
+    return false, ("cipher:init: incorrect key size, expect %d"):format(self.key_size)
+  end
+  if self.iv_size > 0 and (not iv or #iv ~= self.iv_size) then
+    return false, ("cipher:init: incorrect iv size, expect %d"):format(self.iv_size)
+  end
+  self._key, self._iv = key, iv or ""
+  self._encrypt, self._padded = opts.is_encrypt or false, not opts.no_padding
+  self._aad, self._tag, self._data = "", nil, {}
+  self.initialized = true
+  return true
+end
+
+local function ready(self, name)
+  if not self.initialized then
+    return nil, "cipher:" .. name .. ": cipher not initalized, call cipher:init first"
+  end
+  return true
+end
+
+--- What is authenticated but not encrypted.
+function _M:update_aead_aad(aad)
+  local ok, err = ready(self, "update_aead_aad")
+  if not ok then
+    return nil, err
+  end
+  self._aad = self._aad .. aad
+  return true
+end
+
+--- The tag that encryption made.
+function _M:get_aead_tag(size)
+  local ok, err = ready(self, "get_aead_tag")
+  if not ok then
+    return nil, err
+  end
+  size = size or self.key_size / 2
+  if size > self.key_size then
+    return nil, ("tag size %d is too large"):format(size)
+  end
+  if not self._aead or not self._encrypt or not self._tag then
+    return nil, "cipher:get_aead_tag failed"
+  end
+  return self._tag:sub(1, size)
+end
+
+--- The tag that decryption is to check.
+function _M:set_aead_tag(tag)
+  local ok, err = ready(self, "set_aead_tag")
+  if not ok then
+    return nil, err
+  elseif type(tag) ~= "string" then
+    return false, "cipher:set_aead_tag expect a string at #1"
+  elseif not self._aead then
+    return false, "cipher:set_aead_tag failed"
+  end
+  self._tag = tag
+  return true
+end
+
+--- Takes in strings; nothing comes out yet.
+function _M:update(...)
+  local ok, err = ready(self, "update")
+  if not ok then
+    return nil, err
+  end
+  for _, s in ipairs({ ... }) do
+    self._data[#self._data + 1] = s
+  end
+  return ""
+end
+
+--- What comes out of all that was taken in, `s` last.
+function _M:final(s)
+  local ok, err = ready(self, "update")
+  if not ok then
+    return nil, err
+  end
+  if s then
+    self._data[#self._data + 1] = s
+  end
+  local data = table.concat(self._data)
+  self._data = {}
+  local tag
+  data, tag = ops.cipher_run(self.algo, self._encrypt, self._padded, self._key, self._iv, self._aad, self._tag, data)
+  if not data then
+    if self._aead then
+      return nil, "cipher:final: EVP_CipherFinal_ex failed"
+    end
+    local where = tag == "bad decrypt" and "1C800064:Provider routines:ossl_cipher_unpadblock:"
+      or "1C80006B:Provider routines:ossl_cipher_generic_block_final:"
+    return nil, "cipher:final: EVP_CipherFinal_ex: error:" .. where .. tag .. ":"
+  end
+  if tag then
+    self._tag = tag
+  end
+  return data
+end
+
+--- Encrypts in one go.
+function _M:encrypt(key, iv, s, no_padding, aead_aad)
+  local ok, err = self:init(key, iv, { is_encrypt = true, no_padding = no_padding })
+  if not ok then
+    return nil, err
+  end
+  if aead_aad then
+    self:update_aead_aad(aead_aad)
+  end
+  return self:final(s)
+end
+
+--- Decrypts in one go.
+function _M:decrypt(key, iv, s, no_padding, aead_aad, aead_tag)
+  local ok, err = self:init(key, iv, { is_encrypt = false, no_padding = no_padding })
+  if not ok then
+    return nil, err
+  end
+  if aead_aad then
+    self:update_aead_aad(aead_aad)
+  end
+  if aead_tag then
+    ok, err = self:set_aead_tag(aead_tag)
+    if not ok then
+      return nil, err
+    end
+  end
+  return self:final(s)
+end
+
+--- A key and a vector from a password, as OpenSSL's command line makes them.
+function _M:derive(key, salt, count, md)
+  if type(key) ~= "string" then
+    return nil, nil, "cipher:derive: expect a string at #1"
+  elseif salt and type(salt) ~= "string" then
+    return nil, nil, "cipher:derive: expect a string at #2"
+  elseif count and not tonumber(count) then
+    return nil, nil, "cipher:derive: expect a number at #3"
+  elseif md and type(md) ~= "string" then
+    return nil, nil, "cipher:derive: expect a string or nil at #4"
+  end
+  if salt then
+    salt = (salt .. ("\0"):rep(8)):sub(1, 8)
+  end
+  local out = ops.bytes_to_key(md or "sha1", salt or "", key, tonumber(count) or 1, self.key_size + self.iv_size)
+  if not out then
+    return nil, nil, ('cipher:derive: invalid digest type "%s"'):format(md)
+  end
+  return out:sub(1, self.key_size), out:sub(self.key_size + 1)
+end
+
+--- Where OpenSSL would have found the algorithm.
+function _M:get_provider_name()
+  return "default"
+end
+
+return _M

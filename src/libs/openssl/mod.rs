@@ -1,0 +1,61 @@
+//! `resty.openssl.*`: keys, certificates, digests and ciphers with the names, results and error texts of
+//! lua-resty-openssl, over Rust crates instead of a linked OpenSSL.
+//!
+//! A Lua object is a table whose `ctx` is a cdata; the cdata has the number of a Rust object (`handles`) and gives
+//! it back when collected. Must not: reach the request, the network or files; raise for what the library returns.
+
+mod asn1;
+mod bignum;
+mod cert;
+mod cipher;
+mod digest;
+mod errors;
+mod handles;
+mod key;
+mod key_code;
+mod name;
+mod objects;
+mod ops_cert;
+mod ops_key;
+mod ops_misc;
+mod pem;
+mod sign;
+#[cfg(test)]
+mod tests;
+mod time;
+
+use crate::vm::Registrar;
+use crate::vm::loader::Source;
+
+const MODULES: &[(&str, Source)] = &[
+    ("moongate.openssl.object", crate::embed!("object.lua")),
+    ("moongate.openssl.jwk", crate::embed!("jwk.lua")),
+    ("resty.openssl", crate::embed!("openssl.lua")),
+    ("resty.openssl.bn", crate::embed!("bn.lua")),
+    ("resty.openssl.cipher", crate::embed!("cipher.lua")),
+    ("resty.openssl.digest", crate::embed!("digest.lua")),
+    ("resty.openssl.err", crate::embed!("err.lua")),
+    ("resty.openssl.hmac", crate::embed!("hmac.lua")),
+    ("resty.openssl.kdf", crate::embed!("kdf.lua")),
+    ("resty.openssl.mac", crate::embed!("mac.lua")),
+    ("resty.openssl.objects", crate::embed!("objects.lua")),
+    ("resty.openssl.pkey", crate::embed!("pkey.lua")),
+    ("resty.openssl.rand", crate::embed!("rand.lua")),
+    ("resty.openssl.version", crate::embed!("version.lua")),
+    ("resty.openssl.x509", crate::embed!("x509.lua")),
+    ("resty.openssl.x509.name", crate::embed!("x509_name.lua")),
+];
+
+/// Brings the modules and their ops into a state.
+///
+/// # Errors
+/// When Lua is out of memory.
+pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
+    ops_cert::install(r)?;
+    ops_key::install(r)?;
+    ops_misc::install(r)?;
+    for (name, source) in MODULES {
+        r.module(name, *source)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,30 @@
+--- `resty.openssl.version`: what users ask before they choose a way; the answers are those of OpenSSL 3.2, whose
+--- behaviour these modules have, though none is linked.
+
+local TEXT = "OpenSSL 3.2.3 3 Sep 2024"
+
+return {
+  version_num = 0x30200030,
+  version_text = TEXT,
+  version = function()
+    return TEXT
+  end,
+  info = function()
+    return nil
+  end,
+  VERSION = 0,
+  CFLAGS = 1,
+  BUILT_ON = 2,
+  PLATFORM = 3,
+  DIR = 4,
+  ENGINES_DIR = 5,
+  VERSION_STRING = 6,
+  FULL_VERSION_STRING = 7,
+  MODULES_DIR = 8,
+  CPU_INFO = 9,
+  OPENSSL_30 = false,
+  OPENSSL_3X = true,
+  OPENSSL_4X = false,
+  OPENSSL_3_UP = true,
+  OPENSSL_111 = false,
+}
