@@ -212,7 +212,8 @@ fn start_echoes(listeners: Vec<TcpListener>) -> Result<(), Error> {
         .map_err(|e| Error::System("echo thread", e))
 }
 
-fn shared_dictionaries(settings: &Settings) {
+/// Declares the shared dictionaries; before the first Lua state, which finds them by name.
+pub(super) fn shared_dictionaries(settings: &Settings) {
     let wanted = settings.lua_shared_dicts.iter();
     crate::shared::dict::configure(wanted.map(|d| (d.name.clone(), d.size)).collect());
 }

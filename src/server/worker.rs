@@ -242,6 +242,7 @@ fn build(worker: &Rc<Worker>, prepared: Prepared) -> Result<Rc<Generation>, Stri
 /// Runs init_worker and configure of every plugin; failures are logged and stop nothing.
 async fn init_worker(g: &Rc<Generation>) {
     let scope = Scope::new(&g.vm, Phase::InitWorker, None);
+    crate::cache::start(&g.vm);
     for (id, info) in g.plan.plugins.iter().enumerate() {
         if info.phases & Phase::InitWorker as u32 != 0
             && let Flow::Failed(fault) = g.phases.init_worker(&g.vm, &scope, id as u16).await
