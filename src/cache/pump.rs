@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 
 use crate::exchange::Phase;
-use crate::shared::events;
+use crate::shared::events::{self, Log};
 use crate::vm::state::Func;
 use crate::vm::{Args, Flow, Ret, Scope, Vm, scope};
 
@@ -35,14 +35,14 @@ pub fn start(vm: &Rc<Vm>) {
         first
     });
     if first {
-        tokio::task::spawn_local(run(weak));
+        // from here on: the task runs later than what is posted in this turn
+        let log = events::open(LOG);
+        tokio::task::spawn_local(run(weak, log, log.last()));
     }
 }
 
-async fn run(vm: Weak<Vm>) {
-    let log = events::open(LOG);
+async fn run(vm: Weak<Vm>, log: &'static Log, mut seen: u32) {
     let mut deliver = None;
-    let mut seen = log.last();
     loop {
         let changed = log.changed();
         let last = log.last();
@@ -52,7 +52,9 @@ async fn run(vm: Weak<Vm>) {
         }
         seen = last;
         let Some(vm) = vm.upgrade() else { return };
-        let Some(func) = deliver.or_else(|| find(&vm)) else { continue };
+        let Some(func) = deliver.or_else(|| find(&vm)) else {
+            continue;
+        };
         deliver = Some(func);
         let scope = Scope::new(&vm, Phase::Timer, None);
         if let Flow::Failed(fault) = vm.run(&scope, func, &[]).await {
@@ -72,7 +74,13 @@ fn report(fault: &crate::vm::Fault) {
 
 /// The Lua function that takes the new events to the handlers; None while nobody has asked for the module.
 fn find(vm: &Rc<Vm>) -> Option<Func> {
-    let loaded: mlua::Table = vm.lua().globals().get::<mlua::Table>("package").ok()?.get("loaded").ok()?;
+    let loaded: mlua::Table = vm
+        .lua()
+        .globals()
+        .get::<mlua::Table>("package")
+        .ok()?
+        .get("loaded")
+        .ok()?;
     let module: mlua::Table = loaded.get("resty.events.compat").ok()?;
     vm.keep(module.get("deliver").ok()?).ok()
 }

@@ -119,9 +119,7 @@ pub fn end_turn(locks: &Dict, key: &[u8], holder: f64) -> bool {
 pub fn extend_turn(locks: &Dict, key: &[u8], holder: f64, lasting: Duration) -> bool {
     let found = locks.get(key, false);
     found.is_some_and(|f| f.value == Value::Num(holder))
-        && locks
-            .expire(key, Instant::now().checked_add(lasting))
-            .is_ok()
+        && locks.expire(key, Instant::now().checked_add(lasting)).is_ok()
 }
 
 /// Resolves when the turn at `key` is given back, when its time is over, or after `limit`; at once if nobody has it.
@@ -204,12 +202,18 @@ mod tests {
         });
         assert_eq!(ran.load(Ordering::Relaxed), 1);
         assert!(waited.load(Ordering::Relaxed) >= 3);
-        assert!(waiting(b"once").as_ref().is_none_or(HashMap::is_empty), "nobody is left on the list");
+        assert!(
+            waiting(b"once").as_ref().is_none_or(HashMap::is_empty),
+            "nobody is left on the list"
+        );
     }
 
     #[test]
     fn b06_a_wait_ends_with_the_turns_time_or_its_own_limit() {
-        let rt = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let rt = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         let locks = Dict::new("locks", 1 << 16);
         rt.block_on(async {
             let start = Instant::now();
@@ -257,7 +261,12 @@ mod tests {
 
     #[test]
     fn b06_purge_all_empties_the_dictionaries_and_tells_every_worker() {
-        let sizes = ["kong_db_cache", "kong_db_cache_miss", "kong_core_db_cache", "kept"];
+        let sizes = [
+            "kong_db_cache",
+            "kong_db_cache_miss",
+            "kong_core_db_cache",
+            "kept",
+        ];
         let dicts = sizes.map(|name| Arc::new(Dict::new(name, 1 << 16)));
         let find = |name: &str| dicts.iter().find(|d| d.name() == name).unwrap();
         for name in sizes {

@@ -345,9 +345,7 @@ impl Dict {
         let mut shard = self.shard(key);
         let now = Instant::now();
         let Some(i) = shard.find(key) else { return false };
-        let same = shard
-            .entry(i)
-            .is_some_and(|e| e.value == *value && !e.stale(now));
+        let same = shard.entry(i).is_some_and(|e| e.value == *value && !e.stale(now));
         if same {
             shard.remove(i);
         }

@@ -181,11 +181,20 @@ mod tests {
         let seen = log.last();
         log.post(event(1, "b"));
         log.post(event(2, "c"));
-        log.post(Event { to: 1, ..event(1, "d") });
+        log.post(Event {
+            to: 1,
+            ..event(1, "d")
+        });
         assert_eq!(texts(&log.since(seen, 1)), ["c", "d"]);
         assert_eq!(texts(&log.since(seen, 2)), ["b"]);
         assert_eq!(texts(&log.since(0, 0)), ["a", "b", "c", "d"]);
-        assert_eq!(log.since(log.last(), 1), Since { last: 4, ..Since::default() });
+        assert_eq!(
+            log.since(log.last(), 1),
+            Since {
+                last: 4,
+                ..Since::default()
+            }
+        );
         assert!(log.any_since(seen, |e| e.data == "c") && !log.any_since(seen, |e| e.data == "a"));
     }
 
@@ -205,7 +214,11 @@ mod tests {
         }
         assert!(log.list().bytes <= MAX_BYTES);
         log.post(event(1, &"x".repeat(2 * MAX_BYTES)));
-        assert_eq!(log.list().bytes, 0, "an event larger than the log is lost, nothing else goes wrong");
+        assert_eq!(
+            log.list().bytes,
+            0,
+            "an event larger than the log is lost, nothing else goes wrong"
+        );
         assert!(log.since(log.last().wrapping_sub(1), 2).lost);
     }
 

@@ -9,8 +9,9 @@ if ffi.os ~= "Linux" then
   end
 end
 
--- names of our own: a plugin may declare the system's in its way
-ffi.cdef([[
+-- names of our own: a plugin may declare the system's in its way. They are there already if the module was
+-- forgotten and is loaded again.
+pcall(ffi.cdef, [[
   typedef struct { long sec; long nsec; } moongate_timespec;
   int moongate_clock_gettime(int clock, moongate_timespec *into) __asm__("clock_gettime");
 ]])
