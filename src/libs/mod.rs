@@ -117,7 +117,9 @@ const MODULES: &[(&str, Source)] = &[
     ("pl.stringx", crate::embed!("pl/stringx.lua")),
     ("pl.tablex", crate::embed!("pl/tablex.lua")),
     ("pl.utils", crate::embed!("pl/utils.lua")),
+    ("moongate.clock", crate::embed!("lua/clock.lua")),
     ("resty.lrucache", crate::embed!("resty/lrucache.lua")),
+    ("resty.lrucache.pureffi", crate::embed!("resty/lrucache.lua")),
 ];
 
 /// Files that answer several modules: a table from module name to module.

@@ -261,7 +261,7 @@ fn start_echoes(listeners: Vec<TcpListener>) -> Result<(), Error> {
         .map_err(|e| Error::System("echo thread", e))
 }
 
-/// The dictionaries all states of the process share.
+/// Declares the shared dictionaries; before the first Lua state, which finds them by name.
 pub(super) fn shared_dictionaries(settings: &Settings) {
     let wanted = settings.lua_shared_dicts.iter();
     crate::shared::dict::configure(wanted.map(|d| (d.name.clone(), d.size)).collect());
@@ -453,6 +453,8 @@ impl Running {
         if !all {
             return self.hand_out(prepared).await;
         }
+        // last, since a worker that had not swapped yet may have kept an old row
+        crate::shared::cache::purge_all();
         self.replaced(prepared);
         self.log(Level::Notice, "declarative configuration loaded");
     }
@@ -499,6 +501,7 @@ impl Running {
         match failed {
             Some(e) => self.log(Level::Error, &format!("reload failed: {e}")),
             None => {
+                crate::shared::cache::purge_all();
                 self.settings = (*prepared.settings).clone();
                 self.replaced(prepared);
                 self.log(Level::Notice, "reloaded");

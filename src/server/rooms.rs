@@ -6,12 +6,13 @@ use crate::settings::Settings;
 use crate::vm::state::Install;
 use crate::vm::{Vm, VmOptions};
 
-const ROOMS: [Install; 7] = [
+const ROOMS: [Install; 8] = [
     crate::libs::install,
     crate::schema::install,
     crate::db::install,
     crate::ngx::install,
     crate::pdk::install,
+    crate::cache::install,
     crate::plugin::install,
     crate::busted::install,
 ];

@@ -306,6 +306,7 @@ async fn init_worker(g: &Rc<Generation>) {
             .error(Level::Error, &format!("[kong] vault references: {message}"), None);
     }
     let scope = Scope::new(&g.vm, Phase::InitWorker, None);
+    crate::cache::start(&g.vm);
     for (id, info) in g.plan.plugins.iter().enumerate() {
         if info.phases & Phase::InitWorker as u32 != 0
             && let Flow::Failed(fault) = g.phases.init_worker(&g.vm, &scope, id as u16).await

@@ -57,6 +57,8 @@ pub struct Found {
     pub flags: u32,
     /// Whether it has expired.
     pub stale: bool,
+    /// When it expires or did.
+    pub expires: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -285,10 +287,14 @@ impl Dict {
         self.capacity
     }
 
+    /// Bytes in use.
+    pub fn bytes_used(&self) -> usize {
+        self.shards.iter().map(|s| lock(s).used).sum()
+    }
+
     /// Bytes not in use.
     pub fn free_space(&self) -> usize {
-        let used: usize = self.shards.iter().map(|s| lock(s).used).sum();
-        self.capacity.saturating_sub(used)
+        self.capacity.saturating_sub(self.bytes_used())
     }
 
     fn shard(&self, key: &[u8]) -> MutexGuard<'_, Shard> {
@@ -312,6 +318,7 @@ impl Dict {
             value: e.value.clone(),
             flags: e.flags,
             stale: is_stale,
+            expires: e.expires,
         };
         shard.touch(i);
         Some(found)
@@ -331,6 +338,18 @@ impl Dict {
         if let Some(i) = shard.find(key) {
             shard.remove(i);
         }
+    }
+
+    /// Removes `key` if it holds `value` and has not expired; answers whether it did.
+    pub fn delete_if(&self, key: &[u8], value: &Value) -> bool {
+        let mut shard = self.shard(key);
+        let now = Instant::now();
+        let Some(i) = shard.find(key) else { return false };
+        let same = shard.entry(i).is_some_and(|e| e.value == *value && !e.stale(now));
+        if same {
+            shard.remove(i);
+        }
+        same
     }
 
     /// Adds `by` to the number at `key`; a missing or expired one starts at `init`, living for `ttl`.
@@ -399,6 +418,19 @@ impl Dict {
         }
         e.expires = expires;
         Ok(())
+    }
+
+    /// Removes everything, expired values too.
+    pub fn clear(&self) {
+        for shard in &self.shards {
+            // the values are let go after the lock
+            let old = {
+                let mut shard = lock(shard);
+                let capacity = shard.capacity;
+                std::mem::replace(&mut *shard, Shard::new(capacity))
+            };
+            drop(old);
+        }
     }
 
     /// Lets every value expire; their room is won back when it is needed.

@@ -1,5 +1,7 @@
-//! What all workers share: shared dictionaries and counters. Sharded or swapped, never held.
+//! What all workers share: shared dictionaries, caches, events. Sharded or swapped, never held.
 //!
 //! Must not: know Lua or requests.
 
+pub mod cache;
 pub mod dict;
+pub mod events;

@@ -10,7 +10,7 @@ const FLOORS: &[(u8, &str)] = &[
     (9, "server"),
     (8, "admin busted"),
     (7, "proxy"),
-    (6, "plugin db"),
+    (6, "plugin db cache"),
     (5, "pdk ngx libs schema"),
     (4, "vm"),
     (3, "router balancer upstream"),
