@@ -84,8 +84,9 @@ describe("B2 queues and what they stand on", function()
     end)
 
     local function conf(name, more)
-      local c = { name = name, log_tag = "spec", max_batch_size = 2, max_coalescing_delay = 0.1, max_entries = 3,
-        initial_retry_delay = 0.001, max_retry_time = 0.05, max_retry_delay = 0.01, concurrency_limit = 1 }
+      local c = { name = name, log_tag = "spec", max_batch_size = 2, max_coalescing_delay = 0.1,
+        max_entries = 3, initial_retry_delay = 0.001, max_retry_time = 0.05, max_retry_delay = 0.01,
+        concurrency_limit = 1 }
       for k, v in pairs(more or {}) do c[k] = v end
       return c
     end
