@@ -55,7 +55,9 @@ describe("B2 spec.helpers", function()
     assert.equal(3, n)
     assert.error_matches(function() helpers.wait_until(function() return false end, 0.01, 0.001) end,
       "did not become true %(after 0.01 seconds%)")
-    assert.error_matches(function() helpers.pwait_until(function() error("still") end, 0.01, 0.001) end, "still")
+    assert.error_matches(function()
+      helpers.pwait_until(function() error("still") end, 0.01, 0.001)
+    end, "still")
     assert.has_error(function() helpers.wait_until(function() error("at once", 0) end, 5) end, "at once")
   end)
 

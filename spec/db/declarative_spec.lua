@@ -198,6 +198,9 @@ describe("B4 a declarative file", function()
         sink = function() error("full", 0) end, reset = function() end,
       })
     end, "full")
+    assert.equal("in entry 1 of 'services'", declarative.where())
+    load { _format_version = "3.0" }
+    assert.is_nil(declarative.where())
   end)
 
   it("has its own default workspace if it has one", function()

@@ -19,7 +19,9 @@ describe("B2 resty.ipmatcher", function()
   end)
 
   it("B2 gives the value of the narrowest network", function()
-    local m = assert(ipmatcher.new_with_value { ["0.0.0.0/0"] = "all", ["10.0.0.0/8"] = "ten", ["10.1.0.0/17"] = "one" })
+    local m = assert(ipmatcher.new_with_value {
+      ["0.0.0.0/0"] = "all", ["10.0.0.0/8"] = "ten", ["10.1.0.0/17"] = "one",
+    })
     assert.equal("one", m:match("10.1.127.1"))
     assert.equal("ten", m:match("10.1.128.1"))
     assert.equal("all", m:match("11.0.0.1"))

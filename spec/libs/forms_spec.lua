@@ -21,8 +21,9 @@ describe("B2 forms", function()
       m:set_simple("a", "1")
       m:set_simple("b", "2", "b.txt", "text/plain")
       m:set_simple("a", "3")
-      assert.equal('--q\r\nContent-Disposition: form-data; name="a"\r\n\r\n3\r\n--q\r\nContent-Disposition: form-data; '
-        .. 'name="b"; filename="b.txt"\r\ncontent-type: text/plain\r\n\r\n2\r\n--q--\r\n', m:tostring())
+      assert.equal('--q\r\nContent-Disposition: form-data; name="a"\r\n\r\n3\r\n--q\r\n'
+        .. 'Content-Disposition: form-data; name="b"; filename="b.txt"\r\n'
+        .. 'content-type: text/plain\r\n\r\n2\r\n--q--\r\n', m:tostring())
       m:delete("a")
       assert.same({ b = "2" }, m:get_all())
       m:delete("b")
@@ -36,11 +37,14 @@ describe("B2 forms", function()
     it("B2 nests names and gives values the schema's types", function()
       local schema = { each_field = function()
         return pairs {
-          n = { type = "number" }, on = { type = "boolean" }, tags = { type = "set", elements = { type = "string" } },
+          n = { type = "number" },
+          on = { type = "boolean" },
+          tags = { type = "set", elements = { type = "string" } },
           config = { type = "record", fields = { { limit = { type = "integer" } } } },
         }
       end }
-      assert.same({ n = 1, on = true, tags = { "a" }, config = { limit = 5 }, other = "x" }, arguments.decode({
+      local expected = { n = 1, on = true, tags = { "a" }, config = { limit = 5 }, other = "x" }
+      assert.same(expected, arguments.decode({
         n = "1", on = "true", tags = "a", ["config.limit"] = "5", other = "x",
       }, schema))
       assert.equal(null, arguments.infer_value("", { type = "string" }))
@@ -48,18 +52,21 @@ describe("B2 forms", function()
     end)
 
     it("B2 joins what has the same name", function()
-      assert.same({ a = { b = { "x", "y" } } }, arguments._combine({ { a = { b = "x" } }, { a = { b = "y" } } }))
+      local parts = { { a = { b = "x" } }, { a = { b = "y" } } }
+      assert.same({ a = { b = { "x", "y" } } }, arguments._combine(parts))
       assert.same({ a = { "x", "y" } }, arguments.decode({ ["a[1]"] = "x", ["a[2]"] = "y" }))
     end)
   end)
 
   it("B2 kong.tools.mime_type", function()
     local parse = require("kong.tools.mime_type").parse_mime_type
-    assert.same({ "text", "html", { charset = "UTF-8", q = "a b" } }, { parse('Text/HTML; Charset=UTF-8 ;q="a b"') })
+    local parts = { parse('Text/HTML; Charset=UTF-8 ;q="a b"') }
+    assert.same({ "text", "html", { charset = "UTF-8", q = "a b" } }, parts)
     assert.is_nil((parse("text/html;")))
     assert.is_nil((parse("text")))
     local includes = require("kong.tools.mime_type").includes
-    assert.is_true(includes({ type = "application", subtype = "json" }, { type = "application", subtype = "x+json" }))
+    local json = { type = "application", subtype = "json" }
+    assert.is_true(includes(json, { type = "application", subtype = "x+json" }))
     assert.is_false(includes({ type = "text", subtype = "a.b" }, { type = "text", subtype = "x+acb" }))
   end)
 end)

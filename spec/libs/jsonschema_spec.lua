@@ -34,8 +34,8 @@ describe("B2 resty.ljsonschema", function()
       required = { "a" },
     }
     refused("property a is required", schema, {})
-    refused("property a validation failed: property b validation failed: expected 4 to be smaller than 3", schema,
-      { a = { b = 4 } })
+    refused("property a validation failed: property b validation failed: expected 4 to be smaller than 3",
+      schema, { a = { b = 4 } })
   end)
 
   it("B2 closes objects, by pattern or by schema", function()
@@ -43,17 +43,20 @@ describe("B2 resty.ljsonschema", function()
       additionalProperties = false }
     assert.is_true(check(schema, { a = 1, x_b = "y" }))
     refused("additional properties forbidden, found b", schema, { b = 1 })
-    refused("failed to validate x_b (matching ^x_): wrong type: expected string, got integer", schema, { x_b = 1 })
+    refused("failed to validate x_b (matching ^x_): wrong type: expected string, got integer", schema,
+      { x_b = 1 })
     refused("failed to validate additional property b: wrong type: expected string, got integer",
       { additionalProperties = { type = "string" } }, { b = 1 })
   end)
 
   it("B2 checks items, their number and that they differ", function()
-    refused("failed to validate item 2: wrong type: expected string, got integer", { items = { type = "string" } },
-      { "a", 2 })
-    refused("found unexpected extra items in array", { items = { {}, {} }, additionalItems = false }, { 1, 2, 3 })
+    refused("failed to validate item 2: wrong type: expected string, got integer",
+      { items = { type = "string" } }, { "a", 2 })
+    refused("found unexpected extra items in array", { items = { {}, {} }, additionalItems = false },
+      { 1, 2, 3 })
     refused("expect array to have at least 2 items", { minItems = 2 }, { 1 })
-    refused("expected unique items but items 3 and 1 are equal", { uniqueItems = true }, { { a = 1 }, 2, { a = 1 } })
+    refused("expected unique items but items 3 and 1 are equal", { uniqueItems = true },
+      { { a = 1 }, 2, { a = 1 } })
   end)
 
   it("B2 measures text in characters", function()
@@ -75,12 +78,13 @@ describe("B2 resty.ljsonschema", function()
     refused("object needs one of the following rectifications: 1) wrong type: expected string, got integer; "
       .. "2) expected 1 to be greater than 2", { anyOf = { { type = "string" }, { minimum = 2 } } }, 1)
     refused("value wasn't supposed to match schema", { ["not"] = { type = "string" } }, "x")
-    refused("allOf 2 failed: matches none of the enum values", { allOf = { {}, { enum = { 1, { a = 2 } } } } },
-      { a = 3 })
+    refused("allOf 2 failed: matches none of the enum values",
+      { allOf = { {}, { enum = { 1, { a = 2 } } } } }, { a = 3 })
   end)
 
   it("B2 follows references, also to the schema itself", function()
-    local tree = { type = "object", properties = { left = { ["$ref"] = "#" }, v = { ["$ref"] = "#/definitions/n" } },
+    local tree = { type = "object",
+      properties = { left = { ["$ref"] = "#" }, v = { ["$ref"] = "#/definitions/n" } },
       definitions = { n = { type = "number" } } }
     assert.is_true(check(tree, { left = { left = { v = 1 } } }))
     refused("property left validation failed: property v validation failed: "

@@ -3,7 +3,8 @@ describe("B2 Penlight", function()
     local template = require "pl.template"
 
     it("B2 puts values in and runs lines of Lua", function()
-      assert.equal("1 a\n2 a\n", template.substitute("# for i = 1, 2 do\n$(i) $(x)\n# end\n", { x = "a", _parent = _G }))
+      local text = "# for i = 1, 2 do\n$(i) $(x)\n# end\n"
+      assert.equal("1 a\n2 a\n", template.substitute(text, { x = "a", _parent = _G }))
       assert.equal("<b>", (template.substitute("<${x}>", { x = "b", _brackets = "{}" })))
     end)
 
@@ -59,6 +60,46 @@ describe("B2 Penlight", function()
     assert.same({ a = 1, b_c = { "x", 2 }, part = { d = "e  f" } }, conf)
     assert.same({ ["a b"] = "1" }, require("pl.config").read_string("a b = 1",
       { variabilize = false, convert_numbers = false, list_delim = false }))
+  end)
+
+  it("B2 pl.tablex works on several tables at once", function()
+    local tablex = require "pl.tablex"
+    assert.is_true(tablex.compare({ 1, 2 }, { 1, 2 }))
+    assert.is_false(tablex.compare({ 1, 2 }, { 2, 1 }))
+    assert.is_true(tablex.compare({ "a" }, { "A" }, function(x, y) return x:upper() == y end))
+    assert.same({ a = 2, b = 1 }, tablex.count_map { "a", "b", "a" })
+    assert.same({ { 1, "a" }, { 2, "b" } }, tablex.zip({ 1, 2, 3 }, { "a", "b" }))
+    assert.same({ x = 3 }, tablex.map2(function(a, b) return a + b end, { x = 1 }, { x = 2 }))
+    assert.same({ 9, 1, 2 }, tablex.icopy({ 9, 8, 7, 6 }, { 1, 2 }, 2))
+    assert.same({ 9, 1, 2, 6 }, tablex.move({ 9, 8, 7, 6 }, { 1, 2 }, 2))
+  end)
+
+  it("B2 pl.utils checks, quotes and iterates", function()
+    local utils = require "pl.utils"
+    assert.error_matches(function() utils.assert_string(2, 5) end,
+      "argument 2 expected a 'string' got a 'number'")
+    assert.equal("a/b 'c d' 'it'\\''s'", utils.quote_arg { "a/b", "c d", "it's" })
+    local seen = {}
+    for i, v in utils.npairs({ n = 3, "a", nil, "c" }) do seen[#seen + 1] = i .. tostring(v) end
+    for k in utils.kpairs({ "a", x = 1 }) do seen[#seen + 1] = k end
+    assert.same({ "1a", "2nil", "3c", "x" }, seen)
+    local colours = utils.enum("red", "green")
+    assert.equal("red", colours.red)
+    assert.error_matches(function() return colours.blue end,
+      "'blue' is not a valid value %(expected one of: 'green', 'red'%)")
+    local calls = 0
+    local twice = utils.memoize(function(n) calls = calls + 1 return 2 * n end)
+    assert.same({ 4, 4, 1 }, { twice(2), twice(2), calls })
+  end)
+
+  it("B2 pl.stringx indents and finds", function()
+    local stringx = require "pl.stringx"
+    assert.equal("  a\n  b\n", stringx.indent("a\nb\n", 2))
+    assert.equal("a\n  b\n", stringx.dedent("  a\n    b\n"))
+    assert.equal("a       b", stringx.expandtabs("a\tb"))
+    assert.equal(4, stringx.rfind("abcab", "ab"))
+    assert.equal(1, stringx.rfind("abcab", "ab", 1, 4))
+    assert.equal("Abc", stringx.capitalize("aBC"))
   end)
 
   it("B2 pl.utils passes warnings about what is deprecated on", function()

@@ -84,8 +84,9 @@ describe("B2 queues and what they stand on", function()
     end)
 
     local function conf(name, more)
-      local c = { name = name, log_tag = "spec", max_batch_size = 2, max_coalescing_delay = 0.1, max_entries = 3,
-        initial_retry_delay = 0.001, max_retry_time = 0.05, max_retry_delay = 0.01, concurrency_limit = 1 }
+      local c = { name = name, log_tag = "spec", max_batch_size = 2, max_coalescing_delay = 0.1,
+        max_entries = 3, initial_retry_delay = 0.001, max_retry_time = 0.05, max_retry_delay = 0.01,
+        concurrency_limit = 1 }
       for k, v in pairs(more or {}) do c[k] = v end
       return c
     end
@@ -159,5 +160,16 @@ describe("B2 queues and what they stand on", function()
       assert.has_error(function() require("kong.concurrency").with_coroutine_mutex({}, print) end,
         "opts.name is required and must be a string")
     end)
+  end)
+end)
+
+describe("B2 kong.timer", function()
+  it("B2 is there, and the same each time", function()
+    assert.is_function(kong.timer.named_at)
+    assert.equal(kong.timer, kong.timer)
+    local called
+    assert(kong.timer:at(0, function(premature, value) called = not premature and value end, "x"))
+    ngx.sleep(0.02)
+    assert.equal("x", called)
   end)
 end)

@@ -116,6 +116,10 @@ const MODULES: &[(&str, Source)] = &[
     ),
     ("moongate.db.declarative.pk", crate::embed!("declarative/pk.lua")),
     (
+        "moongate.db.declarative.place",
+        crate::embed!("declarative/place.lua"),
+    ),
+    (
         "moongate.db.declarative.records",
         crate::embed!("declarative/records.lua"),
     ),

@@ -162,7 +162,7 @@ fn touch(a: &Args, r: &mut Ret) {
         return no_string(a, r, 1, "touch");
     };
     let at = |i: usize, other: SystemTime| match a.num(i) {
-        Some(n) if n.is_finite() && n >= 0.0 && n < 1e12 => UNIX_EPOCH + Duration::from_secs_f64(n),
+        Some(n) if (0.0..1e12).contains(&n) => UNIX_EPOCH + Duration::from_secs_f64(n),
         _ => other,
     };
     let accessed = at(2, SystemTime::now());

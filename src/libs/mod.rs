@@ -92,6 +92,7 @@ const MODULES: &[(&str, Source)] = &[
         "moongate.libs.ljsonschema.values",
         crate::embed!("ljsonschema/values.lua"),
     ),
+    ("moongate.libs.tablex_pairs", crate::embed!("pl/tablex_pairs.lua")),
     ("ngx.semaphore", crate::embed!("resty/semaphore.lua")),
     ("pl.OrderedMap", crate::embed!("pl/OrderedMap.lua")),
     ("pl.Set", crate::embed!("pl/Set.lua")),

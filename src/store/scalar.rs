@@ -57,7 +57,7 @@ fn number(text: &str) -> Option<f64> {
         return sexagesimal(&bare);
     }
     let all = |of: &str, radix: u32| {
-        let digits = of.len() > 0 && of.chars().all(|c| c.is_digit(radix));
+        let digits = !of.is_empty() && of.chars().all(|c| c.is_digit(radix));
         digits.then(|| {
             of.chars().fold(0.0, |sum, c| {
                 sum * f64::from(radix) + f64::from(c.to_digit(radix).unwrap_or(0))

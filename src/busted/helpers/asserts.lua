@@ -4,9 +4,10 @@ local say = require "say"
 local luassert = require "luassert.assert"
 
 local function register(name, fn, unmet, met)
-  say:set("assertion." .. name .. ".negative", unmet)
-  say:set("assertion." .. name .. ".positive", met)
-  luassert:register("assertion", name, fn, "assertion." .. name .. ".negative", "assertion." .. name .. ".positive")
+  local key = "assertion." .. name
+  say:set(key .. ".negative", unmet)
+  say:set(key .. ".positive", met)
+  luassert:register("assertion", name, fn, key .. ".negative", key .. ".positive")
 end
 
 register("fail", function(_, args)
@@ -114,6 +115,7 @@ register("line", function(state, args)
   end
   args[1], args[2], args[3], args.n = name, wanted, found, found and 3 or 2
   return found ~= nil
-end, "Expected a line of the file %s to match:\n%s\n", "Expected no line of the file %s to match:\n%s\nbut: %s\n")
+end, "Expected a line of the file %s to match:\n%s\n",
+  "Expected no line of the file %s to match:\n%s\nbut: %s\n")
 
 return true

@@ -48,8 +48,8 @@ end
 
 local db
 
--- Plugins that need what is not there, by name with the reason. Their schemas are of use all the same: something
--- stands in for the module while the schemas are loaded.
+-- Plugins that need what is not there, by name with the reason. Their schemas are of use all the same:
+-- something stands in for the module while the schemas are loaded.
 local incomplete = {}
 local STAND_INS = { handler = { PRIORITY = 0, VERSION = "0.0.0" }, daos = {} }
 

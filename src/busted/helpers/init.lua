@@ -1,5 +1,5 @@
--- `spec.helpers`: what Kong's specs ask of their helpers. Specs of schemas, entities and single modules run with
--- it; what starts a gateway or talks to one is not there yet and says so.
+-- `spec.helpers`: what Kong's specs ask of their helpers. Specs of schemas, entities and single modules run
+-- with it; what starts a gateway or talks to one is not there yet and says so.
 
 local constants = require "moongate.spec.constants"
 local database = require "moongate.spec.database"
@@ -27,7 +27,8 @@ local MISSING = [[
   get_kong_workers wait_until_no_common_workers prepare_prefix clean_prefix get_running_conf get_version
   proxy_client proxy_ssl_client proxy_client_grpc proxy_client_grpcs proxy_client_h2 proxy_client_h2c
   admin_client admin_ssl_client admin_gui_client admin_gui_ssl_client http_client grpc_client http2_client
-  clustering_client make_synchronized_clients wait_timer wait_for_all_config_update wait_for_invalidation wait_pid
+  clustering_client make_synchronized_clients wait_timer wait_for_all_config_update wait_for_invalidation
+  wait_pid
   tcp_server udp_server kill_tcp_server is_echo_server_ready echo_server_reset get_echo_server_received_data
   http_mock https_server stress_generator dns_mock start_grpc_target stop_grpc_target get_grpc_target_port
   use_old_plugin build_go_plugins openresty_ver_num bootstrap_database

@@ -28,8 +28,8 @@ function M.intercept(...)
   return ...
 end
 
---- Text of long brackets without the indent that its first line has; `joined` without line breaks, `spaced` with
---- spaces for them.
+--- Text of long brackets without the indent that its first line has; `joined` without line breaks, `spaced`
+--- with spaces for them.
 function M.unindent(text, joined, spaced)
   text = text:match("(.-%S*)%s*$") or ""
   if text:find("^%s") then
@@ -115,8 +115,8 @@ function M.make_temp_dir()
   end
 end
 
---- Runs a shell command: whether it ended well, what it wrote to the error output, what it wrote; with `returns`
---- whether it ended well, its status and both outputs.
+--- Runs a shell command: whether it ended well, what it wrote to the error output, what it wrote; with
+--- `returns` whether it ended well, its status and both outputs.
 function M.execute(command, returns)
   local ok, code, out, err = require("pl.utils").executeex(command)
   if returns then

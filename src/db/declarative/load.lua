@@ -8,6 +8,7 @@ local constants = require "kong.constants"
 local declarative_config = require "kong.db.schema.others.declarative_config"
 local flatten = require "moongate.db.flatten"
 local migrate_route_paths = require "kong.db.declarative.migrations.route_path"
+local place = require "moongate.db.declarative.place"
 local tree_text = require "moongate.db.declarative.tree"
 
 local array_mt = require("cjson").array_mt
@@ -48,6 +49,13 @@ function M.forget()
   newest = {}
 end
 
+--- Where in the file the last `load` was when it was stopped or something was raised; nil if it came to its end.
+function M.where()
+  if place.kind then
+    return ("in entry %d of '%s'"):format(place.index, place.kind)
+  end
+end
+
 local function without_nulls(t)
   for k, v in pairs(t) do
     if v == null then
@@ -85,6 +93,7 @@ local function transformed(schema, row)
 end
 
 local function refusal(tree, input, options, schema)
+  place.kind, place.index = nil, nil
   local text = tree_text(tree)
   local flattened
   if options.flatten_errors and type(input) == "table" then
@@ -190,6 +199,7 @@ end
 -- handed over is void then.
 function M.load(input, options)
   options = options or {}
+  place.kind, place.index = nil, nil
   local again = type(input) == "function" and input
   local document = again and again() or input
   if type(document) ~= "table" then
@@ -240,6 +250,7 @@ function M.load(input, options)
     return refusal(tree, document, options, schema)
   end
   rows:default_workspace()
+  place.kind, place.index = nil, nil
   meta._gateway = gateway
   return options.sink and true or rows.entities, meta
 end

@@ -7,6 +7,7 @@
 local ids = require "moongate.db.declarative.ids"
 local kinds_of = require "moongate.db.declarative.kinds"
 local pk_string = require "moongate.db.declarative.pk"
+local place = require "moongate.db.declarative.place"
 local records = require "moongate.db.declarative.records"
 local yield = require("kong.tools.yield").yield
 
@@ -18,17 +19,30 @@ local key_of, id_of = ids.key, ids.of
 
 local M = {}
 
--- Whether a schema's checks look into what an entity refers to: such items can only be judged with their references
+-- Whether names (of fields, or paths from a field on) include a reference of a kind.
+local function has_reference(kind, names)
+  for _, name in ipairs(type(names) == "table" and names or { names }) do
+    if type(name) == "string" and kind.references[name:match("^[^.]+")] then
+      return true
+    end
+  end
+  return false
+end
+
+-- Whether a schema's checks look at what an entity refers to: such items can only be judged with their references
 -- filled in.
 local function looks_at_references(kind)
   local schema = kind.schema
   for _, transformation in ipairs(schema.transformations or {}) do
-    for _, list in ipairs { transformation.input or {}, transformation.needs or {} } do
-      for _, name in ipairs(list) do
-        if kind.references[name:match("^[^.]+")] then
-          return true
-        end
-      end
+    if has_reference(kind, transformation.input) or has_reference(kind, transformation.needs) then
+      return true
+    end
+  end
+  for _, check in ipairs(schema.entity_checks or {}) do
+    local _, arg = next(check)
+    -- `conditional` names the field that must not be set; a reference by name is set as well as one by key.
+    if type(arg) == "table" and (has_reference(kind, arg) or has_reference(kind, arg.field_sources)) then
+      return true
     end
   end
   return false
@@ -295,6 +309,7 @@ local function take_kind(self, input, name)
       local entry = waiting[i]
       for j = 1, #entry.list do
         yield(true)
+        place.kind, place.index = name, j
         if not take(self, kind, schema, entry.list[j], entry) then
           return false
         end
@@ -312,6 +327,7 @@ local function take_kind(self, input, name)
     local schema = record(kind, self.full and "full" or "top")
     for i = 1, #list do
       yield(true)
+      place.kind, place.index = name, i
       if not take(self, kind, schema, list[i]) then
         return false
       end
@@ -343,16 +359,10 @@ local function run(kinds, input, options, full)
   return head
 end
 
---- Passes over a file, handing over each row by `options.emit(kind_name, id, row, kind)`; `options.restart()` is
--- called before rows are handed over a second time, and answers the file again. With `options.drop` the file is
--- emptied on the way. Answers what the file says about itself, or nil: then the rows handed over are void.
+--- Passes over a file, handing over each row by `options.emit(kind_name, id, row, kind)`. With `options.drop` the
+-- file is emptied on the way. Answers what the file says about itself, or nil: then the rows handed over are void.
 function M.run(kinds, input, options)
-  local full = has_such_items(kinds, input)
-  local ok, head = pcall(run, kinds, input, options, full)
-  if ok and head or full then
-    return ok and head or nil
-  end
-  ok, head = pcall(run, kinds, options.restart(), options, true)
+  local ok, head = pcall(run, kinds, input, options, has_such_items(kinds, input))
   return ok and head or nil
 end
 

@@ -2,6 +2,7 @@
 -- would say, entity by entity.
 
 local kinds_of = require "moongate.db.declarative.kinds"
+local place = require "moongate.db.declarative.place"
 
 local array_mt = require("cjson").array_mt
 local null = ngx.null
@@ -100,6 +101,7 @@ function judge_list(kinds, kind, variant, list)
   end
   local errs
   for i = 1, #list do
+    place.kind, place.index = kind.name, i
     local err = judge_item(kinds, kind, variant, list[i])
     if err then
       errs = errs or {}

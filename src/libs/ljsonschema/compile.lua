@@ -1,5 +1,5 @@
--- Turns a JSON schema (draft 4) into checks. A node is a list of checks, each a function of the value that returns
--- nil or an error text; a schema that refers to itself is a node that refers to itself.
+-- Turns a JSON schema (draft 4) into checks. A node is a list of checks, each a function of the value that
+-- returns nil or an error text; a schema that refers to itself is a node that refers to itself.
 
 local values = require "moongate.libs.ljsonschema.values"
 
@@ -27,6 +27,8 @@ end
 
 -- === types ===
 
+local LUA_TYPES = { string = true, boolean = true, number = true, table = true, ["function"] = true }
+
 local function is_type(how, name)
   if name == "object" then
     return function(v) return type(v) == "table" and kind_of(v, how.array_mt) <= 1 end
@@ -36,7 +38,7 @@ local function is_type(how, name)
     return function(v) return type(v) == "number" and v % 1 == 0 end
   elseif name == "null" then
     return function(v) return v == how.null end
-  elseif name == "string" or name == "boolean" or name == "number" or name == "table" or name == "function" then
+  elseif LUA_TYPES[name] then
     return function(v) return type(v) == name end
   end
   error("invalid JSON type: " .. tostring(name))
@@ -351,15 +353,14 @@ local function add_number(node, schema)
     return
   end
   -- the misspelt word is the library's, and users see it
+  local beyond = "expected %s to be %s than %s"
   node[#node + 1] = function(v)
     if type(v) ~= "number" then
       return nil
     elseif min and (v < min or above and v == min) then
-      return ("expected %s to be %s than %s"):format(number_text(v), above and "sctrictly greater" or "greater",
-        number_text(min))
+      return beyond:format(number_text(v), above and "sctrictly greater" or "greater", number_text(min))
     elseif max and (v > max or below and v == max) then
-      return ("expected %s to be %s than %s"):format(number_text(v), below and "sctrictly smaller" or "smaller",
-        number_text(max))
+      return beyond:format(number_text(v), below and "sctrictly smaller" or "smaller", number_text(max))
     elseif factor then
       local times = v / factor
       local fits = factor % 1 == 0 and v % factor == 0 or factor % 1 ~= 0 and floor(times) == times
@@ -454,7 +455,9 @@ local function add_not(node, schema, how)
   end
 end
 
-local PARTS = { add_type, add_object, add_array, add_text, add_number, add_enum, add_all, add_any, add_one, add_not }
+local PARTS = {
+  add_type, add_object, add_array, add_text, add_number, add_enum, add_all, add_any, add_one, add_not,
+}
 
 --- A function that runs the checks of a schema: nil, or an error.
 return function(schema, refs, how)

@@ -12,8 +12,8 @@ local function match_pattern(subject, pattern)
   return ngx.re.find(subject, pattern, "jo")
 end
 
---- A function that judges a value: true, or false and an error. `custom` may have `null`, `array_mt` (false: told
---- by the keys), `match_pattern`, `str_len`, `external_resolver`, `coercion`, `name`.
+--- A function that judges a value: true, or false and an error. `custom` may have `null`, `array_mt` (false:
+--- told by the keys), `match_pattern`, `str_len`, `external_resolver`, `coercion`, `name`.
 function M.generate_validator(schema, custom)
   custom = custom or {}
   local array_mt = custom.array_mt

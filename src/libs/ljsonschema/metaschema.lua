@@ -15,8 +15,8 @@ end
 local root = { ["$ref"] = "#" }
 local text, uri, number = { type = "string" }, { type = "string", format = "uri" }, { type = "number" }
 local flag = { type = "boolean", default = false }
-local natural, natural0, list, names = ref "positiveInteger", ref "positiveIntegerDefault0", ref "schemaArray",
-  ref "stringArray"
+local natural, natural0 = ref "positiveInteger", ref "positiveIntegerDefault0"
+local list, names = ref "schemaArray", ref "stringArray"
 
 local function any(...)
   return setmetatable({ ... }, cjson.array_mt)

@@ -1,5 +1,5 @@
--- What a `$ref` in a JSON schema leads to: a place in the same document, a part with that id, or a document that
--- the user's resolver brings.
+-- What a `$ref` in a JSON schema leads to: a place in the same document, a part with that id, or a document
+-- that the user's resolver brings.
 
 local url = require "socket.url"
 

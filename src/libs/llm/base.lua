@@ -1,5 +1,5 @@
--- `kong.llm.plugin.base`: AI plugins are made of filters, each of which runs in a stage. A filter runs once in a
--- request, whoever of the plugins has it.
+-- `kong.llm.plugin.base`: AI plugins are made of filters, each of which runs in a stage. A filter runs once
+-- in a request, whoever of the plugins has it.
 
 local ctx = require "kong.llm.plugin.ctx"
 

@@ -1,5 +1,5 @@
--- `kong.llm.plugin.ctx`: what the filters of AI plugins leave for each other in the request's context. Names are
--- registered with their types, in a namespace per filter.
+-- `kong.llm.plugin.ctx`: what the filters of AI plugins leave for each other in the request's context. Names
+-- are registered with their types, in a namespace per filter.
 
 local M = {}
 

@@ -1,5 +1,5 @@
--- `kong.llm`: what the AI plugins share: the schema of their configuration and the kinds of requests. The drivers
--- that talk to providers are not here.
+-- `kong.llm`: what the AI plugins share: the schema of their configuration and the kinds of requests. The
+-- drivers that talk to providers are not here.
 
 local M = { config_schema = require "kong.llm.schemas" }
 

@@ -10,7 +10,8 @@ local M = {
 }
 
 local _, set = ctx.get_namespaced_accesors(M.NAME, {
-  accept_gzip = "boolean", multipart_request = "boolean", request_body_table = "table", request_model = "table",
+  accept_gzip = "boolean", multipart_request = "boolean",
+  request_body_table = "table", request_model = "table",
 })
 local get_global, set_global = ctx.get_global_accessors(M.NAME)
 

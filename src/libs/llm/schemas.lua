@@ -20,11 +20,13 @@ local auth = optional("record", nil, { fields = {
   { param_location = optional("string", "Where the parameter goes.", { one_of = { "query", "body" } }) },
   { gcp_use_service_account = optional("boolean", "Use a service account with Google's models.",
     { default = false }) },
-  { gcp_service_account_json = optional("string", "The service account as JSON; without it, the environment's "
-    .. "`GCP_SERVICE_ACCOUNT`.", referenceable) },
+  { gcp_service_account_json = optional("string", "The service account as JSON; without it, the "
+    .. "environment's `GCP_SERVICE_ACCOUNT`.", referenceable) },
   { aws_access_key_id = optional("string", "The access key for AWS, instead of the environment's.", secret) },
-  { aws_secret_access_key = optional("string", "The secret key for AWS, instead of the environment's.", secret) },
-  { allow_override = optional("boolean", "Whether a request may bring a key of its own.", { default = false }) },
+  { aws_secret_access_key = optional("string", "The secret key for AWS, instead of the environment's.",
+    secret) },
+  { allow_override = optional("boolean", "Whether a request may bring a key of its own.",
+    { default = false }) },
 } })
 
 local gemini = optional("record", nil, {
@@ -60,10 +62,12 @@ local options = optional("record", "Settings of the model.", { fields = {
     { one_of = { "raw", "openai", "ollama" } }) },
   { mistral_format = optional("string", "The upstream's format of messages, for mistral.",
     { one_of = { "openai", "ollama" } }) },
-  { upstream_url = typedefs.url { required = false, description = "The whole URL to call, for models of one's own." } },
+  { upstream_url = typedefs.url {
+    required = false, description = "The whole URL to call, for models of one's own.",
+  } },
   { upstream_path = optional("string", "The path to call, instead of the operation's own.", { deprecation = {
-    message = "llm: config.model.options.upstream_path is deprecated, please use config.model.options.upstream_url "
-      .. "instead",
+    message = "llm: config.model.options.upstream_path is deprecated, please use "
+      .. "config.model.options.upstream_url instead",
     removal_in_version = "4.0",
   } }) },
   { gemini = gemini },
@@ -76,7 +80,9 @@ local PROVIDERS = {
 }
 
 local model = { type = "record", required = true, fields = {
-  { provider = { type = "string", required = true, one_of = PROVIDERS, description = "Whose format is spoken." } },
+  { provider = {
+    type = "string", required = true, one_of = PROVIDERS, description = "Whose format is spoken.",
+  } },
   { name = optional("string", "The model's name.") },
   { options = options },
 } }
@@ -133,9 +139,9 @@ return {
     { custom_entity_check = {
       field_sources = { "route_type", "model", "logging" },
       fn = function(entity)
-        local provider = entity.model.provider
-        if entity.logging.log_statistics and entity.route_type == "llm/v1/completions" and provider == "anthropic" then
-          return nil, provider .. " does not support statistics when route_type is " .. entity.route_type
+        local provider, route = entity.model.provider, entity.route_type
+        if entity.logging.log_statistics and route == "llm/v1/completions" and provider == "anthropic" then
+          return nil, provider .. " does not support statistics when route_type is " .. route
         end
         return true
       end,

@@ -20,7 +20,8 @@ Timetable.__index = Timetable
 
 local function new(year, month, day, hour, min, sec, yday, wday)
   return setmetatable({
-    year = year, month = month, day = day, hour = hour or 0, min = min or 0, sec = sec or 0, yday = yday, wday = wday,
+    year = year, month = month, day = day, hour = hour or 0, min = min or 0, sec = sec or 0,
+    yday = yday, wday = wday,
   }, Timetable)
 end
 
@@ -55,8 +56,8 @@ end
 
 function Timetable:rfc_3339()
   local whole = floor(self.sec)
-  return ("%04d-%02d-%02dT%02d:%02d:%02d.%03d"):format(self.year, self.month, self.day, self.hour, self.min, whole,
-    (self.sec - whole) * 1000)
+  return ("%04d-%02d-%02dT%02d:%02d:%02d.%03d"):format(self.year, self.month, self.day, self.hour,
+    self.min, whole, (self.sec - whole) * 1000)
 end
 
 Timetable.__tostring = Timetable.rfc_3339

@@ -1,5 +1,5 @@
--- `pgmoon.json`: JSON as a PostgreSQL literal. Kong's core uses it in migrations; there is no database here, but
--- the text is the same.
+-- `pgmoon.json`: JSON as a PostgreSQL literal. Kong's core uses it in migrations; there is no database here,
+-- but the text is the same.
 
 local cjson = require "cjson"
 

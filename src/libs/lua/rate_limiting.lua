@@ -1,5 +1,5 @@
--- `kong.pdk.private.rate_limiting`: headers that tell the limits, kept in the request's context until the response
--- has its head.
+-- `kong.pdk.private.rate_limiting`: headers that tell the limits, kept in the request's context until the
+-- response has its head.
 
 local M = {}
 
@@ -15,7 +15,8 @@ end
 function M.store_response_header(ctx, key, value)
   local kind = type(value)
   check(type(key) == "string", 2, "key", "store_response_header", "a string", key)
-  check(kind == "number" or kind == "string", 3, "value", "store_response_header", "a string or a number", value)
+  check(kind == "number" or kind == "string", 3, "value", "store_response_header", "a string or a number",
+    value)
   ctx[KEY] = ctx[KEY] or {}
   ctx[KEY][key] = value
 end

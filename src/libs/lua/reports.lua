@@ -1,5 +1,5 @@
--- `kong.reports`: Kong reports on itself to its makers unless it is told not to. This gateway never does; what
--- plugins note for such a report has nobody to go to.
+-- `kong.reports`: Kong reports on itself to its makers unless it is told not to. This gateway never does;
+-- what plugins note for such a report has nobody to go to.
 
 local function nothing()
 end

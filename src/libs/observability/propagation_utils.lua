@@ -2,8 +2,8 @@
 
 local M = {
   FORMATS = {
-    W3C = "w3c", B3 = "b3", B3_SINGLE = "b3-single", JAEGER = "jaeger", OT = "ot", DATADOG = "datadog", AWS = "aws",
-    GCP = "gcp", INSTANA = "instana",
+    W3C = "w3c", B3 = "b3", B3_SINGLE = "b3-single", JAEGER = "jaeger", OT = "ot", DATADOG = "datadog",
+    AWS = "aws", GCP = "gcp", INSTANA = "instana",
   },
 }
 

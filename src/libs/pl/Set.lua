@@ -78,7 +78,8 @@ function Set.len(self)
   return n
 end
 
-Set.__add, Set.__mul, Set.__sub, Set.__pow = Set.union, Set.intersection, Set.difference, Set.symmetric_difference
+Set.__add, Set.__mul = Set.union, Set.intersection
+Set.__sub, Set.__pow = Set.difference, Set.symmetric_difference
 Set.__lt, Set.__len = Set.issubset, Set.len
 
 function Set.__eq(a, b)

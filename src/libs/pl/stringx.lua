@@ -150,6 +150,57 @@ function M.shorten(s, width, tail)
   return tail and "..." .. s:sub(#s - width + 4) or s:sub(1, width - 3) .. "..."
 end
 
+--- The character at a place.
+function M.at(s, i)
+  return s:sub(i, i)
+end
+
+--- The parts of `split` as several values.
+function M.splitv(s, re)
+  return unpack(M.split(s, re))
+end
+
+function M.capitalize(s)
+  return s:sub(1, 1):upper() .. s:sub(2):lower()
+end
+
+--- Where a text begins for the last time between `first` and `last`.
+function M.rfind(s, sub, first, last)
+  local found
+  local at = first or 1
+  while true do
+    local from, to = s:find(sub, at, true)
+    if not from or last and to > last then
+      return found
+    end
+    found, at = from, from + 1
+  end
+end
+
+--- Each tab as spaces up to the next multiple of `width`.
+function M.expandtabs(s, width)
+  width = width or 8
+  return (s:gsub("([^\t\r\n]*)\t", function(text)
+    return text .. (" "):rep(width - #text % width)
+  end))
+end
+
+--- Each line behind `n` times a character.
+function M.indent(s, n, ch)
+  local prefix = (ch or " "):rep(n or 4)
+  return (s:gsub("[^\n]*\n?", function(line)
+    return line ~= "" and prefix .. line or nil
+  end))
+end
+
+--- Takes off each line the indent that the first one has.
+function M.dedent(s)
+  local n = #s:match("^%s*")
+  return (s:gsub("[^\n]*\n?", function(line)
+    return line ~= "" and line:gsub("^" .. ("%s?"):rep(n), "") or nil
+  end))
+end
+
 --- A string in quotes as Lua reads it.
 function M.quote_string(s)
   return ("%q"):format(s):gsub("\\\n", "\\n")

@@ -337,4 +337,6 @@ function M.readonly(t)
   })
 end
 
+require "moongate.libs.tablex_pairs"(M)
+
 return M

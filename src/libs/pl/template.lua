@@ -1,5 +1,5 @@
--- `pl.template`: text with `$(expression)` and lines of Lua behind `#`. A template becomes a Lua function whose
--- lines stand where the template's stand, so that errors name the right ones.
+-- `pl.template`: text with `$(expression)` and lines of Lua behind `#`. A template becomes a Lua function
+-- whose lines stand where the template's stand, so that errors name the right ones.
 
 local utils = require "pl.utils"
 

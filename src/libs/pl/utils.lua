@@ -148,7 +148,8 @@ function M.raise_deprecation(opts)
   assert(type(opts.message) == "string", "field 'message' of the options table must be a string")
   local when = ""
   if opts.deprecated_after and opts.version_removed then
-    when = (" (deprecated after %s, scheduled for removal in %s)"):format(opts.deprecated_after, opts.version_removed)
+    when = (" (deprecated after %s, scheduled for removal in %s)"):format(opts.deprecated_after,
+      opts.version_removed)
   elseif opts.deprecated_after then
     when = (" (deprecated after %s)"):format(opts.deprecated_after)
   elseif opts.version_removed then
@@ -174,6 +175,134 @@ function M.executeex(command)
 end
 
 M.load = load
+
+--- Patterns for numbers, names and paths.
+M.patterns = {
+  FLOAT = "[%+%-%d]%d*%.?%d*[eE]?[%+%-]?%d*",
+  INTEGER = "[+%-%d]%d*",
+  IDEN = "[%a_][%w_]*",
+  FILE = "[%a%.\\][:%][%w%._%-\\]*",
+}
+
+function M.printf(fmt, ...)
+  io.stdout:write(fmt:format(...))
+end
+
+function M.fprintf(file, fmt, ...)
+  file:write(fmt:format(...))
+end
+
+--- Raises unless an argument has a type (and passes `verify`); returns it.
+function M.assert_arg(n, value, kind, verify, msg, level)
+  if type(value) ~= kind then
+    error(("argument %d expected a '%s' got a '%s'"):format(n, kind, type(value)), level or 2)
+  elseif verify and not verify(value) then
+    error(("argument %d: '%s' %s"):format(n, value, msg), level or 2)
+  end
+  return value
+end
+
+function M.assert_string(n, value)
+  return M.assert_arg(n, value, "string", nil, nil, 3)
+end
+
+--- A function that remembers its results.
+function M.memoize(f)
+  local cache = {}
+  return function(key)
+    local value = cache[key]
+    if value == nil then
+      value = f(key)
+      cache[key] = value
+    end
+    return value
+  end
+end
+
+--- The second argument bound to a function.
+function M.bind2(f, second)
+  f = M.function_arg(1, f)
+  return function(first, ...)
+    return f(first, second, ...)
+  end
+end
+
+--- Iterates over the keys that are no whole numbers from 1.
+function M.kpairs(t)
+  local key
+  return function()
+    local value
+    repeat
+      key, value = next(t, key)
+    until type(key) ~= "number" or key < 1 or key % 1 ~= 0
+    return key, value
+  end
+end
+
+--- Iterates over a list with holes, up to `t.n` or its length.
+function M.npairs(t, first, last, step)
+  step, last = step or 1, last or t.n or #t
+  local i = (first or 1) - step
+  return function()
+    i = i + step
+    if step > 0 and i <= last or step < 0 and i >= last then
+      return i, t[i]
+    end
+  end
+end
+
+--- A table that knows some names only; others raise, or are told by calling it.
+function M.enum(...)
+  local names = type((...)) == "table" and (...) or { ... }
+  local list, known = {}, {}
+  for key, value in pairs(names) do
+    local name = type(key) == "number" and value or key
+    known[name] = value
+    list[#list + 1] = "'" .. tostring(name) .. "'"
+  end
+  table.sort(list)
+  local function unknown(key)
+    return ("'%s' is not a valid value (expected one of: %s)"):format(tostring(key), table.concat(list, ", "))
+  end
+  return setmetatable(known, {
+    __index = function(_, key)
+      error(unknown(key), 2)
+    end,
+    __newindex = function()
+      error("the Enum object is read-only", 2)
+    end,
+    __call = function(self, key)
+      local value = rawget(self, key)
+      if value == nil then
+        return nil, unknown(key)
+      end
+      return value
+    end,
+  })
+end
+
+--- An argument of a shell command in quotes; a list of them joined.
+function M.quote_arg(arg)
+  if type(arg) == "table" then
+    local out = {}
+    for i, item in ipairs(arg) do
+      out[i] = M.quote_arg(item)
+    end
+    return table.concat(out, " ")
+  elseif arg == "" or arg:find("[^a-zA-Z0-9_@%+=:,./-]") then
+    return "'" .. arg:gsub("'", "'\\''") .. "'"
+  end
+  return arg
+end
+
+--- The items of a list as text, in a new list or into `temp`.
+function M.array_tostring(t, temp, tostr)
+  temp, tostr = temp or {}, tostr or tostring
+  for i = 1, #t do
+    temp[i] = tostr(t[i], i)
+  end
+  return temp
+end
 
 --- Raises, or returns nil and the error, or exits: this runtime returns.
 function M.raise(err)

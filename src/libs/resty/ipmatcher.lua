@@ -1,5 +1,5 @@
--- `resty.ipmatcher`: which of many addresses and networks an address is in. Networks are in one hash per length
--- of prefix, the longest asked first, so that a match costs as many look-ups as there are lengths.
+-- `resty.ipmatcher`: which of many addresses and networks an address is in. Networks are in one hash per
+-- length of prefix, the longest asked first, so that a match costs as many look-ups as there are lengths.
 
 local ip_bytes = require("moongate.ops").libs.ip_bytes
 local band, lshift = bit.band, bit.lshift

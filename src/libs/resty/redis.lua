@@ -1,7 +1,8 @@
 -- `resty.redis`: a client of Redis over cosockets (RESP 2). Commands are methods: `red:incr(key)`.
 
 local null = ngx.null
-local byte, sub, concat, type, tostring, select = string.byte, string.sub, table.concat, type, tostring, select
+local byte, sub, concat = string.byte, string.sub, table.concat
+local type, tostring, select = type, tostring, select
 
 local M = { _VERSION = "0.31" }
 local mt = {}
@@ -39,8 +40,8 @@ function M.set_timeouts(self, connect, send, read)
   sock:settimeouts(connect, send, read)
 end
 
---- Connects to `host, port[, opts]` or `"unix:path"[, opts]`; opts: pool, pool_size, backlog, ssl, ssl_verify,
---- server_name.
+--- Connects to `host, port[, opts]` or `"unix:path"[, opts]`; opts: pool, pool_size, backlog, ssl,
+--- ssl_verify, server_name.
 function M.connect(self, host, port, opts)
   local sock, err = socket(self)
   if not sock then

@@ -1,5 +1,5 @@
--- `resty.timerng`: timers with names that can be cancelled, over `ngx.timer`. Each is a timer of the runtime's own;
--- there is no pool of threads to size, so the options are taken and not used.
+-- `resty.timerng`: timers with names that can be cancelled, over `ngx.timer`. Each is a timer of the
+-- runtime's own; there is no pool of threads to size, so the options are taken and not used.
 
 local M = {}
 local mt = { __index = M }

@@ -1,5 +1,5 @@
--- `kong.tools.sandbox.environment`: the globals that sandboxed Lua sees: `lua` and `schema` the harmless ones,
--- `handler` also those of `kong` and `ngx` that touch one request. Tables cannot be written to.
+-- `kong.tools.sandbox.environment`: the globals that sandboxed Lua sees: `lua` and `schema` the harmless
+-- ones, `handler` also those of `kong` and `ngx` that touch one request. Tables cannot be written to.
 
 local requires = require "kong.tools.sandbox.require"
 
@@ -9,8 +9,8 @@ local LUA = {
   { "coroutine", "create resume running status wrap yield" },
   { "io", "type" },
   { "jit", "os arch version version_num" },
-  { "math", [[abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log log10 max min modf
-    pi pow rad random sin sinh sqrt tan tanh]] },
+  { "math", [[abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log log10 max min
+    modf pi pow rad random sin sinh sqrt tan tanh]] },
   { "os", "clock date difftime time" },
   { "string", "byte char find format gmatch gsub len lower match rep reverse sub upper" },
   { "table", [[clear clone concat foreach foreachi getn insert isarray isempty maxn move new nkeys pack remove

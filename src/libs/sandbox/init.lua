@@ -3,7 +3,8 @@
 
 local compile = require "kong.tools.sandbox.kong"
 
-local load, error, assert, type, ipairs, pcall, setmetatable = load, error, assert, type, ipairs, pcall, setmetatable
+local load, error, assert, type, ipairs = load, error, assert, type, ipairs
+local pcall, setmetatable = pcall, setmetatable
 
 local OFF = "loading of untrusted Lua code disabled because 'untrusted_lua' config option is set to 'off'"
 
@@ -125,8 +126,8 @@ local function unrestricted(text, name, mode, env)
   return assert(load(text, name, mode, setmetatable(env, configuration.global_mt)))
 end
 
---- A function that runs the text as the settings allow; raises. `name` may be a table with `chunkname`, `mode`,
---- `env`.
+--- A function that runs the text as the settings allow; raises. `name` may be a table with `chunkname`,
+--- `mode`, `env`.
 local function sandbox(text, name, mode, env)
   if not configuration.enabled then
     return error(OFF, -1)

@@ -10,22 +10,22 @@ local HANDLER = [[
   ngx.base64 ngx.re ngx.req ngx.resp ngx.semaphore
   pgmoon pgmoon.arrays pgmoon.hstore pl.stringx pl.tablex
   kong.tools:cjson,gzip,ip,mime_type,rand,sha256,string,table,time,timestamp,uri,uuid,yield
-  resty:aes,lock,md5,memcached,mysql,random,redis,sha,sha1,sha224,sha256,sha384,sha512,string,upload,ada,cookie
-  resty:core.time,dns.resolver,lrucache,lrucache.pureffi,ada.search,http,http_connect,http_headers,ipmatcher
-  resty:jit-uuid,jq,jwt,evp,jwt-validators,hmac,passwdqc,session,rediscluster,xmodem,aws,azure,gcp
+  resty:aes,lock,md5,memcached,mysql,random,redis,sha,sha1,sha224,sha256,sha384,sha512,string,upload,ada
+  resty:cookie,core.time,dns.resolver,lrucache,lrucache.pureffi,ada.search,http,http_connect,http_headers
+  resty:ipmatcher,jit-uuid,jq,jwt,evp,jwt-validators,hmac,passwdqc,session,rediscluster,xmodem,aws,azure,gcp
   resty.aws:utils,config,request.validate,request.build,request.sign,request.signatures.utils,request.execute
   resty.aws:request.signatures.v4,request.signatures.presign,request.signatures.none,service.rds.signer
   resty.aws:raw-api.region_config_data
-  resty.aws.credentials:Credentials,ChainableTemporaryCredentials,CredentialProviderChain,EnvironmentCredentials
-  resty.aws.credentials:EC2MetadataCredentials,SharedFileCredentials,RemoteCredentials
+  resty.aws.credentials:Credentials,ChainableTemporaryCredentials,CredentialProviderChain
+  resty.aws.credentials:EnvironmentCredentials,EC2MetadataCredentials,SharedFileCredentials,RemoteCredentials
   resty.aws.credentials:TokenFileWebIdentityCredentials
   resty.azure:config,utils,api.keyvault,api.secrets,api.keys,api.certificates,api.auth,api.request.build
   resty.azure:api.request.execute,api.response.handle
   resty.azure.credentials:Credentials,ClientCredentials,WorkloadIdentityCredentials,ManagedIdentityCredentials
   resty.gcp:request.credentials.accesstoken,request.discovery
   resty:openssl
-  resty.openssl:asn1,bn,cipher,ctx,dh,digest,ec,ecx,err,hmac,kdf,mac,objects,param,pkcs12,pkey,provider,rand,rsa
-  resty.openssl:ssl,ssl_ctx,stack,version,x509
+  resty.openssl:asn1,bn,cipher,ctx,dh,digest,ec,ecx,err,hmac,kdf,mac,objects,param,pkcs12,pkey,provider,rand
+  resty.openssl:rsa,ssl,ssl_ctx,stack,version,x509
   resty.openssl.x509:altname,chain,crl,csr,name,revoked,store,extension,extension.dist_points
   resty.openssl.x509:extension.info_access
 ]]

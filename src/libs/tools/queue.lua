@@ -1,7 +1,7 @@
 -- `kong.tools.queue`: entries that a handler gets in batches, off the request path, with retries.
 --
--- A queue exists while it has work: the first entry starts a timer, which collects batches and calls the handler
--- until nothing is left.
+-- A queue exists while it has work: the first entry starts a timer, which collects batches and calls the
+-- handler until nothing is left.
 
 local semaphore = require "ngx.semaphore"
 local workspaces = require "kong.workspaces"
@@ -119,12 +119,14 @@ local function send(self, entries)
     if not ran then
       err = ok
     end
-    self:log_warn("handler could not process entries: %s", tostring(err or "no error details returned by handler"))
+    self:log_warn("handler could not process entries: %s",
+      tostring(err or "no error details returned by handler"))
     if not err then
       self:log_err("handler returned falsy value but no error information")
     end
     if now() - started > self.max_retry_time then
-      self:log_err("could not send entries due to max_retry_time exceeded. %d queue entries were lost", #entries)
+      self:log_err("could not send entries due to max_retry_time exceeded. %d queue entries were lost",
+        #entries)
       return
     end
     sleep(min(self.max_retry_delay, 2 ^ tries * self.initial_retry_delay))
@@ -227,8 +229,8 @@ local function make_room(self, entry)
     self.already_dropped_entries = true
   end
   if too_large(self, entry) then
-    local err = ("string to be queued is longer (%d bytes) than the queue's max_bytes (%d bytes)"):format(#entry,
-      self.max_bytes)
+    local err = "string to be queued is longer (%d bytes) than the queue's max_bytes (%d bytes)"
+    err = err:format(#entry, self.max_bytes)
     self:log_err(err)
     return nil, err
   end

@@ -3,7 +3,9 @@
 local luatz = require "luatz"
 
 local M = {
-  timestamp_table_fields = require("pl.tablex").readonly { "second", "minute", "hour", "day", "month", "year" },
+  timestamp_table_fields = require("pl.tablex").readonly {
+    "second", "minute", "hour", "day", "month", "year",
+  },
 }
 
 -- Anything later than the year 20000 must be milliseconds.
