@@ -328,7 +328,7 @@ describe("B3 certificates", function()
     assert.same({ ["@entity"] = { "certificate does not match key" } },
       refused("certificates", { cert = cert, key = other }))
     assert.same({ ["@entity"] = { "all or none of these fields must be set: 'cert_alt', 'key_alt'" } },
-      refused("certificates", { cert = cert, key = key, cert_alt = cert }))
+      refused("certificates", { cert = cert, key = key, cert_alt = (pair { type = "RSA", bits = 2048 }) }))
   end)
 
   it("have a second pair of another type only", function()
@@ -339,12 +339,30 @@ describe("B3 certificates", function()
     assert.matches("^certificate and alternative certificate need to have different type", err["@entity"][1])
   end)
 
-  it("of CAs are CAs'", function()
-    local err = refused("ca_certificates", { cert = (pair()) })
-    assert.equal(1, #err["@entity"])
-    local cert = pair()
-    assert.same({ ["@entity"] = { "please submit only one certificate at a time" } },
-      refused("ca_certificates", { cert = cert .. cert }))
+  local function authority(not_after, is_ca)
+    local key = pkey.new { type = "EC", curve = "prime256v1" }
+    local cert = x509.new()
+    cert:set_pubkey(key)
+    cert:set_not_after(not_after)
+    if is_ca then
+      cert:set_basic_constraints { CA = true }
+    end
+    cert:sign(key)
+    return cert:to_PEM()
+  end
+
+  it("of CAs are CAs' and valid, one at a time", function()
+    local later = ngx.time() + 1000
+    local cert = authority(later, true)
+    assert(judge("ca_certificates", { cert = cert }))
+    assert.matches("^%x+$", schemas.ca_certificates:transform({ cert = cert }).cert_digest)
+    local function said(pem)
+      return refused("ca_certificates", { cert = pem })["@entity"]
+    end
+    assert.same({ "please submit only one certificate at a time" }, said(cert .. cert))
+    assert.same({ 'certificate expired, "Not After" time is in the past' }, said(authority(ngx.time() - 1000, true)))
+    assert.same({ 'certificate does not appear to be a CA because it is missing the "CA" basic constraint' },
+      said(authority(later, false)))
   end)
 
   it("have names that may have a wildcard", function()
@@ -364,6 +382,23 @@ describe("B3 keys", function()
     assert.same({ "kid in jwk.kid must be equal to keys.kid" }, err["@entity"])
     err = refused("keys", { kid = "a", jwk = "{" })
     assert.same({ "could not json decode jwk string" }, err["@entity"])
+  end)
+
+  it("can be loaded", function()
+    local cjson = require "cjson"
+    local key = require("resty.openssl.pkey").new { type = "EC", curve = "prime256v1" }
+    local members = cjson.decode(key:tostring("private", "JWK"))
+    members.kid = "a"
+    assert(judge("keys", { kid = "a", jwk = cjson.encode(members) }))
+    assert(judge("keys", { kid = "a", pem = { private_key = key:to_PEM("private") } }))
+    assert.same({ ["@entity"] = { "only one or none of these fields must be set: 'jwk', 'pem'" } }, refused("keys", {
+      kid = "a", jwk = cjson.encode(members), pem = { private_key = key:to_PEM("private") },
+    }))
+    members.x = "?"
+    assert.same({ "could not load JWK, likely not a valid key" },
+      refused("keys", { kid = "a", jwk = cjson.encode(members) })["@entity"])
+    -- What a reference stands for is judged by nobody.
+    assert(judge("keys", { kid = "a", jwk = "{vault://env/a}" }))
   end)
 
   it("may be in a set", function()
