@@ -56,7 +56,7 @@ describe("B2 Penlight", function()
   end)
 
   it("B2 pl.config reads settings", function()
-    local conf = require("pl.config").read_string("# x\na = 1\nb.c = x, 2\n[part]\nd = e \\\n f\n", {})
+    local conf = require("pl.config").read_string("# x\na = 1\nb.c = x,2\n[part]\nd = e \\\n f\n", {})
     assert.same({ a = 1, b_c = { "x", 2 }, part = { d = "e  f" } }, conf)
     assert.same({ ["a b"] = "1" }, require("pl.config").read_string("a b = 1",
       { variabilize = false, convert_numbers = false, list_delim = false }))

@@ -31,7 +31,8 @@ local function index(self, schema, base, is_schema)
   if type(schema) ~= "table" or self.base_of[schema] then
     return
   end
-  local id = is_schema and type(schema.id) == "string" and schema.id
+  -- what stands beside a "$ref" does not count
+  local id = is_schema and not schema["$ref"] and type(schema.id) == "string" and schema.id
   if id then
     local document, fragment = split(id)
     if document ~= "" then
@@ -93,7 +94,8 @@ function Store:resolve(schema)
       schema = named
     else
       schema = fetch(self, uri)
-      for part in fragment:gmatch("[^/]+") do
+      local path = fragment == "" and "" or fragment:sub(2) .. "/"
+      for part in path:gmatch("([^/]*)/") do
         part = unescape(part)
         local number = tonumber(part)
         local found = schema[part]

@@ -19,19 +19,23 @@ function Map.set(self, key, value)
   return self
 end
 
+--- Puts a key at a place, moving it there if it has one; without a value it keeps its own.
 function Map.insert(self, at, key, value)
   if value == nil then
-    at, key, value = nil, at, key
+    value = rawget(self, key)
   end
   Map.set(self, key, nil)
-  rawset(self, key, value)
-  local keys = keys_of[self]
-  table.insert(keys, at or #keys + 1, key)
+  if value ~= nil then
+    rawset(self, key, value)
+    table.insert(keys_of[self], at, key)
+  end
   return self
 end
 
 function Map.update(self, other)
-  if keys_of[other] then
+  if type(other) ~= "table" then
+    error("expected a table", 2)
+  elseif keys_of[other] then
     for k, v in other:iter() do self:set(k, v) end
   elseif #other > 0 then
     for _, pair in ipairs(other) do

@@ -1,15 +1,25 @@
 -- `pl.class`: classes with single inheritance, `_init`, `super`, `is_a` and `class_of`.
 
+-- Runs a class's constructor; in it `object:super(...)` runs the one that it hides, and so on upwards.
+local function initialise(class, object, ...)
+  local init, up = class._init, class._base
+  while up and rawget(up, "_init") == init do
+    up = rawget(up, "_base")
+  end
+  local before = rawget(object, "super")
+  rawset(object, "super", up and up._init and function(self, ...)
+    return initialise(up, self, ...)
+  end or nil)
+  local replaced = init(object, ...)
+  rawset(object, "super", before)
+  return replaced
+end
+
 local function construct(class, ...)
   local object = setmetatable({}, class)
-  local init = rawget(class, "_init") or class._init
-  if init then
-    local replaced = init(object, ...)
-    if replaced then
-      object = setmetatable(replaced, class)
-    end
-  elseif class._base and class._base._init then
-    class._base._init(object, ...)
+  local replaced = class._init and initialise(class, object, ...)
+  if replaced then
+    object = setmetatable(replaced, class)
   end
   return object
 end
@@ -47,7 +57,6 @@ local function make(_, base, members)
   class._base, class._class = base, class
   class.is_a = is_a
   class.class_of = function(self, object) return type(object) == "table" and is_a(object, self) or false end
-  class.super = function(self, ...) return base._init(self, ...) end
   return setmetatable(class, { __call = construct, __index = base })
 end
 

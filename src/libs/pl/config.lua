@@ -2,112 +2,137 @@
 
 local stringio = require "pl.stringio"
 local stringx = require "pl.stringx"
+local utils = require "pl.utils"
 
 local M = {}
 
 local DEFAULTS = {
   variabilize = true,
-  convert_numbers = tonumber,
+  convert_numbers = true,
   convert_boolean = false,
   trim_space = true,
   trim_quotes = false,
+  ignore_assign = false,
   list_delim = ",",
   keysep = "=",
-  comment = "#",
-  smart = false,
 }
 
-local function option(cnfg, name)
-  if cnfg[name] ~= nil then
-    return cnfg[name]
-  end
-  return DEFAULTS[name]
-end
-
---- Iterates over lines, those that end in a backslash joined with the next.
+--- Iterates over lines that are neither blank nor comments, those that end in a backslash joined with the next.
 function M.lines(file)
-  local opened, name = nil, "file"
+  local opened, err
   if type(file) == "string" then
-    opened, name = io.open(file), file
+    opened, err = io.open(file, "r")
     if not opened then
-      return nil, name .. ": No such file or directory"
+      return nil, err
     end
     file = opened
-  elseif not file.read then
+  end
+  file = file or io.stdin
+  if not file.read then
     return nil, "not a file-like object"
   end
+  local begun = ""
   return function()
-    local line = file:read()
-    if not line then
-      if opened then
-        opened:close()
+    for line in function() return file:read() end do
+      if line:find "%S" and not line:find "^%s*[;#]" then
+        local stop = line:find "\\%s*$"
+        line = begun .. (stop and line:sub(1, stop - 1) or line)
+        begun = stop and line or ""
+        if not stop then
+          return line
+        end
       end
-      return nil
     end
-    while line:find("\\%s*$") do
-      line = line:gsub("\\%s*$", "") .. (file:read() or "")
+    if opened then
+      opened:close()
     end
-    return line
   end
 end
 
-local function converter(cnfg)
-  local numbers, booleans = option(cnfg, "convert_numbers"), option(cnfg, "convert_boolean")
-  if numbers == true then
-    numbers = tonumber
+-- What the first line says about the rest, for `smart`.
+local function guess(line, options)
+  options.smart = true
+  if line:find "^[^=]+=" then
+    options.keysep = "="
+  elseif line:find "^[^:]+:" then
+    options.keysep, options.list_delim = ":", ":"
+  elseif line:find "^%S+%s+" then
+    options.keysep, options.variabilize = " ", false
+    if line:find "^%S+%s+%S+%s+%S+" then
+      options.list_delim = " "
+    end
   end
-  local delim = option(cnfg, "list_delim")
-  local function convert(value, in_list)
-    if option(cnfg, "trim_space") then
-      value = stringx.strip(value)
-    end
-    if option(cnfg, "trim_quotes") then
-      value = value:gsub("^(['\"])(.*)%1$", "%2")
-    end
-    if delim and not in_list and value:find(delim, 1, true) then
-      local list = {}
-      for _, part in ipairs(stringx.split(value, delim)) do
-        list[#list + 1] = convert(part, true)
-      end
-      return list
-    end
-    if booleans and (value == "true" or value == "false") then
-      return value == "true"
-    end
-    return numbers and value ~= "" and numbers(value) or value
-  end
-  return convert
 end
 
---- Reads settings from a file or an object that reads like one; nil and an error.
+local function scalar(options, value)
+  if options.convert_numbers and value:find "^[%d%+%-]" then
+    local number = tonumber(value) or tonumber((value:gsub(" kB$", "")))
+    if number then
+      return number
+    end
+  elseif options.convert_boolean and (value == "true" or value == "false") then
+    return value == "true"
+  end
+  if options.trim_space then
+    value = stringx.strip(value)
+  end
+  if options.smart and value:find '^"' then
+    options.trim_quotes = true
+  end
+  if options.trim_quotes then
+    value = value:gsub("['\"](.*)['\"]", "%1")
+  end
+  return value
+end
+
+local function convert(options, value)
+  local delim = options.list_delim == " " and "%s+" or options.list_delim
+  if not delim or not value:find(delim) then
+    return scalar(options, value)
+  end
+  local list = {}
+  for i, part in ipairs(utils.split(value, delim)) do
+    list[i] = scalar(options, part)
+  end
+  return list
+end
+
+--- Reads settings from a file or an object that reads like one; nil and an error. `cnfg` may have `smart`,
+--- `variabilize`, `convert_numbers`, `convert_boolean`, `trim_space`, `trim_quotes`, `ignore_assign`, `list_delim`,
+--- `keysep`.
 function M.read(file, cnfg)
-  cnfg = cnfg or {}
   local iterate, err = M.lines(file)
   if not iterate then
     return nil, err
   end
-  local convert = converter(cnfg)
-  local comment, keysep = option(cnfg, "comment"), option(cnfg, "keysep")
-  local function named(key)
-    key = stringx.strip(key)
-    return option(cnfg, "variabilize") and key:gsub("[^%w_]", "_") or key
+  local options = setmetatable({}, { __index = DEFAULTS })
+  for key, value in pairs(cnfg or {}) do
+    options[key] = value
   end
+  local line = iterate()
+  if options.smart and line then
+    guess(line, options)
+  end
+  local function named(key)
+    return options.variabilize and key:gsub("[^%w]", "_") or key
+  end
+  local separator = options.keysep == " " and "%s+" or "%s*" .. options.keysep .. "%s*"
   local all = {}
   local into = all
-  for line in iterate do
-    line = stringx.lstrip(line)
-    if line ~= "" and line:sub(1, #comment) ~= comment and line:sub(1, 1) ~= ";" then
-      local section = line:match("^%[([^%]]+)%]")
-      local at, to = line:find(keysep, 1, true)
-      if section then
-        into = {}
-        all[named(section)] = into
-      elseif at and at > 1 then
-        into[named(line:sub(1, at - 1))] = convert(line:sub(to + 1))
+  while line do
+    if line:find "^%[" then
+      into = {}
+      all[named(line:match "%[([^%]]+)%]")] = into
+    else
+      line = stringx.lstrip(line)
+      local from, to = line:find(separator)
+      if from and not options.ignore_assign then
+        into[named(line:sub(1, from - 1))] = convert(options, line:sub(to + 1))
       else
-        into[#into + 1] = convert(line)
+        into[#into + 1] = convert(options, line)
       end
     end
+    line = iterate()
   end
   return all
 end

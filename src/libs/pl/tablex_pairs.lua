@@ -124,7 +124,8 @@ return function(M)
     return function(to, from, at, start, n)
       at, start = at or 1, start or 1
       n = math.min(n or math.huge, #from - start + 1)
-      for i = 0, n - 1 do
+      local back = to == from and at > start -- items are not to overrun those still to come
+      for i = back and n - 1 or 0, back and 0 or n - 1, back and -1 or 1 do
         to[at + i] = from[start + i]
       end
       for i = #to, cut and at + n or #to + 1, -1 do

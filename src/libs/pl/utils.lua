@@ -184,6 +184,16 @@ M.patterns = {
   FILE = "[%a%.\\][:%][%w%._%-\\]*",
 }
 
+--- Ends the program with a message: `quit([status,] fmt, ...)`.
+function M.quit(code, msg, ...)
+  if type(code) == "string" then
+    return M.quit(-1, code, msg, ...)
+  elseif msg then
+    io.stderr:write(msg:format(...), "\n")
+  end
+  os.exit(code, true)
+end
+
 function M.printf(fmt, ...)
   io.stdout:write(fmt:format(...))
 end
