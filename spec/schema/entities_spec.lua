@@ -1,7 +1,7 @@
 local UUID = "3a8d1e0c-5f0b-4f0e-9f0e-0a1b2c3d4e5f"
 
--- Schemas of entities are made once in a state, references first; here for a router flavor, and as the gateway
--- makes them: routes have the schemas of their protocols below them.
+-- Schemas of entities are made once in a state, references first; here for a router flavor, and as the
+-- gateway makes them: routes have the schemas of their protocols below them.
 local function load_entities(flavor)
   _G.kong = _G.kong or {}
   kong.configuration = kong.configuration or {}
@@ -12,8 +12,9 @@ local function load_entities(flavor)
   local Entity = require "kong.db.schema.entity"
   local schemas = {}
   for _, name in ipairs {
-    "workspaces", "consumers", "certificates", "services", "routes", "snis", "upstreams", "targets", "plugins",
-    "tags", "ca_certificates", "clustering_data_planes", "parameters", "vaults", "key_sets", "keys",
+    "workspaces", "consumers", "certificates", "services", "routes", "snis", "upstreams", "targets",
+    "plugins", "tags", "ca_certificates", "clustering_data_planes", "parameters", "vaults", "key_sets",
+    "keys",
   } do
     schemas[name] = assert(Entity.new(require("kong.db.schema.entities." .. name)))
   end
@@ -118,12 +119,15 @@ describe("B3 routes", function()
     local function said(protocols)
       return refused("routes", { protocols = protocols })["@entity"][1]
     end
-    assert.equal("must set one of 'methods', 'hosts', 'headers', 'paths' when 'protocols' is 'http'", said { "http" })
+    assert.equal("must set one of 'methods', 'hosts', 'headers', 'paths' when 'protocols' is 'http'",
+      said { "http" })
     assert.equal("must set one of 'methods', 'hosts', 'headers', 'paths', 'snis' when 'protocols' is 'https'",
       said { "https" })
     assert.equal("must set one of 'hosts', 'headers', 'paths' when 'protocols' is 'grpc'", said { "grpc" })
-    assert.equal("must set one of 'sources', 'destinations', 'snis' when 'protocols' is 'tcp', 'tls' or 'udp'",
-      said { "tcp" })
+    assert.equal(
+      "must set one of 'sources', 'destinations', 'snis' when 'protocols' is 'tcp', 'tls' or 'udp'",
+      said { "tcp" }
+    )
     assert.equal("must set snis when 'protocols' is 'tls_passthrough'", said { "tls_passthrough" })
   end)
 
@@ -152,7 +156,8 @@ describe("B3 routes", function()
     assert.equal("should start with: / (fixed path) or ~/ (regex path)", err.paths[2])
     assert.equal("invalid wildcard: must be placed at leftmost or rightmost label", err.hosts[1])
     assert.equal("invalid value: get", err.methods[1])
-    assert.equal("cannot contain 'host' header, which must be specified in the 'hosts' attribute", err.headers)
+    assert.equal("cannot contain 'host' header, which must be specified in the 'hosts' attribute",
+      err.headers)
     assert.equal("expected one of: 426, 301, 302, 307, 308", err.https_redirect_status_code)
     assert.equal("these sets are mutually exclusive: ('http', 'https'), ('tcp', 'tls', 'udp')", err.protocols)
   end)
@@ -188,13 +193,14 @@ describe("B3 routes with expressions", function()
     local function said(route)
       return refused("routes", route, with)["@entity"][1]
     end
-    assert.equal("Router Expression failed validation: cannot set 'expression' with 'methods', 'hosts', 'paths', "
-      .. "'headers', 'snis', 'sources' or 'destinations' simultaneously",
+    local head = "Router Expression failed validation: "
+    local criteria = "'methods', 'hosts', 'paths', 'headers', 'snis', 'sources' or 'destinations' "
+      .. "simultaneously"
+    assert.equal(head .. "cannot set 'expression' with " .. criteria,
       said { expression = 'http.path ^= "/a"', paths = { "/a" } })
-    assert.equal("Router Expression failed validation: cannot set 'regex_priority' with 'expression' simultaneously",
+    assert.equal(head .. "cannot set 'regex_priority' with 'expression' simultaneously",
       said { expression = 'http.path ^= "/a"', regex_priority = 1 })
-    assert.equal("Router Expression failed validation: cannot set 'priority' with 'methods', 'hosts', 'paths', "
-      .. "'headers', 'snis', 'sources' or 'destinations' simultaneously", said { paths = { "/a" }, priority = 1 })
+    assert.equal(head .. "cannot set 'priority' with " .. criteria, said { paths = { "/a" }, priority = 1 })
   end)
 
   it("are refused with what is wrong in them", function()
@@ -214,8 +220,8 @@ describe("B3 consumers", function()
   it("have a name of one kind", function()
     assert.same({ username = "u" }, defaults("consumers", { username = "u" }))
     assert(judge("consumers", { custom_id = "c" }))
-    assert.same({ ["@entity"] = { "at least one of these fields must be non-empty: 'custom_id', 'username'" } },
-      refused("consumers", {}))
+    assert.same({ "at least one of these fields must be non-empty: 'custom_id', 'username'" },
+      refused("consumers", {})["@entity"])
   end)
 end)
 
@@ -271,7 +277,12 @@ describe("B3 upstreams", function()
             },
             successes = 0,
           },
-          unhealthy = { http_statuses = { 429, 500, 503 }, tcp_failures = 0, timeouts = 0, http_failures = 0 },
+          unhealthy = {
+            http_statuses = { 429, 500, 503 },
+            tcp_failures = 0,
+            timeouts = 0,
+            http_failures = 0,
+          },
         },
       },
     }, defaults("upstreams", { name = "u" }))
@@ -282,17 +293,24 @@ describe("B3 upstreams", function()
     assert.equal("none", complete("upstreams", { name = "u", algorithm = "least-connections" }).hash_on)
     assert.same({ ["@entity"] = { "failed conditional validation given value of field 'hash_on'" },
       hash_on_header = "required field missing" }, refused("upstreams", { name = "u", hash_on = "header" }))
-    assert.same({ ["@entity"] = { "values of these fields must be distinct: 'hash_on_header', 'hash_fallback_header'" } },
+    assert.same({ "values of these fields must be distinct: 'hash_on_header', 'hash_fallback_header'" },
       refused("upstreams", {
-        name = "u", hash_on = "header", hash_fallback = "header", hash_on_header = "a", hash_fallback_header = "a",
-      }))
+        name = "u",
+        hash_on = "header",
+        hash_on_header = "a",
+        hash_fallback = "header",
+        hash_fallback_header = "a",
+      })["@entity"])
   end)
 
   it("have a name, not an address", function()
-    assert.equal("Invalid name ('1.2.3.4'); no ip addresses allowed", refused("upstreams", { name = "1.2.3.4" }).name)
-    assert.equal("Invalid name ('a:80'); no port allowed", refused("upstreams", { name = "a:80" }).name)
-    assert.equal("Invalid name ('a b'); must be a valid hostname", refused("upstreams", { name = "a b" }).name)
-    assert.equal("Invalid name; must be a valid hostname", refused("upstreams", { name = "\255" }).name)
+    local function said(name)
+      return refused("upstreams", { name = name }).name
+    end
+    assert.equal("Invalid name ('1.2.3.4'); no ip addresses allowed", said "1.2.3.4")
+    assert.equal("Invalid name ('a:80'); no port allowed", said "a:80")
+    assert.equal("Invalid name ('a b'); must be a valid hostname", said "a b")
+    assert.equal("Invalid name; must be a valid hostname", said "\255")
   end)
 end)
 
@@ -360,7 +378,8 @@ describe("B3 certificates", function()
       return refused("ca_certificates", { cert = pem })["@entity"]
     end
     assert.same({ "please submit only one certificate at a time" }, said(cert .. cert))
-    assert.same({ 'certificate expired, "Not After" time is in the past' }, said(authority(ngx.time() - 1000, true)))
+    assert.same({ 'certificate expired, "Not After" time is in the past' },
+      said(authority(ngx.time() - 1000, true)))
     assert.same({ 'certificate does not appear to be a CA because it is missing the "CA" basic constraint' },
       said(authority(later, false)))
   end)
@@ -391,9 +410,11 @@ describe("B3 keys", function()
     members.kid = "a"
     assert(judge("keys", { kid = "a", jwk = cjson.encode(members) }))
     assert(judge("keys", { kid = "a", pem = { private_key = key:to_PEM("private") } }))
-    assert.same({ ["@entity"] = { "only one or none of these fields must be set: 'jwk', 'pem'" } }, refused("keys", {
-      kid = "a", jwk = cjson.encode(members), pem = { private_key = key:to_PEM("private") },
-    }))
+    assert.same({ "only one or none of these fields must be set: 'jwk', 'pem'" }, refused("keys", {
+      kid = "a",
+      jwk = cjson.encode(members),
+      pem = { private_key = key:to_PEM("private") },
+    })["@entity"])
     members.x = "?"
     assert.same({ "could not load JWK, likely not a valid key" },
       refused("keys", { kid = "a", jwk = cjson.encode(members) })["@entity"])
@@ -414,14 +435,16 @@ describe("B3 vaults", function()
   it("are called by a prefix that is no vault's name", function()
     assert.equal("must not be one of: env", refused("vaults", { name = "env", prefix = "env" }).prefix)
     assert.matches("^invalid value", refused("vaults", { name = "env", prefix = "9a" }).prefix)
-    assert.equal("vault 'nothing' is not installed", refused("vaults", { name = "nothing", prefix = "ab" }).name)
+    assert.equal("vault 'nothing' is not installed",
+      refused("vaults", { name = "nothing", prefix = "ab" }).name)
   end)
 end)
 
 describe("B3 workspaces, tags, parameters", function()
   it("are checked too", function()
     assert(judge("workspaces", { name = "default" }))
-    assert.matches("^must not be one of: workspaces, consumers, ", refused("workspaces", { name = "routes" }).name)
+    assert.matches("^must not be one of: workspaces, consumers, ",
+      refused("workspaces", { name = "routes" }).name)
     assert.equal("required field missing", refused("tags", { tag = "a" }).entity_name)
     assert.equal("required field missing", refused("parameters", { key = "a" }).value)
   end)

@@ -159,7 +159,8 @@ describe("B1 typedefs: paths and other criteria of routes", function()
 
   it("say what PCRE says of a regular expression", function()
     local _, err = judge(typedefs.router_path, "~/[a")
-    assert.matches("^invalid regex: '/%[a' %(PCRE returned: pcre2_compile%(%) failed: missing terminating %]", err)
+    local text = "invalid regex: '/[a' (PCRE returned: pcre2_compile() failed: missing terminating ]"
+    assert.matches(text, err, 1, true)
   end)
 
   judges("hosts", {
@@ -247,13 +248,18 @@ describe("B1 typedefs", function()
   end)
 
   it("know the formats of traces", function()
-    assert(judge(typedefs.propagation, { extract = { "b3", "w3c" }, inject = { "preserve" }, default_format = "ot" }))
+    assert(judge(typedefs.propagation, {
+      extract = { "b3", "w3c" },
+      inject = { "preserve" },
+      default_format = "ot",
+    }))
     local _, err = judge(typedefs.propagation, { extract = { "b3-single" }, default_format = "ot" })
     assert.matches("^expected one of: ", err.extract[1])
   end)
 
   it("of queues have their defaults", function()
-    local schema = assert(Schema.new { name = "q", fields = { { queue = typedefs.queue { required = true } } } })
+    local queue = typedefs.queue { required = true }
+    local schema = assert(Schema.new { name = "q", fields = { { queue = queue } } })
     assert.same({
       max_batch_size = 1,
       max_coalescing_delay = 1,

@@ -31,7 +31,8 @@ end
 function M.explain(plugin, schema)
   local found = type(schema) == "table" and sign(schema)
   if found then
-    return "the schema of plugin '" .. plugin .. "' is written for Kong before 1.0 (it has " .. found .. "); " .. MODERN
+    return "the schema of plugin '" .. plugin .. "' is written for Kong before 1.0 (it has " .. found .. "); "
+      .. MODERN
   end
 end
 

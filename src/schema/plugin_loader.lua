@@ -1,5 +1,5 @@
--- `kong.db.schema.plugin_loader`: from a plugin's `schema.lua` to the subschema of `plugins`, from its `daos.lua`
--- to entities.
+-- `kong.db.schema.plugin_loader`: from a plugin's `schema.lua` to the subschema of `plugins`, from its
+-- `daos.lua` to entities.
 
 local Entity = require "kong.db.schema.entity"
 local MetaSchema = require "kong.db.schema.metaschema"

@@ -1,5 +1,5 @@
--- What the router asks of a route as a whole (flavors `traditional_compatible` and `expressions`): that criteria
--- and expression are not mixed, and that what they say can be matched.
+-- What the router asks of a route as a whole (flavors `traditional_compatible` and `expressions`): that
+-- criteria and expression are not mixed, and that what they say can be matched.
 --
 -- A route's criteria mean an expression. Nearly all criteria have been judged field by field before, so that
 -- their expression needs not be written: it is when a regular expression or an address is refused, for the

@@ -1,14 +1,14 @@
-//! Whether `regex::Regex::new` would take a pattern, without making the expression: a load of many routes would
-//! wait for the automata that make matching fast (0.2 ms for a `\d+`), while parsing takes microseconds.
+//! Whether `regex::Regex::new` would take a pattern, without making the expression: a load of many routes
+//! would wait for the automata that make matching fast (0.2 ms for a `\d+`); parsing takes microseconds.
 //!
-//! What parses is refused only when its automata would be too large, so a bound on their size decides, and what
-//! may pass the limit is made. Must not: match (that is `router`).
+//! What parses is refused only when its automata would be too large, so a bound on their size decides, and
+//! what may pass the limit is made. Must not: match (that is `router`).
 
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 /// The crate's own limit on an automaton, in bytes.
 const SIZE_LIMIT: usize = 10 << 20;
-/// What a state takes at most, with its transitions and with what sorting ranges for the search backwards adds.
+/// What a state takes at most, with its transitions and what sorting ranges for the search backwards adds.
 const STATE: usize = 256;
 
 pub(super) fn compiles(pattern: &str) -> bool {

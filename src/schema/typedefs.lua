@@ -22,7 +22,12 @@ local function lua_code(code)
 end
 
 local typedefs = {
-  uuid = Schema.define { type = "string", uuid = true, auto = true, description = "A universally unique identifier." },
+  uuid = Schema.define {
+    type = "string",
+    uuid = true,
+    auto = true,
+    description = "A universally unique identifier.",
+  },
   auto_timestamp_s = Schema.define {
     type = "integer",
     timestamp = true,

@@ -50,8 +50,8 @@ end
 
 local cached = { consumers = "cache", tags = "cache" }
 for _, name in ipairs {
-  "certificates", "services", "routes", "snis", "upstreams", "targets", "plugins", "ca_certificates", "vaults",
-  "key_sets", "keys",
+  "certificates", "services", "routes", "snis", "upstreams", "targets", "plugins", "ca_certificates",
+  "vaults", "key_sets", "keys",
 } do
   cached[name] = "core_cache"
 end
@@ -66,7 +66,8 @@ return {
     "http-log", "ip-restriction", "jwt", "key-auth", "ldap-auth", "loggly", "oauth2", "opentelemetry",
     "post-function", "pre-function", "prometheus", "proxy-cache", "rate-limiting", "redirect",
     "request-size-limiting", "request-termination", "request-transformer", "response-ratelimiting",
-    "response-transformer", "session", "standard-webhooks", "statsd", "syslog", "tcp-log", "udp-log", "zipkin",
+    "response-transformer", "session", "standard-webhooks", "statsd", "syslog", "tcp-log", "udp-log",
+    "zipkin",
   },
   DEPRECATED_PLUGINS = {},
   BUNDLED_VAULTS = set { "env" },

@@ -45,8 +45,8 @@ function M.get_system_trusted_certs_filepath()
     end
   end
   return nil, "Could not find trusted certs file in any of the `system`-predefined locations. "
-    .. "Please install a certs file there or set `lua_ssl_trusted_certificate` to a specific file path instead of "
-    .. "`system`"
+    .. "Please install a certs file there or set `lua_ssl_trusted_certificate` to a specific file path "
+    .. "instead of `system`"
 end
 
 return M

@@ -1,4 +1,4 @@
--- `kong.db.schema.entities.certificates`: certificates with their keys, perhaps a second pair of another type.
+-- `kong.db.schema.entities.certificates`: certificates with their keys; a second pair is of another type.
 
 local typedefs = require "kong.db.schema.typedefs"
 
@@ -68,8 +68,8 @@ return {
           if not both(entity.cert, entity.cert_alt) or key_type(entity.cert) ~= key_type(entity.cert_alt) then
             return true
           end
-          return nil, "certificate and alternative certificate need to have different type (e.g. RSA and ECDSA), "
-            .. "the provided certificates were both of the same type"
+          return nil, "certificate and alternative certificate need to have different type "
+            .. "(e.g. RSA and ECDSA), the provided certificates were both of the same type"
         end,
       },
     },

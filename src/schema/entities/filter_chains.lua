@@ -1,5 +1,5 @@
--- `kong.db.schema.entities.filter_chains`: WebAssembly filters of a service or route. There are none here, and
--- `wasm.status` says so to whoever configures one.
+-- `kong.db.schema.entities.filter_chains`: WebAssembly filters of a service or route. There are none here,
+-- and `wasm.status` says so to whoever configures one.
 
 local filter = require "kong.db.schema.others.wasm_filter"
 local typedefs = require "kong.db.schema.typedefs"

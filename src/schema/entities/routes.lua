@@ -1,5 +1,5 @@
--- `kong.db.schema.entities.routes`: which requests go to which service. What a route may match by depends on its
--- protocols: `routes_subschemas`.
+-- `kong.db.schema.entities.routes`: which requests go to which service. What a route may match by depends on
+-- its protocols: `routes_subschemas`.
 
 local deprecation = require "kong.deprecation"
 local rules = require "moongate.schema.route_rules"
@@ -23,7 +23,9 @@ local entity_checks = {
   {
     conditional = {
       if_field = "protocols",
-      if_match = { elements = { type = "string", not_one_of = { "grpcs", "https", "tls", "tls_passthrough" } } },
+      if_match = {
+        elements = { type = "string", not_one_of = { "grpcs", "https", "tls", "tls_passthrough" } },
+      },
       then_field = "snis",
       then_match = { len_eq = 0 },
       then_err = "'snis' can only be set when 'protocols' is 'grpcs', 'https', 'tls' or 'tls_passthrough'",
@@ -36,8 +38,8 @@ if flavor == "traditional_compatible" or flavor == "expressions" then
   entity_checks[3] = {
     custom_entity_check = {
       field_sources = {
-        "id", "protocols", "snis", "sources", "destinations", "methods", "hosts", "paths", "headers", "expression",
-        "regex_priority", "priority",
+        "id", "protocols", "snis", "sources", "destinations", "methods", "hosts", "paths", "headers",
+        "expression", "regex_priority", "priority",
       },
       run_with_missing_fields = true,
       fn = rules.check,

@@ -88,7 +88,7 @@ return {
     {
       tls_verify = {
         type = "boolean",
-        description = "Whether the upstream server's certificate is verified; unset, proxy_ssl_verify decides.",
+        description = "Whether the upstream server's certificate is verified; if unset, as configured.",
       },
     },
     {
@@ -106,7 +106,14 @@ return {
         description = "Ids of the CA certificates that the upstream server's may come from.",
       },
     },
-    { enabled = { type = "boolean", required = true, default = true, description = "Whether it is proxied to." } },
+    {
+      enabled = {
+        type = "boolean",
+        required = true,
+        default = true,
+        description = "Whether it is proxied to.",
+      },
+    },
   },
 
   entity_checks = entity_checks,

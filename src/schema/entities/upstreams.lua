@@ -41,8 +41,8 @@ local probe = Schema.define {
 local verify = Schema.define { type = "boolean", default = true, required = true }
 local concurrency = Schema.define { type = "integer", between = { 1, 2 ^ 31 } }
 
--- A record whose default is made of its fields' defaults. An entry is { name, type, default }; a field without
--- a default is not required.
+-- A record whose default is made of its fields' defaults. An entry is { name, type, default }; a field
+-- without a default is not required.
 local function record(entries)
   local fields, defaults = {}, {}
   for i, entry in ipairs(entries) do
@@ -174,8 +174,8 @@ check("distinct", { "hash_on_query_arg", "hash_fallback_query_arg" })
 needs("uri_capture", "hash_on_uri_capture", "hash_fallback_uri_capture")
 check("distinct", { "hash_on_uri_capture", "hash_fallback_uri_capture" })
 
--- Algorithm and hash_on decide about each other: what hashes is balanced consistently, and what follows the load
--- does not hash.
+-- Algorithm and hash_on decide about each other: what hashes is balanced consistently, and what follows the
+-- load does not hash.
 local function from_algorithm(algorithm)
   if algorithm == "least-connections" or algorithm == "latency" then
     return { algorithm = algorithm, hash_on = null }

@@ -116,7 +116,7 @@ local cidr_v4 = text(ip_or_cidr_v4, "An IPv4 address or CIDR block.")
 return {
   host = text(host, "A host name or address, such as example.com."),
   redis_host = text(host, "The address of the Redis server."),
-  host_with_optional_port = text(host_with_optional_port, "A host, with a port if need be (example.com:8080)."),
+  host_with_optional_port = text(host_with_optional_port, "A host, perhaps with a port (example.com:8080)."),
   wildcard_host = text(wildcard_host, "A host name that may begin or end in a wildcard."),
   sni = text(host_name, "A server name for TLS (SNI)."),
   redis_server_name = text(host_name, "The server name (SNI) for TLS towards the Redis server."),

@@ -49,7 +49,8 @@ local function tag(value)
   if find(value, "^[ -+%-.0-~\128-\244]+$") then
     return true
   end
-  return nil, "invalid tag '" .. value .. "': expected printable ascii (except `,` and `/`) or valid utf-8 sequences"
+  return nil, "invalid tag '" .. value
+    .. "': expected printable ascii (except `,` and `/`) or valid utf-8 sequences"
 end
 
 local a_tag = Schema.define {

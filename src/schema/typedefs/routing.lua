@@ -1,5 +1,5 @@
--- Types of what a route matches by: paths, hosts, methods, headers, sources and destinations of streams; and, for
--- each, a type that takes nothing but null (`no_paths`), with which a subschema refuses the field.
+-- Types of what a route matches by: paths, hosts, methods, headers, sources and destinations of streams; and,
+-- for each, a type that takes nothing but null (`no_paths`), with which a subschema refuses the field.
 
 local Schema = require "kong.db.schema"
 local hosts = require "moongate.schema.typedefs.hosts"
@@ -94,12 +94,18 @@ local types = {
     description = "A path of a URL: it starts with a slash and has no empty segments.",
   },
   router_path = a_router_path,
-  router_paths = Schema.define { type = "array", elements = a_router_path, description = "Paths that a route matches." },
+  router_paths = Schema.define {
+    type = "array",
+    elements = a_router_path,
+    description = "Paths that a route matches.",
+  },
   hosts = Schema.define {
     type = "array",
     elements = {
       type = "string",
-      match_all = { { pattern = "^[^*]*%*?[^*]*$", err = "invalid wildcard: must have at most one wildcard" } },
+      match_all = {
+        { pattern = "^[^*]*%*?[^*]*$", err = "invalid wildcard: must have at most one wildcard" },
+      },
       match_any = {
         patterns = { "^%*%.", "%.%*$", "^[^*]*$" },
         err = "invalid wildcard: must be placed at leftmost or rightmost label",

@@ -71,8 +71,8 @@ end
 -- RFC 7517 and 7518: the members of a JWK, `true` for lists of texts.
 local JWK = {
   { "issuer" }, { "kty" }, { "use" }, { "key_ops", true }, { "alg" }, { "kid" }, { "x5u" }, { "x5c", true },
-  { "x5t" }, { "x5t#S256" }, { "k" }, { "x" }, { "y" }, { "crv" }, { "n" }, { "e" }, { "d" }, { "p" }, { "q" },
-  { "dp" }, { "dq" }, { "qi" }, { "oth" }, { "r" }, { "t" },
+  { "x5t" }, { "x5t#S256" }, { "k" }, { "x" }, { "y" }, { "crv" }, { "n" }, { "e" }, { "d" }, { "p" },
+  { "q" }, { "dp" }, { "dq" }, { "qi" }, { "oth" }, { "r" }, { "t" },
 }
 
 local jwk_fields = {}
