@@ -8,7 +8,8 @@ local whole = require "moongate.db.declarative.whole"
 
 local null = ngx.null
 
--- Plugins of this page: one with a record, one that throws, one with an entity whose secret is made of its consumer.
+-- Plugins of this page: one with a record, one that throws, one with an entity whose secret is made of its
+-- consumer.
 local plugins = { ["moon-a"] = true, ["moon-throws"] = true, ["moon-auth"] = true }
 
 local function id(n)
@@ -87,7 +88,8 @@ describe("B4 a declarative file", function()
     assert.same({ _format_version = "3.0", _transform = true, _comment = null, _ignore = null }, meta)
     local s2, s1 = entities.services[1], entities.services[2]
     assert.equal("s2", s2.name)
-    assert.same({ "https", 443, "/x", 60000, true }, { s1.protocol, s1.port, s1.path, s1.read_timeout, s1.enabled })
+    assert.same({ "https", 443, "/x", 60000, true },
+      { s1.protocol, s1.port, s1.path, s1.read_timeout, s1.enabled })
     assert.same({ id = s1.id }, entities.routes[1].service)
     assert.same({ id = entities.routes[1].id }, entities.plugins[1].route)
     assert.same({ limit = 5, hosts = {} }, entities.plugins[1].config)
@@ -172,7 +174,9 @@ describe("B4 a declarative file", function()
   it("in the formats 1.1 and 2.1 has its routes' paths marked", function()
     local entities, meta = load {
       _format_version = "2.1",
-      services = { { name = "s", host = "a.test", routes = { { name = "r", paths = { "/a\\d+", "/b%2Ec" } } } } },
+      services = { { name = "s", host = "a.test", routes = { {
+        name = "r", paths = { "/a\\d+", "/b%2Ec" },
+      } } } },
     }
     assert.same({ "~/a\\d+", "/b.c" }, entities.routes[1].paths)
     assert.equal("3.0", meta._format_version)
@@ -205,7 +209,8 @@ describe("B4 a declarative file", function()
 
   it("has its own default workspace if it has one", function()
     local entities = load {
-      _format_version = "3.0", workspaces = { { name = "default", id = id(9) } }, services = { { host = "a.test" } },
+      _format_version = "3.0",
+      workspaces = { { name = "default", id = id(9) } }, services = { { host = "a.test" } },
     }
     assert.equal(1, #entities.workspaces)
     assert.equal(id(9), entities.services[1].ws_id)
@@ -250,7 +255,8 @@ describe("B4 a refused declarative file", function()
     local already = "' already declared"
     assert.same({ [2] = "uniqueness violation: 'consumers' entity with username set to 'bob" .. already },
       twice("consumers", { username = "bob" }, { username = "bob", id = id(3) }))
-    assert.same({ [2] = "uniqueness violation: 'services' entity with primary key set to '" .. id(3) .. already },
+    local twin = "uniqueness violation: 'services' entity with primary key set to '" .. id(3) .. already
+    assert.same({ [2] = twin },
       twice("services", { host = "a.test", id = id(3) }, { host = "b.test", id = id(3) }))
     assert.same({ b = "uniqueness violation: 'consumers' entity with custom_id set to 'x" .. already },
       twice("consumers", { username = "a", custom_id = "x" }, { username = "b", custom_id = "x" }))
@@ -263,7 +269,8 @@ describe("B4 a refused declarative file", function()
 
   it("keeps errors of a schema's own functions to the entity", function()
     local tree = refused {
-      _format_version = "3.0", plugins = { { name = "moon-throws", config = { word = "x" } }, { name = "moon-a" } },
+      _format_version = "3.0",
+      plugins = { { name = "moon-throws", config = { word = "x" } }, { name = "moon-a" } },
     }
     assert.is_nil(tree.plugins[2])
     assert.matches("the moon fell", cjson.encode(tree.plugins[1]))
@@ -289,10 +296,13 @@ describe("B4 a refused declarative file", function()
 
   it("of any wrong type has an error and no crash", function()
     local wrong = { 1, true, "x", null, {}, { 1 }, { a = 1 }, { { {} } } }
-    for _, kind in ipairs { "services", "routes", "plugins", "consumers", "targets", "certificates", "workspaces" } do
+    local kinds = { "services", "routes", "plugins", "consumers", "targets", "certificates", "workspaces" }
+    for _, kind in ipairs(kinds) do
       for _, value in ipairs(wrong) do
-        for _, list in ipairs { value, { value }, { { name = value, id = value, routes = value, tags = value } } } do
-          local entities, tree, flat, text = load({ _format_version = "3.0", [kind] = list }, { flatten_errors = true })
+        local entity = { name = value, id = value, routes = value, tags = value }
+        for _, list in ipairs { value, { value }, { entity } } do
+          local document = { _format_version = "3.0", [kind] = list }
+          local entities, tree, flat, text = load(document, { flatten_errors = true })
           if not entities then
             assert.is_table(tree)
             assert.is_table(flat)
@@ -346,10 +356,16 @@ describe("B4 one pass over a file", function()
         { name = "r1", paths = { "/" }, plugins = { { name = "moon-a", instance_name = "i" } } },
         { name = "r2", protocols = { "grpc" }, hosts = { "g.test" } },
       } } },
-      routes = { { name = "r3", service = "s", headers = { x = { "1" } } }, { name = "r4", paths = { "/4" } } },
-      consumers = { { username = "bob", custom_id = "1", moon_credentials = { { user = "u", secret = "x" } } } },
+      routes = {
+        { name = "r3", service = "s", headers = { x = { "1" } } }, { name = "r4", paths = { "/4" } },
+      },
+      consumers = { {
+        username = "bob", custom_id = "1", moon_credentials = { { user = "u", secret = "x" } },
+      } },
       moon_credentials = { { consumer = "bob", user = "v", secret = "y", ttl = 10 } },
-      upstreams = { { name = "up.test", targets = { { target = "10.0.0.1:80" }, { target = "10.0.0.2:80" } } } },
+      upstreams = { {
+        name = "up.test", targets = { { target = "10.0.0.1:80" }, { target = "10.0.0.2:80" } },
+      } },
       plugins = { { name = "moon-a", service = "s", config = { limit = 2, hosts = { "x", "x" } } } },
       vaults = { { name = "env", prefix = "my-env", config = { prefix = "X_" } } },
     }
@@ -386,12 +402,13 @@ describe("B4 one pass over a file", function()
 
   it("is not taken for a file that is not right", function()
     local input = document()
-    -- A kind whose checks look at references has them filled in first, and says of them what a primary key lacks.
+    -- A kind whose checks look at references has them filled in first, and says of them what a primary key
+    -- lacks.
     input.moon_credentials, input.consumers[1].moon_credentials = nil, nil
     input.routes[1].service = "t"
     local entities, errs = schema:flatten(input)
     assert.is_nil(entities)
-    assert.same({ routes = { r3 = { "invalid reference 'service: t' (no such entry in 'services')" } } }, errs)
+    assert.same({ r3 = { "invalid reference 'service: t' (no such entry in 'services')" } }, errs.routes)
   end)
 end)
 
@@ -483,8 +500,9 @@ describe("B4 lyaml", function()
 
   it("reads back what it writes", function()
     local value = {
-      list = { 1, 2.5, -3, { a = { "b", { c = "d" } } }, {} }, text = "two\nlines", quote = "it's", empty = "",
-      number = "12", truth = false, ["odd key: #"] = "- x", deep = { { { 1 } } }, big = 2 ^ 40, bytes = "\1\127é",
+      list = { 1, 2.5, -3, { a = { "b", { c = "d" } } }, {} }, text = "two\nlines", quote = "it's",
+      number = "12", truth = false, ["odd key: #"] = "- x", deep = { { { 1 } } }, big = 2 ^ 40,
+      empty = "", bytes = "\1\127é",
     }
     assert.same(value, lyaml.load(lyaml.dump { value }))
   end)

@@ -1,8 +1,8 @@
 -- `moongate.db.flatten`: the errors of a declarative file, entity by entity.
 --
--- A tree of errors follows the file: lists inside entities, records inside records. Here each entity with errors
--- becomes one entry with its own errors, a field's by its path (`config.hosts.1`); entities inside entities become
--- entries of their own, with the primary key of what they stood in.
+-- A tree of errors follows the file: lists inside entities, records inside records. Here each entity with
+-- errors becomes one entry with its own errors, a field's by its path (`config.hosts.1`); entities inside
+-- entities become entries of their own, with the primary key of what they stood in.
 
 local array_mt = require("cjson").array_mt
 local isarray = require "table.isarray"
@@ -62,7 +62,8 @@ local function current_schemas()
   return require("kong.db.schema.others.declarative_config").known_schemas() or {}
 end
 
--- The keys of a table from the last to the first, the order in which entries are reported; numbers after names.
+-- The keys of a table from the last to the first, the order in which entries are reported; numbers after
+-- names.
 local function keys_of(t)
   local keys = {}
   for k in pairs(t) do
@@ -195,8 +196,9 @@ function add_entity(by_kind, kind, entity, errs, flat)
   }
 end
 
---- The entries for the errors of a file. What is told of an entity leaves the tree, what cannot be stays in it; the
--- file's entities lose what stands inside them. `schemas` are by kind, those of `kong.db` unless given.
+--- The entries for the errors of a file. What is told of an entity leaves the tree, what cannot be stays in
+-- it; the file's entities lose what stands inside them. `schemas` are by kind, those of `kong.db` unless
+-- given.
 function M.flatten(err_t, input, schemas)
   local by_kind = relations(schemas or current_schemas())
   local flat = setmetatable({}, array_mt)

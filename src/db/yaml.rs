@@ -1,7 +1,7 @@
 //! YAML text as Lua has it: the op behind `lyaml`.
 //!
-//! Plain scalars are told as YAML 1.1 does (`yes`, `on`, `010`), since that is what users of `lyaml` write; limits
-//! are those of the store's parser. Must not: know what a document means.
+//! Plain scalars are told as YAML 1.1 does (`yes`, `on`, `010`), since that is what users of `lyaml` write;
+//! limits are those of the store's parser. Must not: know what a document means.
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -27,8 +27,8 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("yaml", "is_plain", op::raw(is_plain))
 }
 
-/// The documents of a YAML stream as a table, or nil and what is wrong, with its place; null is the null light
-/// userdata.
+/// The documents of a YAML stream as a table, or nil and what is wrong, with its place; null is the null
+/// light userdata.
 fn load(a: &Args, r: &mut Ret) {
     let Some(bytes) = a.str(1) else {
         r.fail("expected a string");

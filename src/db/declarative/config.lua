@@ -1,4 +1,5 @@
--- `kong.db.schema.others.declarative_config`: the schema of a declarative file for one set of plugins and vaults.
+-- `kong.db.schema.others.declarative_config`: the schema of a declarative file for one set of plugins and
+-- vaults.
 --
 -- It answers as a schema object does (`validate`, `process_auto_fields`), and flattens a file into rows.
 
@@ -51,9 +52,9 @@ function Config:each_field()
   end
 end
 
---- Passes over a file and hands over its rows by `options.emit`; see `moongate.db.declarative.pass`. Answers its
--- meta; nil and the tree of errors, where the rows handed over are void.
--- Where only the second, whole judgement accepts the file, `options.rows(entities)` gets all rows at once.
+--- Passes over a file and hands over its rows by `options.emit`; see `moongate.db.declarative.pass`. Answers
+-- its meta; nil and the tree of errors, where the rows handed over are void. Where only the second, whole
+-- judgement accepts the file, `options.rows(entities)` gets all rows at once.
 function Config:stream(input, options)
   local place = limits.check(input)
   if place then

@@ -1,5 +1,5 @@
--- The ids of entities that a file gives none: UUID v5 of what names the entity, so that the same file has the same
--- ids wherever it is read.
+-- The ids of entities that a file gives none: UUID v5 of what names the entity, so that the same file has the
+-- same ids wherever it is read.
 
 local uuid_v5 = require("moongate.ops").libs.uuid_v5
 
@@ -35,8 +35,8 @@ end
 
 M.workspace_of = workspace_of
 
--- What stands for an entity's cache key before its other fields are filled in; nil where something is missing that
--- would make it unique. A null counts as nothing at all.
+-- What stands for an entity's cache key before its other fields are filled in; nil where something is missing
+-- that would make it unique. A null counts as nothing at all.
 local function by_cache_key(kind, item, parent_key, child_key)
   local schema = kind.schema
   local parts = { kind.name, workspace_of(item) }
@@ -105,8 +105,8 @@ local function by_endpoint_key(kinds, kind, item, parent_key)
   return key
 end
 
---- The primary key field that is to be filled and the key to fill it by: nothing when it is there or is no UUID,
--- only the field when there is no key.
+--- The primary key field that is to be filled and the key to fill it by: nothing when it is there or is no
+-- UUID, only the field when there is no key.
 function M.key(kinds, kind, item, parent_key, child_key)
   local name = kind.single_key
   if not name or item[name] ~= nil or kind.own[name].uuid ~= true then

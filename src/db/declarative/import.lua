@@ -1,7 +1,7 @@
 -- `kong.db.declarative.import`: the keys that entities are kept under, and the ways into the database.
 --
--- The store is the gateway's own and is written by a swap of the whole configuration only, so what writes to a
--- database from here says that it is not supported.
+-- The store is the gateway's own and is written by a swap of the whole configuration only, so what writes to
+-- a database from here says that it is not supported.
 
 local sha256_hex = require("kong.tools.sha256").sha256_hex
 
@@ -46,7 +46,8 @@ function M.item_key(schema_name, ws_id, pk)
   return M.item_key_prefix(schema_name, ws_id) .. pk
 end
 
---- The workspace that a query is about: the default one for kinds without workspaces, all for `workspace = null`.
+--- The workspace that a query is about: the default one for kinds without workspaces, all for `workspace =
+-- null`.
 function M.workspace_id(schema, options)
   if not schema.workspaceable then
     return kong.default_workspace
@@ -61,8 +62,8 @@ function M.workspace_id(schema, options)
 end
 
 for _, name in ipairs {
-  "get_current_hash", "load_into_db", "load_into_cache", "load_into_cache_with_events", "insert_entity_for_txn",
-  "delete_entity_for_txn",
+  "get_current_hash", "load_into_db", "load_into_cache", "load_into_cache_with_events",
+  "insert_entity_for_txn", "delete_entity_for_txn",
 } do
   M[name] = function()
     error("not supported: kong.db.declarative." .. name, 2)

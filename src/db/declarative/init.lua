@@ -15,8 +15,8 @@ local type, tostring, error = type, tostring, error
 local M = {}
 M.__index = M
 
---- What reads files for a configuration's plugins and vaults; nil and an error. `partial`: a file is a part of what
--- is there, and gets no default workspace.
+--- What reads files for a configuration's plugins and vaults; nil and an error. `partial`: a file is a part
+-- of what is there, and gets no default workspace.
 function M.new_config(kong_config, partial)
   local schema, err = declarative_config.load(kong_config.loaded_plugins, kong_config.loaded_vaults)
   if not schema then
@@ -98,16 +98,16 @@ function M:parse_table(document, hash)
 end
 
 for _, name in ipairs {
-  "to_yaml_string", "to_yaml_file", "export_from_db", "export_config", "export_config_proto", "export_config_sync",
-  "sanitize_output",
+  "to_yaml_string", "to_yaml_file", "export_from_db", "export_config", "export_config_proto",
+  "export_config_sync", "sanitize_output",
 } do
   M[name] = export[name]
 end
 
 for _, name in ipairs {
-  "get_current_hash", "unique_field_key", "item_key", "item_key_prefix", "foreign_field_key_prefix", "load_into_db",
-  "load_into_cache", "load_into_cache_with_events", "insert_entity_for_txn", "delete_entity_for_txn",
-  "workspace_id", "GLOBAL_WORKSPACE_TAG",
+  "get_current_hash", "unique_field_key", "item_key", "item_key_prefix", "foreign_field_key_prefix",
+  "load_into_db", "load_into_cache", "load_into_cache_with_events", "insert_entity_for_txn",
+  "delete_entity_for_txn", "workspace_id", "GLOBAL_WORKSPACE_TAG",
 } do
   M[name] = import[name]
 end

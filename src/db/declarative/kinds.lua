@@ -1,9 +1,10 @@
--- The kinds of entities a declarative file may hold, for one set of plugins and vaults, and the records that judge
--- them there.
+-- The kinds of entities a declarative file may hold, for one set of plugins and vaults, and the records that
+-- judge them there.
 --
--- In a file an entity may stand in a list of its kind or in a list inside the entity that it refers to; a reference
--- is then the name (or id) of the other entity, or is not written at all. So a kind has three records: `top` (a
--- reference is a string), `nested` (a reference must not be given) and `full` (references are primary keys).
+-- In a file an entity may stand in a list of its kind or in a list inside the entity that it refers to; a
+-- reference is then the name (or id) of the other entity, or is not written at all. So a kind has three
+-- records: `top` (a reference is a string), `nested` (a reference must not be given) and `full` (references
+-- are primary keys).
 
 local Entity = require "kong.db.schema.entity"
 local Schema = require "kong.db.schema"
@@ -188,7 +189,8 @@ function M.record(kind, variant)
   return schema
 end
 
---- The fields of a file as one definition, each list with the record of its entities and the lists inside them.
+--- The fields of a file as one definition, each list with the record of its entities and the lists inside
+-- them.
 function M.file_fields(kinds, include_foreign)
   local fields = {}
   local inner = {}
@@ -258,7 +260,9 @@ function M.load(plugin_set, vault_set, errors)
     return nil, err
   end
 
-  kinds.head_schema = assert(Schema.new({ name = "declarative_config", primary_key = {}, fields = head_fields() }))
+  kinds.head_schema = assert(Schema.new {
+    name = "declarative_config", primary_key = {}, fields = head_fields(),
+  })
   return kinds
 end
 

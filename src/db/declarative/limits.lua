@@ -1,4 +1,5 @@
--- What a file may be at all: so deep and so large. Text cannot nest without end, but a table made by hand can.
+-- What a file may be at all: so deep and so large. Text cannot nest without end, but a table made by hand
+-- can.
 
 local pairs, type, tostring = pairs, type, tostring
 
@@ -15,12 +16,13 @@ local function place(path)
   return table.concat(parts, ".") .. "..."
 end
 
---- The error tree of a file that nests too deeply (as one does that contains itself) or has too many values; nil
--- otherwise.
+--- The error tree of a file that nests too deeply (as one does that contains itself) or has too many values;
+-- nil otherwise.
 function M.check(input)
   local tables, names, depths = { input }, { false }, { 0 }
   local n, values = 1, 0
-  -- The names on the way to the table at hand: what is pushed last is visited first, so they are always its own.
+  -- The names on the way to the table at hand: what is pushed last is visited first, so they are always its
+  -- own.
   local path = {}
   while n > 0 do
     local t, depth = tables[n], depths[n]

@@ -1,7 +1,7 @@
 -- `moongate.db.declarative`: the gateway's way from a parsed document to rows.
 --
--- The document is judged, completed and flattened by the same code as `kong.db.declarative`, and its rows are made
--- what the store keeps: each in a workspace, transformed where their schema says so.
+-- The document is judged, completed and flattened by the same code as `kong.db.declarative`, and its rows are
+-- made what the store keeps: each in a workspace, transformed where their schema says so.
 
 local Errors = require "kong.db.errors"
 local constants = require "kong.constants"
@@ -49,7 +49,8 @@ function M.forget()
   newest = {}
 end
 
---- Where in the file the last `load` was when it was stopped or something was raised; nil if it came to its end.
+--- Where in the file the last `load` was when it was stopped or something was raised; nil if it came to its
+-- end.
 function M.where()
   if place.kind then
     return ("in entry %d of '%s'"):format(place.index, place.kind)
@@ -188,15 +189,15 @@ local function prepared(document)
   return document, gateway
 end
 
---- Makes rows of a document: a table, or a function that answers it anew each time. Only with a function is the
--- document given up on the way, which saves a copy of it; it is asked again to tell what is wrong.
+--- Makes rows of a document: a table, or a function that answers it anew each time. Only with a function is
+-- the document given up on the way, which saves a copy of it; it is asked again to tell what is wrong.
 --
--- `options`: `plugins` and `vaults` (sets of names), `flatten_errors`, `sink(kind, row)` (rows are handed over one by
--- one instead of kept) and `reset()` (rows handed over so far are void and come again).
+-- `options`: `plugins` and `vaults` (sets of names), `flatten_errors`, `sink(kind, row)` (rows are handed
+-- over one by one instead of kept) and `reset()` (rows handed over so far are void and come again).
 --
--- Answers the lists of rows by kind (with a sink: true) and the document's meta. If it is refused: nil, the tree of
--- errors, with `flatten_errors` the errors entity by entity, the tree as text, and Kong's error table. What has been
--- handed over is void then.
+-- Answers the lists of rows by kind (with a sink: true) and the document's meta. If it is refused: nil, the
+-- tree of errors, with `flatten_errors` the errors entity by entity, the tree as text, and Kong's error
+-- table. What has been handed over is void then.
 function M.load(input, options)
   options = options or {}
   place.kind, place.index = nil, nil

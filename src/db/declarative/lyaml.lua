@@ -1,4 +1,5 @@
--- `lyaml`: YAML text to tables and back. Reading is Rust's (`moongate.ops`.yaml); writing is here, in block style.
+-- `lyaml`: YAML text to tables and back. Reading is Rust's (`moongate.ops`.yaml); writing is here, in block
+-- style.
 
 local ops = require("moongate.ops").yaml
 

@@ -1,7 +1,7 @@
 -- `kong.db.migrations.migrate_path_280_300`: a path as it was written up to 2.8, as it is written now.
 --
--- Then a path with anything unusual in it was a regular expression; now `~` says so. And it was percent-decoded when
--- matched; now it is not, so that is done here, once.
+-- Then a path with anything unusual in it was a regular expression; now `~` says so. And it was
+-- percent-decoded when matched; now it is not, so that is done here, once.
 
 local normalize = require("kong.tools.uri").normalize
 

@@ -1,8 +1,10 @@
--- A file turned into rows in one pass: kind by kind in an order in which what an entity refers to comes before it,
--- each item judged, completed, given its id and references, and handed over at once. Only names and keys are kept.
+-- A file turned into rows in one pass: kind by kind in an order in which what an entity refers to comes
+-- before it, each item judged, completed, given its id and references, and handed over at once. Only names
+-- and keys are kept.
 --
--- The pass says nothing but "no": at the first item that is not right it stops, and `moongate.db.declarative.whole`
--- judges the file with every error at its place. What the pass accepts is what that accepts, with the same rows.
+-- The pass says nothing but "no": at the first item that is not right it stops, and
+-- `moongate.db.declarative.whole` judges the file with every error at its place. What the pass accepts is
+-- what that accepts, with the same rows.
 
 local ids = require "moongate.db.declarative.ids"
 local kinds_of = require "moongate.db.declarative.kinds"
@@ -29,8 +31,8 @@ local function has_reference(kind, names)
   return false
 end
 
--- Whether a schema's checks look at what an entity refers to: such items can only be judged with their references
--- filled in.
+-- Whether a schema's checks look at what an entity refers to: such items can only be judged with their
+-- references filled in.
 local function looks_at_references(kind)
   local schema = kind.schema
   for _, transformation in ipairs(schema.transformations or {}) do
@@ -212,7 +214,8 @@ local function fill_references(self, kind, into)
   return true
 end
 
--- One item: true, or false when something is not right. `parent` is the entry of `keep_children` it came with.
+-- One item: true, or false when something is not right. `parent` is the entry of `keep_children` it came
+-- with.
 local function take(self, kind, schema, item, parent)
   if type(item) ~= "table" then
     return false
@@ -359,8 +362,9 @@ local function run(kinds, input, options, full)
   return head
 end
 
---- Passes over a file, handing over each row by `options.emit(kind_name, id, row, kind)`. With `options.drop` the
--- file is emptied on the way. Answers what the file says about itself, or nil: then the rows handed over are void.
+--- Passes over a file, handing over each row by `options.emit(kind_name, id, row, kind)`. With `options.drop`
+-- the file is emptied on the way. Answers what the file says about itself, or nil: then the rows handed over
+-- are void.
 function M.run(kinds, input, options)
   local ok, head = pcall(run, kinds, input, options, has_such_items(kinds, input))
   return ok and head or nil

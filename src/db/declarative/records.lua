@@ -1,5 +1,5 @@
--- A whole file judged and completed by its entities' records: what one record schema with lists of records inside
--- would say, entity by entity.
+-- A whole file judged and completed by its entities' records: what one record schema with lists of records
+-- inside would say, entity by entity.
 
 local kinds_of = require "moongate.db.declarative.kinds"
 local place = require "moongate.db.declarative.place"
@@ -124,7 +124,8 @@ end
 
 M.head_of = head_of
 
---- Judges a file: true, or nil and the errors. `variant` is "top", or "full" where references are primary keys.
+--- Judges a file: true, or nil and the errors. `variant` is "top", or "full" where references are primary
+-- keys.
 function M.validate(kinds, input, variant)
   local ok, errs = kinds.head_schema:validate(head_of(kinds, input))
   if ok then

@@ -1,5 +1,5 @@
--- `kong.db.declarative.migrations.route_path`: files of the formats 1.1 and 2.1, in which a path was a regular
--- expression by its looks, made files of format 3.0.
+-- `kong.db.declarative.migrations.route_path`: files of the formats 1.1 and 2.1, in which a path was a
+-- regular expression by its looks, made files of format 3.0.
 
 local migrate_path = require "kong.db.migrations.migrate_path_280_300"
 

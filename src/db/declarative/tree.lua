@@ -1,4 +1,5 @@
--- A tree of errors as text, in the lines that users know: places by their names, entries of a list by their numbers.
+-- A tree of errors as text, in the lines that users know: places by their names, entries of a list by their
+-- numbers.
 
 local concat, sort, type, tostring = table.concat, table.sort, type, tostring
 

@@ -1,7 +1,8 @@
--- A file flattened as a whole: judged twice if need be, given ids, completed, its references and unique fields
--- checked with every error at its place. The one pass (`moongate.db.declarative.pass`) does the same for a file
--- without errors; this is what says what is wrong.
+-- A file flattened as a whole: judged twice if need be, given ids, completed, its references and unique
+-- fields checked with every error at its place. The one pass (`moongate.db.declarative.pass`) does the same
+-- for a file without errors; this is what says what is wrong.
 
+local cjson = require "cjson.safe"
 local ids = require "moongate.db.declarative.ids"
 local pk_string = require "moongate.db.declarative.pk"
 local records = require "moongate.db.declarative.records"
@@ -21,8 +22,8 @@ function M.uniqueness_error(kind_name, key, value)
     .. "' already declared"
 end
 
--- Calls `f(kind, list, parent)` for each list of entities in a file or an item, in the order of kinds. `parent` has
--- the primary key of the item and the field by which the list's items refer to it.
+-- Calls `f(kind, list, parent)` for each list of entities in a file or an item, in the order of kinds.
+-- `parent` has the primary key of the item and the field by which the list's items refer to it.
 local function each_list(kinds, input, parent_kind, f)
   local names = parent_kind and parent_kind.children or kinds.names
   for i = 1, #names do
@@ -132,7 +133,8 @@ local function fill_for_validation(kinds, input)
   end
 end
 
--- Of a tree of errors, the texts that say that a value must be null: they stay right when references are known.
+-- Of a tree of errors, the texts that say that a value must be null: they stay right when references are
+-- known.
 local function null_errors(tree)
   local kept = {}
   for k, v in pairs(tree) do
@@ -225,8 +227,8 @@ local function check_references(kinds, input)
         of_kind[wanted.at] = { of_kind[wanted.at] }
       end
       local list = of_kind[wanted.at]
-      list[#list + 1] = "invalid reference '" .. wanted.field .. ": "
-        .. (type(wanted.value) == "string" and wanted.value or require("cjson.safe").encode(wanted.value) or "?")
+      local shown = type(wanted.value) == "string" and wanted.value or cjson.encode(wanted.value)
+      list[#list + 1] = "invalid reference '" .. wanted.field .. ": " .. tostring(shown)
         .. "' (no such entry in '" .. reference .. "')"
     end
   end
