@@ -120,16 +120,21 @@ local function check_attributes(name, field, errors)
   end
 end
 
-local function check_field(name, field, errors, parent)
+-- `open`: the fields that this one lies in.
+local function check_field(name, field, errors, parent, open)
   if not field.type then
     errors[name] = "missing type declaration"
     return
+  elseif open[field] then
+    errors[name] = "field contains itself"
+    return
   end
+  open[field] = true
   check_attributes(name, field, errors)
   for _, attribute in ipairs { "elements", "keys", "values" } do
     local inner = field[attribute]
     if type(inner) == "table" then
-      check_field(name, inner, errors, field)
+      check_field(name, inner, errors, field, open)
     elseif inner then
       errors[name] = NO_TABLE:format(attribute)
     end
@@ -138,11 +143,12 @@ local function check_field(name, field, errors, parent)
     check_json_parent(name, field, errors, parent)
   end
   if field.fields then
-    check_fields(field, errors)
+    check_fields(field, errors, open)
   end
+  open[field] = nil
 end
 
-function check_fields(schema, errors)
+function check_fields(schema, errors, open)
   check_transformations(schema, errors)
   for _, entry in ipairs(schema.fields) do
     if type(entry) ~= "table" then
@@ -155,7 +161,7 @@ function check_fields(schema, errors)
       break
     end
     if type(field) == "table" then
-      check_field(name, field, errors, schema)
+      check_field(name, field, errors, schema, open)
     else
       errors[name] = NO_TABLE:format(tostring(name))
     end
@@ -208,7 +214,7 @@ function M.check_schema(schema)
   if schema.ttl and field_of(schema, "ttl") then
     errors.ttl = "ttl is a reserved field name when ttl is enabled"
   end
-  return check_fields(schema, errors)
+  return check_fields(schema, errors, {})
 end
 
 --- The `check` of the schema of subschemas.
@@ -216,7 +222,7 @@ function M.check_subschema(schema)
   if not schema.fields then
     return nil, { fields = NO_TABLE:format("fields") }
   end
-  return check_fields(schema, {})
+  return check_fields(schema, {}, {})
 end
 
 return M

@@ -30,7 +30,7 @@ fn vm(schema: &str) -> Rc<Vm> {
         handler_timeout: Duration::from_millis(300),
         ..VmOptions::default()
     };
-    Vm::new(&options, &[crate::libs::install, install]).unwrap()
+    Vm::new(&options, &[crate::libs::install, install, crate::ngx::install]).unwrap()
 }
 
 fn config(fields: &str, rest: &str) -> Rc<Vm> {
@@ -241,7 +241,7 @@ fn a10_certificates_keys_and_code() {
         "",
     );
     let pem = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
-    let done = judge(&vm, "p", &json!({ "c": pem, "code": { "x": "return 1" } })).unwrap();
+    let done = judge(&vm, "p", &json!({ "code": { "x": "return 1" } })).unwrap();
     assert_eq!(done["q"]["max_entries"], 10000);
     let err = refused(&vm, json!({ "c": "no", "k": pem, "code": { "x": "return (" } }));
     assert!(

@@ -8,12 +8,11 @@ local shorthand = require "moongate.schema.engine.shorthand"
 local values = require "moongate.schema.engine.values"
 
 local array_mt, null = cjson.array_mt, cjson.null
-local set_mt, sequence, copy, as_array, as_set = values.set_mt, values.sequence, values.copy, values.as_array,
-  values.as_set
+local set_mt, copy, as_array, as_set = values.set_mt, values.copy, values.as_array, values.as_set
 local MAX_DEPTH = values.MAX_DEPTH
 local getmetatable, next, setmetatable, type = getmetatable, next, setmetatable, type
 local kind, missing, auto = plan.kind, plan.missing, plan.auto
-local ARRAY, SET, MAP, RECORD = kind.ARRAY, kind.SET, kind.MAP, kind.RECORD
+local ARRAY, SET, RECORD = kind.ARRAY, kind.SET, kind.RECORD
 local NOTHING, NULL, PLAIN, COPY = missing.NOTHING, missing.NULL, missing.PLAIN, missing.COPY
 local EMPTY = {}
 
@@ -54,8 +53,9 @@ M.stand_in = stand_in
 
 local function fill_list(P, list, context, opts, depth)
   local deep, item, item_field = P.deep, P.item, P.item_field
-  local new = new_table(#list, 0)
+  local new, count = new_table(#list, 0), 0
   for k, v in next, list do
+    count = count + 1
     if type(v) == "table" then
       local err
       if deep then
@@ -69,14 +69,15 @@ local function fill_list(P, list, context, opts, depth)
     end
     new[k] = v
   end
+  local k = P.kind
   local mt = getmetatable(list)
   if mt then
     setmetatable(new, mt)
   end
-  if P.kind == ARRAY then
-    return as_array(new)
-  elseif P.kind == SET then
-    return as_set(new)
+  if k == ARRAY then
+    return as_array(new, count)
+  elseif k == SET then
+    return as_set(new, count)
   end
   return new
 end

@@ -10,7 +10,7 @@ local values = require "moongate.schema.engine.values"
 local texts = require("moongate.schema.engine.texts").texts
 
 local null = require("cjson").null
-local is_reference, sequence = values.is_reference, values.sequence
+local is_reference, list_length = values.is_reference, values.list_length
 local floor = math.floor
 local next, type, tostring = next, type, tostring
 local kind = plan.kind
@@ -41,7 +41,7 @@ local function warn(field, value)
 end
 
 local function judge_items(field, P, list, own, depth)
-  local n = sequence(list)
+  local n = list_length(list)
   if not n then
     return nil, P.kind == ARRAY and texts.array or texts.set
   end

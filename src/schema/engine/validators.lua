@@ -30,12 +30,20 @@ local function has(list, value)
   return false
 end
 
+local lists = setmetatable({}, { __mode = "k" })
+
+-- Written once: conditions of entity checks are refused for each entity that they do not apply to.
 local function listed(options)
-  local out = {}
-  for i = 1, #options do
-    out[i] = tostring(options[i])
+  local list = lists[options]
+  if not list then
+    local out = {}
+    for i = 1, #options do
+      out[i] = tostring(options[i])
+    end
+    list = table.concat(out, ", ")
+    lists[options] = list
   end
-  return table.concat(out, ", ")
+  return list
 end
 
 local function length(value, field)
@@ -183,27 +191,41 @@ function V.contains(value, wanted)
   return nil, texts.contains:format(tostring(wanted))
 end
 
--- A value that several subsets have belongs to the last of them.
-function V.mutually_exclusive_subsets(value, subsets)
-  local home
-  for i = 1, #value do
-    local mine
-    for j = #subsets, 1, -1 do
-      if has(subsets[j], value[i]) then
-        mine = subsets[j]
-        break
+local homes = setmetatable({}, { __mode = "k" })
+
+-- Which subset a value belongs to: the last of several.
+local function homes_in(subsets)
+  local home_of = homes[subsets]
+  if not home_of then
+    home_of = {}
+    for i = 1, #subsets do
+      for j = 1, #subsets[i] do
+        home_of[subsets[i][j]] = i
       end
     end
-    if mine and not home then
-      home = { mine }
-    elseif mine and not has(home, mine) then
-      home[#home + 1] = mine
+    homes[subsets] = home_of
+  end
+  return home_of
+end
+
+function V.mutually_exclusive_subsets(value, subsets)
+  local home_of = homes_in(subsets)
+  local first, met
+  for i = 1, #value do
+    local home = home_of[value[i]]
+    if home and not first then
+      first = home
+    elseif home and home ~= first then
+      met = met or { subsets[first] }
+      if not has(met, subsets[home]) then
+        met[#met + 1] = subsets[home]
+      end
     end
   end
-  if not home or #home == 1 then
+  if not met then
     return true
   end
-  return nil, texts.mutually_exclusive_sets:format(words.quoted(home))
+  return nil, texts.mutually_exclusive_sets:format(words.quoted(met))
 end
 
 function V.custom_validator(value, fn)

@@ -16,11 +16,14 @@ M.MAX_DEPTH = 200
 --- What is said of it.
 M.TOO_DEEP = texts.too_deep:format(M.MAX_DEPTH)
 
---- The length of a list; nil if the table is not a list (holes, other keys).
-local function sequence(list)
-  local n, count = #list, 0
-  for _ in next, list do
-    count = count + 1
+--- The length of a list; nil if the table is not a list (holes, other keys). `count`: how many keys it has.
+local function sequence(list, count)
+  local n = #list
+  if not count then
+    count = 0
+    for _ in next, list do
+      count = count + 1
+    end
   end
   if count ~= n then
     return nil
@@ -33,6 +36,15 @@ local function sequence(list)
   return n
 end
 M.sequence = sequence
+
+--- The length of a list, as `sequence`; one that was marked as an array or set is a list already.
+function M.list_length(list)
+  local mt = getmetatable(list)
+  if mt and (mt == array_mt or mt == M.set_mt) then
+    return #list
+  end
+  return sequence(list)
+end
 
 --- A copy that shares no table with the original; nil and a text if the original is nested too deeply.
 local function copy(value, depth)
@@ -75,9 +87,9 @@ M.set_mt = {
   end,
 }
 
---- Marks a list as an array.
-function M.as_array(list)
-  if sequence(list) then
+--- Marks a list as an array. `count`: how many keys it has, if that is known.
+function M.as_array(list, count)
+  if sequence(list, count) then
     setmetatable(list, array_mt)
   end
   return list
@@ -113,8 +125,8 @@ local function dedupe(list, n)
 end
 
 --- Marks a list as a set, and drops what is in it twice.
-function M.as_set(list)
-  local n = sequence(list)
+function M.as_set(list, count)
+  local n = sequence(list, count)
   if not n then
     return list
   end
