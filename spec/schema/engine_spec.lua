@@ -32,12 +32,17 @@ describe("B1 values", function()
       { inf = { type = "integer" } },
       { s = { type = "string" } },
       { l = { type = "array", elements = { type = "string", len_max = 2 } } },
-      { m = { type = "map", keys = { type = "string" }, values = { type = "array", elements = { type = "number" } } } },
+      { m = {
+        type = "map",
+        keys = { type = "string" },
+        values = { type = "array", elements = { type = "number" } },
+      } },
       { r = { type = "record", fields = { { n = { type = "number", required = true } } } } },
       { f = { type = "function" } },
       { b = { type = "boolean" } },
     }, {
-      i = 10, inf = 1 / 0, s = "", l = { "ab", "abc", null }, m = { k = { 1, "x" } }, r = {}, f = 1, b = "true", other = 1,
+      i = 10, inf = 1 / 0, s = "", l = { "ab", "abc", null }, m = { k = { 1, "x" } }, r = {}, f = 1,
+      b = "true", other = 1,
     })
     assert.is_nil(ok)
     assert.same({
@@ -93,7 +98,8 @@ describe("B1 values", function()
   it("are judged by any table that describes a field", function()
     local schema = Schema.new { fields = {} }
     assert.is_true(schema:validate_field({ type = "set", elements = { type = "integer", gt = 0 } }, { 1, 2 }))
-    local ok, err = schema:validate_field({ type = "map", keys = { type = "string" }, values = { type = "any" } }, { 1 })
+    local map = { type = "map", keys = { type = "string" }, values = { type = "any" } }
+    local ok, err = schema:validate_field(map, { 1 })
     assert.is_nil(ok)
     assert.equal("expected a string", err)
     ok, err = schema:validate_field({ type = "string", required = true }, null)
@@ -145,7 +151,11 @@ describe("B1 completing", function()
     local given = { set = { "b", "a", "b" }, deep = { x = { 1 } }, unknown = { 1 } }
     local fields = {
       { set = { type = "set", elements = { type = "string" } } },
-      { deep = { type = "map", keys = { type = "string" }, values = { type = "array", elements = { type = "number" } } } },
+      { deep = {
+        type = "map",
+        keys = { type = "string" },
+        values = { type = "array", elements = { type = "number" } },
+      } },
     }
     local done = Schema.new({ fields = fields }):process_auto_fields(given, "insert")
     assert.same({ "b", "a" }, done.set)
@@ -172,7 +182,11 @@ describe("B1 completing", function()
     local schema = Schema.new { fields = {
       { list = { type = "array", elements = { type = "string" }, default = { "x" } } },
       { r = { type = "record", required = true, fields = {
-        { inner = { type = "record", required = true, fields = { { n = { type = "number", default = 7 } } } } },
+        { inner = {
+          type = "record",
+          required = true,
+          fields = { { n = { type = "number", default = 7 } } },
+        } },
         { off = { type = "record", fields = { { n = { type = "number", default = 7 } } } } },
       } } },
     } }
@@ -200,10 +214,15 @@ describe("B1 completing", function()
   it("records in a record are complete when an entity is read", function()
     local schema = assert(Entity.new { name = "spec_reading", fields = {
       { id = { type = "string", uuid = true, auto = true } },
-      { config = { type = "record", fields = { { n = { type = "number", default = 1 } }, { s = { type = "string" } } } } },
+      { config = {
+        type = "record",
+        fields = { { n = { type = "number", default = 1 } }, { s = { type = "string" } } },
+      } },
     } })
-    assert.same({ id = "x", config = { n = 1 } }, schema:process_auto_fields({ id = "x", gone = 1 }, "select"))
-    assert.same({ id = "x", config = { n = 1, s = null } }, schema:process_auto_fields({ id = "x" }, "select", true))
+    local read = schema:process_auto_fields({ id = "x", gone = 1 }, "select")
+    assert.same({ id = "x", config = { n = 1 } }, read)
+    read = schema:process_auto_fields({ id = "x" }, "select", true)
+    assert.same({ id = "x", config = { n = 1, s = null } }, read)
   end)
 end)
 
@@ -242,7 +261,8 @@ describe("B1 judging", function()
 
   it("a check sees the fields that it names, and nothing else", function()
     local seen
-    judged({ { a = { type = "string" } }, { r = { type = "record", fields = { { b = { type = "string" } }, { c = { type = "string" } } } } } },
+    local text = { type = "string" }
+    judged({ { a = text }, { r = { type = "record", fields = { { b = text }, { c = text } } } } },
       { a = "1", r = { b = "2", c = "3" } },
       { entity_checks = { { custom_entity_check = { field_sources = { "r.b" }, fn = function(entity)
         seen = entity
@@ -264,7 +284,8 @@ describe("B1 judging", function()
       { size = { type = "integer" } },
     }
     local checks = { { conditional = {
-      if_field = "kind", if_match = { eq = "full" }, then_field = "size", then_match = { required = true, gt = 5 },
+      if_field = "kind", if_match = { eq = "full" },
+      then_field = "size", then_match = { required = true, gt = 5 },
     } } }
     local schema = Schema.new { fields = fields, entity_checks = checks }
     local ok, errors = schema:validate { kind = "full", size = 3 }
@@ -286,7 +307,8 @@ describe("B1 judging", function()
     assert.equal("field required for entity check when updating", errors.b)
     ok, errors = schema:validate_update { a = null }
     assert.is_nil(ok)
-    assert.equal("when updating, at least one of these fields must be non-empty: 'a', 'b'", errors["@entity"][1])
+    assert.equal("when updating, at least one of these fields must be non-empty: 'a', 'b'",
+      errors["@entity"][1])
     ok, errors = schema:validate { a = null, b = null }
     assert.is_nil(ok)
     assert.equal("at least one of these fields must be non-empty: 'a', 'b'", errors["@entity"][2])
@@ -346,13 +368,18 @@ describe("B1 subschemas", function()
     assert(schema:new_subschema("a", sub))
     local ok, errors = schema:validate(schema:process_auto_fields({ kind = "a" }, "insert"))
     assert.is_nil(ok)
-    assert.same({ ["@entity"] = { "at least one of these fields must be non-empty: 'config.n', 'config.m'" } }, errors)
+    local text = "at least one of these fields must be non-empty: 'config.n', 'config.m'"
+    assert.same({ ["@entity"] = { text } }, errors)
   end)
 end)
 
 describe("B1 foreign keys", function()
   it("are primary keys of what they refer to", function()
-    assert(Schema.new { name = "spec_target", primary_key = { "id" }, fields = { { id = { type = "string", uuid = true } } } })
+    assert(Schema.new {
+      name = "spec_target",
+      primary_key = { "id" },
+      fields = { { id = { type = "string", uuid = true } } },
+    })
     local schema = assert(Schema.new { name = "spec_source", fields = {
       { target = { type = "foreign", reference = "spec_target" } },
     } })

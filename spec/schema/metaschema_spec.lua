@@ -11,7 +11,8 @@ end
 
 describe("B1 the metaschema", function()
   it("takes a schema, and names its table", function()
-    local definition = { name = "spec_meta", primary_key = { "id" }, fields = { { id = { type = "string" } } } }
+    local id = { id = { type = "string" } }
+    local definition = { name = "spec_meta", primary_key = { "id" }, fields = { id } }
     assert.is_true(MetaSchema:validate(definition))
     assert.equal("spec_meta", definition.table_name)
   end)
@@ -30,7 +31,8 @@ describe("B1 the metaschema", function()
 
   it("judges a default by its field, however deep", function()
     assert.is_true(meta { { id = { type = "set", elements = { type = "string" }, default = { "a" } } } })
-    local ok, errors = meta { { id = { type = "record", fields = { { n = { type = "integer", default = "x" } } } } } }
+    local n = { n = { type = "integer", default = "x" } }
+    local ok, errors = meta { { id = { type = "record", fields = { n } } } }
     assert.is_nil(ok)
     assert.same({ fields = { { fields = { { default = "expected an integer" } } } } }, errors)
     ok, errors = meta { { id = { type = "array", elements = { type = "integer" }, default = { 1, "x" } } } }

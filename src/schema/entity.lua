@@ -1,5 +1,5 @@
--- `kong.db.schema.entity`: schemas of what is stored. Their records are complete when read, and they hold nothing
--- that can't be stored.
+-- `kong.db.schema.entity`: schemas of what is stored. Their records are complete when read, and they hold
+-- nothing that can't be stored.
 
 local Schema = require "kong.db.schema"
 

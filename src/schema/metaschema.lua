@@ -1,5 +1,6 @@
--- `kong.db.schema.metaschema`: the schema of schemas, and (MetaSubSchema) of those that plugins bring along. What
--- can be said field by field is a schema like any other; how attributes go together is checked by functions.
+-- `kong.db.schema.metaschema`: the schema of schemas, and (MetaSubSchema) of those that plugins bring along.
+-- What can be said field by field is a schema like any other; how attributes go together is checked by
+-- functions.
 
 local Schema = require "kong.db.schema"
 local json = require "kong.db.schema.json"
@@ -54,8 +55,8 @@ local validators = {
   { mutually_exclusive_subsets = list_of(strings()) },
 }
 
--- A JSON schema is written into the field (`inline`), or is found by a name made of `namespace` and the value of
--- another field (`parent_subschema_key`); `default` is for names that none is known by.
+-- A JSON schema is written into the field (`inline`), or is found by a name made of `namespace` and the value
+-- of another field (`parent_subschema_key`); `default` is for names that none is known by.
 local json_schema = {
   type = "record",
   fields = {

@@ -1,5 +1,5 @@
--- How the attributes of fields and schemas go together, for the metaschema: what a type must have and may not have,
--- and that the fields which a schema names are there.
+-- How the attributes of fields and schemas go together, for the metaschema: what a type must have and may not
+-- have, and that the fields which a schema names are there.
 
 local M = {}
 
@@ -97,7 +97,8 @@ local function check_json_parent(name, field, errors, parent)
   end
   local other = field_of(parent, key)
   if other == nil then
-    note(errors, "value must be a field name of the parent schema", name, "json_schema", "parent_subschema_key")
+    note(errors, "value must be a field name of the parent schema", name, "json_schema",
+      "parent_subschema_key")
   elseif other.type ~= "string" then
     note(errors, "value must be a string field of the parent schema", name, "json_schema",
       "parent_subschema_key")

@@ -36,8 +36,8 @@ local function require_records(record)
   end
 end
 
--- Only `config` is judged here, but entity checks speak of `config.x`. What the other fields refer to need not be
--- there.
+-- Only `config` is judged here, but entity checks speak of `config.x`. What the other fields refer to need
+-- not be there.
 local function of_config(definition)
   local part = {
     fields = {},
@@ -59,14 +59,16 @@ end
 
 local known = setmetatable({}, { __mode = "k" })
 
---- A plugin's definition and its schema of `config`; nil if it has none but a handler; nil and a text if it is refused.
+--- A plugin's definition and its schema of `config`; nil if it has none but a handler; nil and a text if it
+--- is refused.
 local function load(name)
   local module = "kong.plugins." .. name .. ".schema"
   if not exists(module) then
     if exists("kong.plugins." .. name .. ".handler") then
       return nil
     end
-    return nil, "plugin '" .. name .. "' is not installed: module 'kong.plugins." .. name .. ".handler' not found"
+    return nil, "plugin '" .. name .. "' is not installed: module 'kong.plugins." .. name
+      .. ".handler' not found"
   end
   local ok, definition = pcall(require, module)
   if not ok then

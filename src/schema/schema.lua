@@ -1,5 +1,6 @@
--- `kong.db.schema`: a schema object made of a definition, and what it does with an entity. The work is done by the
--- engine (`moongate.schema.engine.*`); here are Kong's names for it, and the schemas that know each other.
+-- `kong.db.schema`: a schema object made of a definition, and what it does with an entity. The work is done
+-- by the engine (`moongate.schema.engine.*`); here are Kong's names for it, and the schemas that know each
+-- other.
 
 local checks = require "moongate.schema.engine.entity_checks"
 local fill = require "moongate.schema.engine.fill"
@@ -20,16 +21,18 @@ Schema.__index = Schema
 
 --- The types that a field may have.
 Schema.valid_types = {
-  array = true, set = true, map = true, record = true, string = true, number = true, integer = true, boolean = true,
-  foreign = true, json = true, ["function"] = true,
+  array = true, set = true, map = true, record = true, foreign = true, json = true,
+  string = true, number = true, integer = true, boolean = true, ["function"] = true,
 }
 
---- Validators of one value by name, in the order they run, and checks across fields: schemas and plugins call them.
+--- Validators of one value by name, in the order they run, and checks across fields: schemas and plugins call
+--- them.
 Schema.validators = validators.functions
 Schema.validators_order = validators.order
 Schema.entity_checkers = checks.checkers
 
--- By name: { schema =, constraints = { [name of a schema that refers to it] = { schema, field_name, on_delete } } }.
+-- By name: { schema =, constraints = { [name of a schema that refers to it] = { schema, field_name, on_delete
+-- } } }.
 local known = {}
 -- The schemas whose entities lie in a workspace, as constraints of workspaces; and their names as keys.
 local workspaceable = {}
@@ -184,7 +187,8 @@ function Schema:new_subschema(key, definition)
   return true
 end
 
---- Iterates over names and fields in the order of the schema; as the subschema of `values` has them, if given.
+--- Iterates over names and fields in the order of the schema; as the subschema of `values` has them, if
+--- given.
 function Schema:each_field(values)
   local i, fields = 0, self.fields
   local subschema = values and plan.subschema(self, values)
@@ -204,9 +208,9 @@ function Schema:validate_field(field, value)
   return judge.value(field, value)
 end
 
---- Completes an entity for "insert", "upsert" or "update" (a copy), or as it was read ("select", in place). nulls:
---- keep them when reading. opts: no_defaults, hide_shorthands, show_ws_id. Returns the entity, or nil and the error;
---- and whether it is an update of a schema with immutable fields.
+--- Completes an entity for "insert", "upsert" or "update" (a copy), or as it was read ("select", in place).
+--- nulls: keep them when reading. opts: no_defaults, hide_shorthands, show_ws_id. Returns the entity, or nil
+--- and the error; and whether it is an update of a schema with immutable fields.
 function Schema:process_auto_fields(data, context, nulls, opts)
   if context == "select" then
     return read.read(self, data, nulls, opts)
@@ -221,8 +225,9 @@ local function result(errors)
   return true
 end
 
---- Judges a completed entity. `full` (true unless false): required fields must be there. `original` and `before` are
---- for transformations: the entity as it was given, and as it was. Returns true, or nil and the errors by field.
+--- Judges a completed entity. `full` (true unless false): required fields must be there. `original` and
+--- `before` are for transformations: the entity as it was given, and as it was. Returns true, or nil and the
+--- errors by field.
 function Schema:validate(input, full, original, before)
   assert(type(input) == "table", texts.bad_input)
   return result(judge.record(self, input, full ~= false, false, 1, original, before, false))
@@ -304,7 +309,8 @@ function Schema:extract_pk_values(entity)
   return pk
 end
 
---- An entity with the values of `top` where there are any, else of `bottom`; records are merged field by field.
+--- An entity with the values of `top` where there are any, else of `bottom`; records are merged field by
+--- field.
 function Schema:merge_values(top, bottom)
   if bottom == nil or bottom == null then
     bottom = {}

@@ -1,5 +1,5 @@
--- Rules across fields: `entity_checks = { { only_one_of = { "a", "b" } }, ... }`. Which paths a check reads, and
--- what their fields say, is worked out once per schema.
+-- Rules across fields: `entity_checks = { { only_one_of = { "a", "b" } }, ... }`. Which paths a check reads,
+-- and what their fields say, is worked out once per schema.
 
 local guard = require "moongate.schema.engine.guard"
 local plan = require "moongate.schema.engine.plan"
@@ -36,16 +36,16 @@ local function present(entity, list)
   return found
 end
 
--- Whether a value passes `match`, rules that are laid over those of the field at `path`. `laid` has the fields made
--- so for this check, by match.
+-- Whether a value passes `match`, rules that are laid over those of the field at `path`. `laid` has the
+-- fields made so for this check, by match.
 local function passes(schema, match, path, value, laid)
   local field = laid and laid[match] or plan.overlaid(match, plan.field_at(schema, path))
   return M.judge(field, value)
 end
 
---- The checkers. `fn(entity, argument, schema, errors)` answers true; or nil, what to put into the text,
---- and maybe a text of the schema's author. `field_sources` are the keys of the argument that name fields; without, the
---- argument is a list of fields. `required_fields` are the sources whose fields must be there.
+--- The checkers. `fn(entity, argument, schema, errors)` answers true; or nil, what to put into the text, and
+--- maybe a text of the schema's author. `field_sources` are the keys of the argument that name fields;
+--- without, the argument is a list of fields. `required_fields` are the sources whose fields must be there.
 local checkers = {}
 M.checkers = checkers
 

@@ -1,5 +1,5 @@
--- Completes what was given, into a copy: shorthand fields become the fields they stand for, automatic fields are
--- set, missing fields get their defaults, lists and sets are marked as such.
+-- Completes what was given, into a copy: shorthand fields become the fields they stand for, automatic fields
+-- are set, missing fields get their defaults, lists and sets are marked as such.
 
 local cjson = require "cjson"
 local new_table = require "table.new"
@@ -138,8 +138,8 @@ local function given(shorthands, input)
   return false
 end
 
---- A completed copy of an entity or record; nil and the error. The third result: whether this is an update of a
---- schema that has immutable fields.
+--- A completed copy of an entity or record; nil and the error. The third result: whether this is an update of
+--- a schema that has immutable fields.
 function fill(def, input, context, opts, depth)
   if depth > MAX_DEPTH then
     return nil, values.TOO_DEEP

@@ -1,6 +1,6 @@
--- Functions that schemas bring along (custom_validator, custom_entity_check) may raise. Judging does not pay for
--- catching that: it runs unprotected, and only when something was raised runs again, each such call protected,
--- so that the error is told at its field.
+-- Functions that schemas bring along (custom_validator, custom_entity_check) may raise. Judging does not pay
+-- for catching that: it runs unprotected, and only when something was raised runs again, each such call
+-- protected, so that the error is told at its field.
 
 local M = { on = false }
 
@@ -29,8 +29,8 @@ local function first(fn, a, b, c, d, ran, ...)
   return after(pcall(fn, a, b, c, d))
 end
 
---- Runs `fn(a, b, c, d)`, which judges, so that what schemas' own functions raise comes out as an error of the
---- field. `fn` may run twice.
+--- Runs `fn(a, b, c, d)`, which judges, so that what schemas' own functions raise comes out as an error of
+--- the field. `fn` may run twice.
 function M.run(fn, a, b, c, d)
   return first(fn, a, b, c, d, pcall(fn, a, b, c, d))
 end

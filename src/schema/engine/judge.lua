@@ -1,5 +1,5 @@
--- Judges values by their fields, and entities by their schemas. `judge(field, plan, value, own, depth)` answers true,
--- or nil and the error; `own` says that the value is a completed copy made here.
+-- Judges values by their fields, and entities by their schemas. `judge(field, plan, value, own, depth)`
+-- answers true, or nil and the error; `own` says that the value is a completed copy made here.
 
 local checks = require "moongate.schema.engine.entity_checks"
 local fill = require "moongate.schema.engine.fill"
@@ -14,9 +14,9 @@ local is_reference, list_length = values.is_reference, values.list_length
 local floor = math.floor
 local next, type, tostring = next, type, tostring
 local kind = plan.kind
-local STRING, NUMBER, INTEGER, BOOLEAN, FUNCTION = kind.STRING, kind.NUMBER, kind.INTEGER, kind.BOOLEAN, kind.FUNCTION
-local FOREIGN, ANY, ARRAY, SET, MAP, RECORD = kind.FOREIGN, kind.ANY, kind.ARRAY, kind.SET, kind.MAP, kind.RECORD
-local JSON, SELF = kind.JSON, kind.SELF
+local STRING, NUMBER, INTEGER, BOOLEAN = kind.STRING, kind.NUMBER, kind.INTEGER, kind.BOOLEAN
+local ARRAY, SET, MAP, RECORD = kind.ARRAY, kind.SET, kind.MAP, kind.RECORD
+local FOREIGN, ANY, FUNCTION, JSON, SELF = kind.FOREIGN, kind.ANY, kind.FUNCTION, kind.JSON, kind.SELF
 
 local M = {}
 
@@ -85,7 +85,8 @@ local function judge_map(field, P, map, own, depth)
   return true
 end
 
--- A record is judged as if its missing fields had been filled in; where some have to be, it is a copy that is.
+-- A record is judged as if its missing fields had been filled in; where some have to be, it is a copy that
+-- is.
 local function judge_inner(field, value, own, depth)
   if not own and (plan.runs_code(field) or not fill.complete(field, value, depth)) then
     local err
@@ -99,7 +100,8 @@ local function judge_inner(field, value, own, depth)
   return errors == nil, errors
 end
 
--- A foreign key has the primary key of what it points to; whatever else it has is judged too when that is wrong.
+-- A foreign key has the primary key of what it points to; whatever else it has is judged too when that is
+-- wrong.
 local function judge_foreign(field, value)
   local schema = field.schema
   if not schema or not schema.validate_primary_key then
@@ -312,8 +314,8 @@ local function refuse_subschema(def, input)
   return { [key] = (def.subschema_error or texts.subschema_unknown):format(tostring(which)) }
 end
 
---- The errors of an input, or nil. `full`: missing required fields are errors. `original` and `before` are for the
---- transformations: the input as it was given, and the entity as it was.
+--- The errors of an input, or nil. `full`: missing required fields are errors. `original` and `before` are
+--- for the transformations: the input as it was given, and the entity as it was.
 function judge_record(def, input, full, own, depth, original, before, updating)
   local R, subschema = plan.for_input(def, input)
   if def.subschema_key and not subschema then

@@ -1,6 +1,6 @@
--- What the engine has to do for a field or a record, worked out once: judging and completing 80,000 entities are
--- then loops over arrays. A plan is found by the field's (or record's) own table and never holds that table, so
--- that a field made for one call is collected after it.
+-- What the engine has to do for a field or a record, worked out once: judging and completing 80,000 entities
+-- are then loops over arrays. A plan is found by the field's (or record's) own table and never holds that
+-- table, so that a field made for one call is collected after it.
 
 local validators = require "moongate.schema.engine.validators"
 local texts = require("moongate.schema.engine.texts").texts
@@ -324,8 +324,8 @@ local function field_runs_code(field, P)
   return P.deep and field_runs_code(P.item_field, P.item) or false
 end
 
---- Whether a function of the schema's author gets hold of tables of this record: it is then given a copy, as it
---- may write to it.
+--- Whether a function of the schema's author gets hold of tables of this record: it is then given a copy, as
+--- it may write to it.
 function runs_code(def)
   local R = M.of_record(def)
   if R.code == nil then

@@ -1,4 +1,5 @@
--- An entity as it is read: completed in place, references to secrets resolved, what is no field (any more) removed.
+-- An entity as it is read: completed in place, references to secrets resolved, what is no field (any more)
+-- removed.
 
 local plan = require "moongate.schema.engine.plan"
 local fill = require "moongate.schema.engine.fill"
@@ -10,7 +11,8 @@ local is_reference = values.is_reference
 local floor = math.floor
 local next, type = next, type
 local kind = plan.kind
-local ARRAY, SET, MAP, RECORD, STRING, INTEGER = kind.ARRAY, kind.SET, kind.MAP, kind.RECORD, kind.STRING, kind.INTEGER
+local ARRAY, SET, MAP, RECORD = kind.ARRAY, kind.SET, kind.MAP, kind.RECORD
+local STRING, INTEGER = kind.STRING, kind.INTEGER
 local MAX_DEPTH = values.MAX_DEPTH
 
 local M = {}

@@ -1,5 +1,6 @@
--- Shorthand fields: names under which a value may be given that belongs in other fields, mostly because a field
--- was renamed. `shorthand_fields = { { old_name = { type = ..., func = function(v) return { new = v } end } } }`.
+-- Shorthand fields: names under which a value may be given that belongs in other fields, mostly because a
+-- field was renamed. `shorthand_fields = { { old_name = { type = ..., func = function(v) return { new = v }
+-- end } } }`.
 
 local texts = require("moongate.schema.engine.texts").texts
 

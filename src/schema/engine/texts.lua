@@ -1,5 +1,5 @@
--- The words in which the schema engine complains: Kong's own, since tools and tests match on them. A validator or
--- entity check finds its text under its own name.
+-- The words in which the schema engine complains: Kong's own, since tools and tests match on them. A
+-- validator or entity check finds its text under its own name.
 
 local texts = {
   array = "expected an array",

@@ -1,6 +1,6 @@
--- Transformations: functions of a schema that change an entity when it is written or read (a password becomes its
--- hash). `{ input = { fields }, needs = { fields }, on_write = fn, on_read = fn }`: run when all of `input` (and
--- `needs`) are there; without either, on the whole entity.
+-- Transformations: functions of a schema that change an entity when it is written or read (a password becomes
+-- its hash). `{ input = { fields }, needs = { fields }, on_write = fn, on_read = fn }`: run when all of
+-- `input` (and `needs`) are there; without either, on the whole entity.
 
 local values = require "moongate.schema.engine.values"
 local words = require "moongate.schema.engine.texts"

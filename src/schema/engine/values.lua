@@ -150,7 +150,10 @@ end
 
 --- Whether something was given: not nil, null, "" or an empty table.
 function M.given(value)
-  return value ~= nil and value ~= null and value ~= "" and not (type(value) == "table" and next(value) == nil)
+  if type(value) == "table" then
+    return next(value) ~= nil
+  end
+  return value ~= nil and value ~= null and value ~= ""
 end
 
 --- The value at a dotted path.
