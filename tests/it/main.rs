@@ -18,5 +18,6 @@ mod a11_pdk;
 mod a12_configuration;
 mod a13_cli;
 mod a14_spec;
+mod b06_cache;
 mod house;
 mod support;
