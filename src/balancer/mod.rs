@@ -46,18 +46,19 @@ pub fn resolve<'h>(host: &'h str, port: u16, snapshot: &Snapshot) -> Destination
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::store::{Document, Format};
-    use std::time::SystemTime;
+    use crate::store::{Builder, EntityKind};
 
     #[test]
     fn a12_only_names_of_upstreams_are_balanced() {
-        let text = r#"{"_format_version":"3.0","upstreams":[{"name":"pool"}]}"#;
-        let document = Document::parse(text, Format::Json).unwrap();
-        let snapshot = document
-            .into_snapshot(SystemTime::now(), &[], &mut |_, entity| {
-                Ok(entity["config"].clone())
-            })
-            .unwrap();
+        let mut builder = Builder::new(vec![EntityKind {
+            name: "upstreams".to_owned(),
+            primary_key: vec!["id".to_owned()],
+            unique: vec!["name".to_owned()],
+            ..EntityKind::default()
+        }]);
+        let row = serde_json::json!({ "id": "u", "name": "pool", "slots": 10 });
+        builder.add("upstreams", row).unwrap();
+        let snapshot = builder.finish(String::new());
         assert_eq!(
             resolve("pool", 80, &snapshot),
             Destination::Upstream(UpstreamIdx(0))

@@ -92,7 +92,13 @@ modules! {
     "luassert.state" => "luassert/state.lua",
     "luassert.stub" => "luassert/stub.lua",
     "luassert.util" => "luassert/util.lua",
+    "moongate.spec.asserts" => "helpers/asserts.lua",
+    "moongate.spec.constants" => "helpers/constants.lua",
+    "moongate.spec.database" => "helpers/database.lua",
+    "moongate.spec.misc" => "helpers/misc.lua",
+    "moongate.spec.wait" => "helpers/wait.lua",
     "say" => "say.lua",
+    "spec.helpers" => "helpers/init.lua",
     "term" => "term/init.lua",
     "term.colors" => "term/colors.lua",
 }

@@ -79,8 +79,8 @@ pub(super) enum Command {
     Migrations(Anything),
     #[command(hide = true, disable_help_flag = true)]
     Hybrid(Anything),
-    #[command(hide = true, disable_help_flag = true)]
-    Vault(Anything),
+    /// Look up secrets
+    Vault(VaultArgs),
     #[command(hide = true, disable_help_flag = true)]
     Drain(Anything),
 }
@@ -192,6 +192,29 @@ pub(super) struct ConfigFileArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct VaultArgs {
+    #[command(subcommand)]
+    pub command: VaultCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum VaultCommand {
+    /// Print the secret that a reference stands for
+    Get(VaultGetArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VaultGetArgs {
+    /// `{vault://name/resource/key}`, or short: name/resource/key
+    pub reference: Option<String>,
+    /// A settings file
+    #[arg(short = 'c', long, value_name = "FILE")]
+    pub conf: Option<PathBuf>,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct VersionArgs {
     /// The versions of all parts
     #[arg(short = 'a', long)]
@@ -241,9 +264,10 @@ impl Command {
                 | ConfigCommand::DbImport(a)
                 | ConfigCommand::DbExport(a) => a.place.verbosity,
             },
-            Self::Spec(_) | Self::Migrations(_) | Self::Hybrid(_) | Self::Vault(_) | Self::Drain(_) => {
-                Verbosity::default()
-            }
+            Self::Vault(a) => match &a.command {
+                VaultCommand::Get(a) => a.place.verbosity,
+            },
+            Self::Spec(_) | Self::Migrations(_) | Self::Hybrid(_) | Self::Drain(_) => Verbosity::default(),
         }
     }
 }

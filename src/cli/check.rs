@@ -3,7 +3,8 @@
 use super::args::CheckArgs;
 use super::say::Say;
 use super::{Error, Outcome};
-use crate::settings::{Settings, Sources};
+use crate::server;
+use crate::settings::Sources;
 
 /// Says everything that is wrong, not only the first.
 pub(super) fn check(say: &Say, args: &CheckArgs) -> Outcome {
@@ -11,7 +12,7 @@ pub(super) fn check(say: &Say, args: &CheckArgs) -> Outcome {
         conf_file: Some(args.conf.clone()),
         ..Sources::of_process()
     };
-    match Settings::load(&sources) {
+    match server::load_settings(&sources) {
         Ok(loaded) => {
             loaded.warnings.iter().for_each(|warning| say.warn(warning));
             say.info(&format!("configuration at {} is valid", args.conf.display()));

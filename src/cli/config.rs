@@ -1,9 +1,9 @@
 //! `config`: declarative files.
 
 use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::args::{ConfigArgs, ConfigCommand, ConfigFileArgs};
+use super::args::{ConfigArgs, ConfigCommand, ConfigFileArgs, Place};
 use super::say::Say;
 use super::{Error, Outcome, prefix};
 use crate::server;
@@ -33,7 +33,7 @@ fn parse(say: &Say, args: &ConfigFileArgs) -> Outcome {
         return Err(Error::Message(message.to_owned()));
     };
     let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
-    let settings = settings(&say.quiet(), args, &file)?;
+    let settings = settings(&say.quiet(), &args.conf, &args.place, Some(&file))?;
     server::parse_config(settings, &file)
         .map_err(|error| Error::Message(format!("Failed parsing:\n{error}")))?;
     say.info("parse successful");
@@ -41,11 +41,16 @@ fn parse(say: &Say, args: &ConfigFileArgs) -> Outcome {
 }
 
 /// The settings decide which plugins there are: those of the running gateway if there is one, as Kong has it.
-fn settings(say: &Say, args: &ConfigFileArgs, file: &Path) -> Result<Settings, Error> {
+pub(super) fn settings(
+    say: &Say,
+    conf: &Option<PathBuf>,
+    place: &Place,
+    file: Option<&Path>,
+) -> Result<Settings, Error> {
     let sources = Sources {
-        conf_file: args.conf.clone(),
-        config_json: file.exists().then(|| file.to_owned()),
-        prefix: args.place.prefix.clone(),
+        conf_file: conf.clone(),
+        config_json: file.filter(|file| file.exists()).map(Path::to_owned),
+        prefix: place.prefix.clone(),
         ..Sources::of_process()
     };
     let settings = prefix::load_sources(say, &sources)?;

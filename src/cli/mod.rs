@@ -15,6 +15,7 @@ mod say;
 mod spec;
 mod start;
 mod stop;
+mod vault;
 mod version;
 
 use std::process::ExitCode;
@@ -73,7 +74,7 @@ fn execute(command: Command) -> u8 {
         Command::Spec(args) => spec::spec(args.args),
         Command::Migrations(_) => not_supported("migrations", "there is no database to migrate"),
         Command::Hybrid(_) => not_supported("hybrid", "there is no hybrid mode"),
-        Command::Vault(_) => not_supported("vault", "only {vault://env/...} references in settings are read"),
+        Command::Vault(args) => vault::vault(&say, &args),
         Command::Drain(_) => not_supported("drain", "use 'moongate quit' to finish open requests and stop"),
     };
     match outcome {

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use super::Error;
 use super::args::{Place, RunArgs};
 use super::say::Say;
-use crate::settings::{LogTarget, Settings, Sources};
+use crate::server;
+use crate::settings::{LogTarget, Settings, Sources, Unresolved};
 
 /// Loads the settings a gateway is to run with, and says what is worth saying about them.
 pub(super) fn load(say: &Say, args: &RunArgs) -> Result<Settings, Error> {
@@ -35,7 +36,7 @@ pub(super) fn load(say: &Say, args: &RunArgs) -> Result<Settings, Error> {
 
 /// Loads from `sources`, with warnings, and the settings themselves under `--vv`.
 pub(super) fn load_sources(say: &Say, sources: &Sources) -> Result<Settings, Error> {
-    let loaded = Settings::load(sources)?;
+    let loaded = server::load_settings(sources)?;
     match &loaded.conf_file {
         Some(path) => say.verbose(&format!("reading config file at {}", path.display())),
         None => say.verbose("no config file, skip loading"),
@@ -63,7 +64,7 @@ pub(super) fn locate(place: &Place) -> Result<PathBuf, Error> {
             ..Sources::default()
         },
         None => Sources {
-            lenient: true,
+            unresolved: Unresolved::Unset,
             ..Sources::of_process()
         },
     };

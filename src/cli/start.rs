@@ -99,7 +99,11 @@ pub(super) fn declared(settings: &Settings) -> Source {
         .declarative_config_string
         .clone()
         .filter(|_| file.is_none());
-    Source { file, text }
+    Source {
+        file,
+        text,
+        ..Source::default()
+    }
 }
 
 fn in_background(say: &Say, args: &RunArgs, settings: &Settings) -> Outcome {

@@ -106,10 +106,21 @@ fn a13_config_commands() {
 
 #[test]
 fn a13_kongs_other_commands_are_known_and_refused() {
-    for command in ["migrations", "hybrid", "vault", "drain"] {
+    for command in ["migrations", "hybrid", "drain"] {
         let command = parse(&[command, "bootstrap", "-y", "--force"]).unwrap();
         assert_eq!(super::execute(command), 1);
     }
+}
+
+#[test]
+fn b7_vault_get_takes_a_reference() {
+    let Command::Vault(args) = parse(&["vault", "get", "env/x", "-p", "here"]).unwrap() else {
+        panic!("not vault")
+    };
+    let super::args::VaultCommand::Get(get) = args.command;
+    assert_eq!(get.reference.as_deref(), Some("env/x"));
+    let none = parse(&["vault", "get"]).unwrap();
+    assert_eq!(super::execute(none), 1);
 }
 
 #[test]
@@ -281,7 +292,7 @@ fn a13_reload_puts_new_settings_over_those_in_use() {
     assert_eq!(stand.ended_by(), None);
     assert!(stand.prefix.join("hup").exists());
     let text = std::fs::read_to_string(stand.prefix.join(".kong_env")).unwrap();
-    let settings = crate::settings::Settings::from_kong_env(&text, Vec::new())
+    let settings = crate::settings::Settings::load(&crate::settings::Sources::of_kong_env(&text, Vec::new()))
         .unwrap()
         .settings;
     assert_eq!((settings.lua_max_uri_args, settings.lua_max_post_args), (8, 7));

@@ -1,9 +1,7 @@
 //! Certificates, the server names they serve, and CA certificates: as data, not parsed here.
 
-use super::shape::{Field, Kind, entity_error};
-use super::{CertificateIdx, text};
+use super::CertificateIdx;
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
 /// A certificate chain and its key, in PEM.
 #[derive(Debug, Clone, Deserialize)]
@@ -21,9 +19,6 @@ pub struct Certificate {
     /// Free labels.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// The entity's table as Lua sees it.
-    #[serde(skip)]
-    pub raw: Value,
 }
 
 /// A server name served with a certificate.
@@ -39,9 +34,6 @@ pub struct Sni {
     /// The certificate served.
     #[serde(skip)]
     pub certificate: Option<CertificateIdx>,
-    /// The entity's table as Lua sees it.
-    #[serde(skip)]
-    pub raw: Value,
 }
 
 /// A trusted CA certificate, in PEM.
@@ -56,36 +48,4 @@ pub struct CaCertificate {
     /// Free labels.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// The entity's table as Lua sees it.
-    #[serde(skip)]
-    pub raw: Value,
-}
-
-pub(super) const FIELDS: &[Field] = &[
-    Field::new("cert", Kind::Text).required(),
-    Field::new("key", Kind::Text).required(),
-    Field::new("cert_alt", Kind::Text),
-    Field::new("key_alt", Kind::Text),
-];
-
-pub(super) const SNI_FIELDS: &[Field] = &[
-    Field::new("name", Kind::Text)
-        .required()
-        .unique()
-        .check(text::wildcard_host),
-    Field::new("certificate", Kind::Foreign("certificates")).required(),
-];
-
-pub(super) const CA_FIELDS: &[Field] = &[
-    Field::new("cert", Kind::Text).required(),
-    Field::new("cert_digest", Kind::Text).unique(),
-];
-
-pub(super) fn check(certificate: &Map<String, Value>, errors: &mut Map<String, Value>) {
-    if certificate.contains_key("cert_alt") != certificate.contains_key("key_alt") {
-        entity_error(
-            errors,
-            "all or none of these fields must be set: 'cert_alt', 'key_alt'",
-        );
-    }
 }

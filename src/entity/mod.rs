@@ -1,21 +1,17 @@
-//! The entities of the declarative format as typed, validated data.
+//! The entities of the declarative format as typed, accepted data.
 //!
-//! Each entity's file holds its Rust type and the table of its fields: kinds, defaults and checks, as Kong's
-//! `kong/db/schema/entities/*.lua` state them. [`shape`] judges a JSON object against such a table.
+//! Each entity's file holds the Rust type of what the schemas (Lua, `schema/entities`) have accepted and completed.
 //!
-//! Must not: read files, know the router or Lua.
+//! Must not: judge or fill in anything (that is `schema`), read files, know the router or Lua.
 
 mod certificate;
 mod consumer;
 mod host;
-pub mod kinds;
 pub mod path;
 mod plugin;
 mod protocol;
 mod route;
 mod service;
-pub mod shape;
-mod text;
 mod upstream;
 
 use serde::{Deserialize, Deserializer};
@@ -26,8 +22,8 @@ pub use consumer::Consumer;
 pub use host::{Address, HostKind, host_kind, parse_address};
 pub use plugin::PluginEntity;
 pub use protocol::Protocol;
-pub use route::{HeaderRule, PathHandling, Route, grpc_defaults};
-pub use service::{Service, expand_url};
+pub use route::{HeaderRule, PathHandling, Route};
+pub use service::Service;
 pub use upstream::{Algorithm, Target, Upstream};
 
 macro_rules! index {

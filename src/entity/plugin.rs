@@ -1,7 +1,6 @@
 //! Plugin entities: one plugin's configuration for some scope.
 
-use super::shape::{Field, Kind};
-use super::{ConsumerIdx, Protocol, RouteIdx, ServiceIdx, text};
+use super::{ConsumerIdx, Protocol, RouteIdx, ServiceIdx};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -36,25 +35,4 @@ pub struct PluginEntity {
     /// The consumer it applies to.
     #[serde(skip)]
     pub consumer: Option<ConsumerIdx>,
-    /// The entity's table as Lua sees it.
-    #[serde(skip)]
-    pub raw: Value,
 }
-
-pub(super) const FIELDS: &[Field] = &[
-    Field::new("name", Kind::Text).required(),
-    Field::new("instance_name", Kind::Text)
-        .unique()
-        .check(text::utf8_name),
-    Field::new("route", Kind::Foreign("routes")),
-    Field::new("service", Kind::Foreign("services")),
-    Field::new("consumer", Kind::Foreign("consumers")),
-    Field::new("config", Kind::Any),
-    Field::new(
-        "protocols",
-        Kind::Set(&Field::element(Kind::Text).one_of(Protocol::NAMES)),
-    )
-    .required()
-    .default(r#"["grpc","grpcs","http","https"]"#),
-    Field::new("enabled", Kind::Boolean).required().default("true"),
-];

@@ -26,7 +26,7 @@ fn gzip(a: &Args, r: &mut Ret) {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     match encoder.write_all(bytes).and_then(|()| encoder.finish()) {
         Ok(out) => r.held(out.into()),
-        Err(e) => r.fail(e.to_string()),
+        Err(_) => r.fail("INFLATE: data error"),
     };
 }
 
@@ -41,6 +41,6 @@ fn gunzip(a: &Args, r: &mut Ret) {
     {
         Ok(n) if n as u64 > MAX_INFLATED => r.fail("inflated content is too large"),
         Ok(_) => r.held(out.into()),
-        Err(e) => r.fail(e.to_string()),
+        Err(_) => r.fail("INFLATE: data error"),
     };
 }

@@ -5,8 +5,10 @@
 //! `ngx.*` when they run.
 
 mod cjson;
+mod files;
 mod gzip;
 mod ops;
+mod semaphore;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +31,7 @@ const MODULES: &[(&str, Source)] = &[
     ("kong.tools.rand", crate::embed!("tools/rand.lua")),
     ("kong.tools.sha256", crate::embed!("tools/sha256.lua")),
     ("kong.tools.string", crate::embed!("tools/string.lua")),
+    ("kong.tools.system", crate::embed!("tools/system.lua")),
     ("kong.tools.table", crate::embed!("tools/table.lua")),
     ("kong.tools.time", crate::embed!("tools/time.lua")),
     ("kong.tools.timestamp", crate::embed!("tools/timestamp.lua")),
@@ -36,6 +39,75 @@ const MODULES: &[(&str, Source)] = &[
     ("kong.tools.utils", crate::embed!("tools/utils.lua")),
     ("kong.tools.uuid", crate::embed!("tools/uuid.lua")),
     ("kong.tools.yield", crate::embed!("tools/yield.lua")),
+    ("lfs", crate::embed!("lua/lfs.lua")),
+    ("luatz", crate::embed!("lua/luatz.lua")),
+    ("lua_system_constants", crate::embed!("lua/system_constants.lua")),
+    ("multipart", crate::embed!("lua/multipart.lua")),
+    ("pgmoon.json", crate::embed!("lua/pgmoon_json.lua")),
+    ("kong.api.arguments", crate::embed!("api/arguments.lua")),
+    ("kong.api.arguments_decoder", crate::embed!("api/decoder.lua")),
+    ("kong.concurrency", crate::embed!("lua/concurrency.lua")),
+    ("kong.deprecation", crate::embed!("lua/deprecation.lua")),
+    ("kong.llm", crate::embed!("llm/init.lua")),
+    ("kong.llm.plugin.base", crate::embed!("llm/base.lua")),
+    ("kong.llm.plugin.ctx", crate::embed!("llm/ctx.lua")),
+    (
+        "kong.llm.plugin.observability",
+        crate::embed!("llm/observability.lua"),
+    ),
+    (
+        "kong.llm.plugin.shared-filters.parse-request",
+        crate::embed!("llm/parse_request.lua"),
+    ),
+    ("kong.llm.schemas", crate::embed!("llm/schemas.lua")),
+    (
+        "kong.observability.tracing.propagation.utils",
+        crate::embed!("observability/propagation_utils.lua"),
+    ),
+    (
+        "kong.pdk.private.rate_limiting",
+        crate::embed!("lua/rate_limiting.lua"),
+    ),
+    ("kong.reports", crate::embed!("lua/reports.lua")),
+    ("kong.tools.mime_type", crate::embed!("tools/mime_type.lua")),
+    ("kong.tools.queue", crate::embed!("tools/queue.lua")),
+    ("kong.tools.sandbox", crate::embed!("sandbox/init.lua")),
+    (
+        "kong.tools.sandbox.environment",
+        crate::embed!("sandbox/environment.lua"),
+    ),
+    ("kong.tools.sandbox.kong", crate::embed!("sandbox/kong.lua")),
+    ("kong.tools.sandbox.require", crate::embed!("sandbox/require.lua")),
+    ("kong.workspaces", crate::embed!("lua/workspaces.lua")),
+    (
+        "moongate.libs.ljsonschema.compile",
+        crate::embed!("ljsonschema/compile.lua"),
+    ),
+    (
+        "moongate.libs.ljsonschema.refs",
+        crate::embed!("ljsonschema/refs.lua"),
+    ),
+    (
+        "moongate.libs.ljsonschema.values",
+        crate::embed!("ljsonschema/values.lua"),
+    ),
+    ("ngx.semaphore", crate::embed!("resty/semaphore.lua")),
+    ("pl.OrderedMap", crate::embed!("pl/OrderedMap.lua")),
+    ("pl.Set", crate::embed!("pl/Set.lua")),
+    ("pl.compat", crate::embed!("pl/compat.lua")),
+    ("pl.config", crate::embed!("pl/config.lua")),
+    ("pl.dir", crate::embed!("pl/dir.lua")),
+    ("pl.stringio", crate::embed!("pl/stringio.lua")),
+    ("pl.template", crate::embed!("pl/template.lua")),
+    ("resty.ipmatcher", crate::embed!("resty/ipmatcher.lua")),
+    ("resty.ljsonschema", crate::embed!("ljsonschema/init.lua")),
+    (
+        "resty.ljsonschema.metaschema",
+        crate::embed!("ljsonschema/metaschema.lua"),
+    ),
+    ("resty.lock", crate::embed!("resty/lock.lua")),
+    ("resty.redis", crate::embed!("resty/redis.lua")),
+    ("resty.timerng", crate::embed!("resty/timerng.lua")),
     ("pl.List", crate::embed!("pl/List.lua")),
     ("pl.class", crate::embed!("pl/class.lua")),
     ("pl.file", crate::embed!("pl/file.lua")),
@@ -104,6 +176,8 @@ const BUNDLES: &[(&str, Source, &[&str])] = &[
 pub fn install(r: &Registrar) -> mlua::Result<()> {
     cjson::install(r.lua)?;
     ops::install(r)?;
+    files::install(r)?;
+    semaphore::install(r)?;
     gzip::install(r)?;
     for (name, source) in MODULES {
         r.module(name, *source)?;

@@ -2,7 +2,7 @@
 //!
 //! Must not: know which library asks.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -42,6 +42,7 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("libs", "validate_utf8", op::raw(validate_utf8))?;
     r.op("libs", "ip_kind", op::raw(ip_kind))?;
     r.op("libs", "ipv6_full", op::raw(ipv6_full))?;
+    r.op("libs", "ip_bytes", op::raw(ip_bytes))?;
     r.op("libs", "time_ns", op::raw(time_ns))?;
     r.op("libs", "monotonic_ms", op::raw(monotonic_ms))?;
     r.op("libs", "file_kind", op::raw(file_kind))?;
@@ -193,6 +194,15 @@ fn ipv6_full(a: &Args, r: &mut Ret) {
             r.str(groups.join(":"))
         }
         None => r.nil(),
+    };
+}
+
+/// The 4 bytes of an IPv4 or the 16 of an IPv6 address; nil if it is none.
+fn ip_bytes(a: &Args, r: &mut Ret) {
+    match text(a, 1).map(str::parse) {
+        Some(Ok(IpAddr::V4(ip))) => r.str(ip.octets()),
+        Some(Ok(IpAddr::V6(ip))) => r.str(ip.octets()),
+        _ => r.nil(),
     };
 }
 

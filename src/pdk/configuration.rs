@@ -10,7 +10,7 @@ use std::rc::Rc;
 use ipnet::IpNet;
 use serde_json::Value;
 
-use super::values::push_json;
+use crate::vm::json;
 use crate::vm::{Args, Registrar, Ret, op};
 
 /// How many headers and arguments are read where a plugin names no limit.
@@ -117,7 +117,7 @@ fn without_secrets(_: &Args, r: &mut Ret) {
 
 fn push_or_empty(r: &mut Ret, value: &Value) {
     if value.is_object() {
-        push_json(r, value);
+        json::push(r, value);
     } else {
         r.table(0, 0, |_| {});
     }

@@ -5,11 +5,8 @@
 use std::cell::RefCell;
 use std::sync::{Arc, Weak};
 
-use serde_json::Value;
-
-use super::values::push_json;
-use crate::entity::{ConsumerIdx, RouteIdx, ServiceIdx};
 use crate::store::Snapshot;
+use crate::vm::json;
 use crate::vm::{Args, Registrar, Ret, op, scope};
 
 const ROOM: &str = "moongate.entities";
@@ -73,11 +70,11 @@ fn is_alive(a: &Args, r: &mut Ret) {
     r.bool(alive);
 }
 
-fn push(a: &Args, r: &mut Ret, find: impl FnOnce(&Snapshot, u32) -> Option<&Value>) {
+fn push(a: &Args, r: &mut Ret, kind: &str) {
     let at = a.int(1).and_then(|n| u32::try_from(n).ok()).unwrap_or(u32::MAX);
-    let snapshot = scope::read(|x| x.snapshot.clone());
-    match snapshot.as_deref().and_then(|s| find(s, at)) {
-        Some(raw) => push_json(r, raw),
+    let row = scope::read(|x| x.snapshot.rows(kind)?.value(at));
+    match row.flatten() {
+        Some(row) => json::push(r, &row),
         None => {
             r.nil();
         }
@@ -85,13 +82,13 @@ fn push(a: &Args, r: &mut Ret, find: impl FnOnce(&Snapshot, u32) -> Option<&Valu
 }
 
 fn route(a: &Args, r: &mut Ret) {
-    push(a, r, |s, at| s.route(RouteIdx(at)).map(|e| &e.raw));
+    push(a, r, "routes");
 }
 
 fn service(a: &Args, r: &mut Ret) {
-    push(a, r, |s, at| s.service(ServiceIdx(at)).map(|e| &e.raw));
+    push(a, r, "services");
 }
 
 fn consumer(a: &Args, r: &mut Ret) {
-    push(a, r, |s, at| s.consumer(ConsumerIdx(at)).map(|e| &e.raw));
+    push(a, r, "consumers");
 }

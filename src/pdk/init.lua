@@ -46,9 +46,15 @@ function pdk.new(config, self)
   self.log = nil
   local current = log_of(self._log)
   return setmetatable(self, {
-    __index = function(_, key)
+    __index = function(t, key)
       if key == "log" then
         return current()
+      elseif key == "timer" then
+        -- no part of the PDK, but plugins and queues time by it
+        local timers = require("resty.timerng").new()
+        timers:start()
+        rawset(t, "timer", timers)
+        return timers
       end
     end,
   })

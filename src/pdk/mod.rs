@@ -4,11 +4,12 @@
 
 mod client;
 mod cluster;
+mod conf_loader;
 pub mod configuration;
 mod entities;
 mod ip;
 pub mod meta;
-mod multipart;
+pub mod multipart;
 pub mod nginx;
 pub mod node;
 mod plugin;
@@ -22,6 +23,7 @@ mod service;
 #[cfg(test)]
 mod tests;
 mod values;
+mod vault;
 
 use crate::vm::Registrar;
 
@@ -51,7 +53,8 @@ pub fn install(r: &Registrar) -> mlua::Result<()> {
     r.module("kong.pdk.table", crate::embed!("table.lua"))?;
     r.module("kong.pdk.telemetry", crate::embed!("telemetry.lua"))?;
     r.module("kong.pdk.tracing", crate::embed!("tracing.lua"))?;
-    r.module("kong.pdk.vault", crate::embed!("vault.lua"))?;
+    vault::install(r)?;
+    conf_loader::install(r)?;
     r.module("kong.pdk", crate::embed!("init.lua"))?;
     r.lua
         .load(

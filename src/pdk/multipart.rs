@@ -7,7 +7,7 @@
 
 /// One part.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Part<'b> {
+pub struct Part<'b> {
     /// The field's name.
     pub name: &'b [u8],
     /// Its content.
@@ -18,7 +18,7 @@ pub(super) struct Part<'b> {
 const MAX_PARTS: usize = 1000;
 
 /// The named parts of `body`, or None where the content type has no boundary or the body does not use it.
-pub(super) fn parse<'b>(body: &'b [u8], content_type: &[u8]) -> Option<Vec<Part<'b>>> {
+pub fn parse<'b>(body: &'b [u8], content_type: &[u8]) -> Option<Vec<Part<'b>>> {
     let boundary = boundary(content_type)?;
     let mut delimiter = b"--".to_vec();
     delimiter.extend_from_slice(boundary);

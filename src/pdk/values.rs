@@ -5,32 +5,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use serde_json::Value;
-
 use crate::vm::Out;
-
-/// Pushes a JSON value as Lua sees entities: nulls are absent.
-pub(super) fn push_json(out: &mut Out, value: &Value) {
-    match value {
-        Value::Null => out.nil(),
-        Value::Bool(b) => out.bool(*b),
-        Value::Number(n) => out.num(n.as_f64().unwrap_or_default()),
-        Value::String(s) => out.str(s),
-        Value::Array(items) => out.table(items.len(), 0, |t| {
-            for (i, item) in items.iter().enumerate() {
-                push_json(t, item);
-                t.seti(i + 1);
-            }
-        }),
-        Value::Object(map) => out.table(0, map.len(), |t| {
-            for (key, item) in map.iter().filter(|(_, item)| !item.is_null()) {
-                t.str(key);
-                push_json(t, item);
-                t.set();
-            }
-        }),
-    };
-}
 
 /// A value of a table with repeated names: text, or `true` for an argument without `=`.
 pub(super) type Item<'a> = Option<Cow<'a, [u8]>>;

@@ -5,12 +5,12 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::PluginInfo;
+use super::{PluginInfo, references};
 use crate::entity::ConfigIdx;
 use crate::exchange::Phase;
 use crate::store::{PluginId, PluginIndex, Snapshot};
 use crate::vm::scope::{self, NO_PLUGIN, Scope};
-use crate::vm::{Args, Out, Registrar, Ret, op};
+use crate::vm::{Args, Out, Registrar, Ret, json, op};
 
 /// What the loop needs of one generation; kept with the Lua state.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct Plan {
     pub index: PluginIndex,
     /// The configuration.
     pub snapshot: Arc<Snapshot>,
+    /// What Lua adds to a [`ConfigIdx`] to tell configurations of one state apart across swaps.
+    pub base: u64,
     /// Phases that any plugin with a configuration handles.
     pub handled: u32,
     /// Phases that any plugin with a global configuration handles.
@@ -28,8 +30,13 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Prepares a plan.
-    pub fn new(plugins: Rc<Vec<PluginInfo>>, index: PluginIndex, snapshot: Arc<Snapshot>) -> Self {
+    /// Prepares a plan; `before` is the one it follows in the same state.
+    pub fn new(
+        plugins: Rc<Vec<PluginInfo>>,
+        index: PluginIndex,
+        snapshot: Arc<Snapshot>,
+        before: Option<&Self>,
+    ) -> Self {
         let bits = |id: &PluginId| plugins.get(usize::from(id.0)).map_or(0, |p| p.phases);
         let handled = index.used().iter().map(bits).fold(0, |a, b| a | b);
         let globally = index
@@ -41,10 +48,16 @@ impl Plan {
         Self {
             handled,
             handled_globally: globally,
+            base: before.map_or(0, |plan| plan.base + plan.snapshot.plugins.len() as u64),
             plugins,
             index,
             snapshot,
         }
+    }
+
+    /// The number by which Lua knows a configuration.
+    pub fn number(&self, config: ConfigIdx) -> f64 {
+        (self.base + u64::from(config.0)) as f64
     }
 
     fn info(&self, id: PluginId) -> Option<&PluginInfo> {
@@ -146,25 +159,30 @@ impl Plan {
     }
 }
 
-/// The plan of the scope's state.
+/// The plan that the scope runs with.
 pub fn plan(scope: &Scope) -> Option<&Plan> {
-    scope.vm.guest::<Plan>()
+    scope.guest::<Plan>()
 }
 
 fn next(_: &Args, r: &mut Ret) {
-    match scope::with(|s| plan(s).and_then(|p| p.next(s))).flatten() {
-        Some((id, config)) => r.num(id).num(config.0),
+    let found = scope::with(|s| {
+        let plan = plan(s)?;
+        plan.next(s).map(|(id, config)| (id, plan.number(config)))
+    });
+    match found.flatten() {
+        Some((id, config)) => r.num(id).num(config),
         None => r.nil(),
     };
 }
 
 fn conf(a: &Args, r: &mut Ret) {
-    let at = ConfigIdx(a.int(1).unwrap_or(-1) as u32);
-    let found = scope::with(|s| plan(s).map(|p| p.snapshot.clone())).flatten();
-    let Some(snapshot) = found else {
+    let number = a.int(1).and_then(|n| u64::try_from(n).ok());
+    let found = scope::with(|s| plan(s).map(|p| (p.snapshot.clone(), p.base))).flatten();
+    let (Some((snapshot, base)), Some(number)) = (found, number) else {
         r.nil();
         return;
     };
+    let at = ConfigIdx(number.checked_sub(base).map_or(u32::MAX, |at| at as u32));
     let Some(plugin) = snapshot.plugin(at) else {
         r.nil();
         return;
@@ -206,43 +224,16 @@ fn conf(a: &Args, r: &mut Ret) {
             consumer.unwrap_or("")
         );
         field("__key__", &key);
-        out.str("__seq__").num(at.0 + 1).set();
+        out.str("__seq__").num((number + 1) as f64).set();
     };
     match &plugin.config {
         serde_json::Value::Object(map) => r.table(0, map.len() + 6, |out| {
-            fields(out, map);
+            json::fields(out, map);
             own(out);
         }),
         _ => r.table(0, 6, own),
     };
-}
-
-fn fields(out: &mut Out, map: &serde_json::Map<String, serde_json::Value>) {
-    for (key, value) in map {
-        if !value.is_null() {
-            out.str(key);
-            push(out, value);
-            out.set();
-        }
-    }
-}
-
-/// Pushes a JSON value; null fields are left out of tables, as plugins' `conf` has them.
-fn push(out: &mut Out, value: &serde_json::Value) {
-    use serde_json::Value;
-    match value {
-        Value::Null => out.nil(),
-        Value::Bool(b) => out.bool(*b),
-        Value::Number(n) => out.num(n.as_f64().unwrap_or(0.0)),
-        Value::String(s) => out.str(s),
-        Value::Array(list) => out.table(list.len(), 0, |out| {
-            for (i, v) in list.iter().enumerate() {
-                push(out, v);
-                out.seti(i + 1);
-            }
-        }),
-        Value::Object(map) => out.table(0, map.len(), |out| fields(out, map)),
-    };
+    r.bool(references::is_in(&plugin.config));
 }
 
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {

@@ -3,6 +3,7 @@
 //! Must not: know sockets or the order of phases in a request (the proxy does).
 
 pub mod chain;
+pub mod references;
 pub mod registry;
 pub mod run;
 
@@ -17,5 +18,6 @@ use crate::vm::Registrar;
 /// When Lua is out of memory.
 pub fn install(r: &Registrar) -> mlua::Result<()> {
     chain::install(r)?;
+    r.module("moongate.plugin.references", crate::embed!("references.lua"))?;
     r.module("moongate.plugin.run", crate::embed!("run.lua"))
 }

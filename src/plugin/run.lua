@@ -1,5 +1,5 @@
--- The plugin loop: one function per phase, entered once per phase and request; which plugin comes next and with
--- which configuration is Rust's to say. Configurations become tables lazily and keep their identity.
+-- The plugin loop: one function per phase, entered once per phase and request; which plugin comes next and
+-- with which configuration is Rust's to say. Configurations become tables lazily and keep their identity.
 
 local ops = require("moongate.ops").plugin
 local next_plugin, load_conf = ops.next, ops.conf
@@ -7,13 +7,42 @@ local next_plugin, load_conf = ops.next, ops.conf
 local plugins, handlers, confs = {}, {}, {}
 package.loaded["moongate.plugins"] = plugins
 
+-- Of configurations with vault references, the fields they go to: nil as long as there is none of these.
+local referring
+
+local function keep_references(c, conf)
+  local places = require("moongate.vault.refs").places(conf)
+  if places then
+    referring = referring or {}
+    referring[c] = places
+  end
+end
+
 -- a list knows it is one, a set answers membership: what the schema says of the table
 local judged
 local function make_conf(p, c)
   judged = judged or require("moongate.schema.plugin")
-  local conf = judged.conf(plugins[p].name, load_conf(c))
+  local name = plugins[p].name
+  local conf, refers = load_conf(c)
+  if refers then
+    conf = require("moongate.plugin.references").resolve(name, conf)
+    if confs[c] then
+      return confs[c] -- a vault was waited for, and another was faster
+    end
+  end
+  conf = judged.conf(name, conf)
   confs[c] = conf
+  if refers then
+    keep_references(c, conf)
+  end
   return conf
+end
+
+-- Secrets change; a configuration made of them follows with each request.
+local function update(places)
+  if places then
+    kong.vault._update_places(places)
+  end
 end
 
 local function runner(field)
@@ -23,6 +52,8 @@ local function runner(field)
       local conf = confs[c]
       if conf == nil then
         conf = make_conf(p, c)
+      elseif referring then
+        update(referring[c])
       end
       local handler = handlers[p]
       handler[field](handler, conf)
@@ -92,6 +123,34 @@ end
 function M.call(index, phase, arg)
   local handler = handlers[index]
   return handler[phase](handler, arg)
+end
+
+-- Lets go of the configuration tables that came before number `base`.
+function M.forget(base)
+  for c in pairs(confs) do
+    if c < base then
+      confs[c] = nil
+      if referring then
+        referring[c] = nil
+      end
+    end
+  end
+end
+
+--- Before the first request with a configuration: secrets are got where a vault can be waited for, in a
+--- timer, and from now on rotated. `list` is plugin, configuration, plugin, configuration, ...
+function M.warm(list)
+  kong.vault.init_worker()
+  kong.vault.flush()
+  for i = 1, #list, 2 do
+    local p, c = list[i], list[i + 1]
+    if confs[c] == nil then
+      local ok, err = pcall(make_conf, p, c)
+      if not ok then
+        ngx.log(ngx.ERR, "[kong] [", plugins[p].name, "] could not resolve references: ", err)
+      end
+    end
+  end
 end
 
 -- configure(configs): every configuration of a plugin, or nil when there is none

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use mlua::{Function, Table};
 
 use super::chain::{Plan, plan};
+use crate::entity::ConfigIdx;
 use crate::exchange::Phase;
 use crate::vm::scope::NO_PLUGIN;
 use crate::vm::state::Func;
@@ -98,22 +99,33 @@ impl Phases {
     }
 }
 
-/// Calls `configure` of each plugin that has it, with its configurations or nil.
+/// Lets go of the configuration tables that no request uses any more: those from before `plan`.
 ///
 /// # Errors
-/// The first plugin whose `configure` throws, by name.
-pub fn configure(vm: &Rc<Vm>, plan: &Plan, scope: &Rc<Scope>) -> Result<(), (String, String)> {
+/// When Lua fails.
+pub fn forget(vm: &Rc<Vm>, plan: &Plan) -> mlua::Result<()> {
+    let base = plan.number(ConfigIdx(0));
+    vm.guarded(|lua| {
+        let run: Table = lua.load("return require('moongate.plugin.run')").eval()?;
+        run.get::<Function>("forget")?.call(base)
+    })
+}
+
+/// Calls `configure` of each plugin that has it, with its configurations or nil. Answers the plugins whose
+/// `configure` threw, with what it threw.
+pub fn configure(vm: &Rc<Vm>, plan: &Plan, scope: &Rc<Scope>) -> Vec<(String, String)> {
+    let mut failed = Vec::new();
     for (id, info) in plan.plugins.iter().enumerate() {
         if !info.configure {
             continue;
         }
-        let configs: Vec<u32> = plan
+        let configs: Vec<f64> = plan
             .snapshot
             .plugins
             .iter()
             .enumerate()
             .filter(|(_, p)| p.name == info.name && p.enabled)
-            .map(|(i, _)| i as u32)
+            .map(|(i, _)| plan.number(ConfigIdx(i as u32)))
             .collect();
         scope.plugin.set(id as u16);
         let done = (|| {
@@ -124,11 +136,11 @@ pub fn configure(vm: &Rc<Vm>, plan: &Plan, scope: &Rc<Scope>) -> Result<(), (Str
             Ok::<_, mlua::Error>(vm.run_now(scope, func, &[]))
         })();
         match done {
-            Ok(Flow::Failed(fault)) => return Err((info.name.clone(), fault.message)),
+            Ok(Flow::Failed(fault)) => failed.push((info.name.clone(), fault.message)),
             Ok(_) => {}
-            Err(e) => return Err((info.name.clone(), super::registry::plain(&e))),
+            Err(e) => failed.push((info.name.clone(), super::registry::plain(&e))),
         }
     }
     scope.plugin.set(NO_PLUGIN);
-    Ok(())
+    failed
 }

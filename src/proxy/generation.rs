@@ -35,6 +35,8 @@ pub struct Generation {
     pub snapshot: Arc<Snapshot>,
     /// Its routes.
     pub router: Arc<Router>,
+    /// The plugins that may be configured.
+    pub enabled: Arc<Vec<String>>,
     /// How the client's address is found.
     pub real_ip: RealIp,
     /// Round-robin states by Upstream.

@@ -2,21 +2,14 @@
 
 use super::*;
 use crate::entity::PathHandling;
-use crate::store::{Document, Format};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use std::time::SystemTime;
 
 fn snapshot(routes: &str) -> Snapshot {
     let text = format!(
         r#"{{"_format_version":"3.0","routes":[{routes}],
         "services":[{{"name":"on","host":"h"}},{{"name":"off","host":"h","enabled":false}}]}}"#
     );
-    let document = Document::parse(&text, Format::Json).unwrap();
-    document
-        .into_snapshot(SystemTime::now(), &[], &mut |_, entity| {
-            Ok(entity["config"].clone())
-        })
-        .unwrap()
+    crate::db::testing::snapshot(&text)
 }
 
 struct Ask {

@@ -60,14 +60,39 @@ fn push(lua: &Lua, value: &Value, mt: &Table, nulls: bool, depth: usize) -> mlua
     })
 }
 
-/// A Lua value as JSON: tables marked as arrays, and those with only whole keys, are lists; fields are sorted by
-/// name.
+/// Turns Lua values into JSON.
+#[derive(Debug)]
+pub struct Converter {
+    array: Table,
+}
+
+impl Converter {
+    /// For the values of one state.
+    ///
+    /// # Errors
+    /// When `cjson` cannot be loaded.
+    pub fn new(lua: &Lua) -> mlua::Result<Self> {
+        Ok(Self {
+            array: array_mt(lua)?,
+        })
+    }
+
+    /// A Lua value as JSON: tables marked as arrays, and those with only whole keys, are lists; fields are sorted
+    /// by name.
+    ///
+    /// # Errors
+    /// When the value has no JSON (functions, cycles).
+    pub fn value(&self, value: &mlua::Value) -> mlua::Result<Value> {
+        pull(value, &self.array, 0)
+    }
+}
+
+/// As [`Converter::value`], for a single value.
 ///
 /// # Errors
 /// When the value has no JSON (functions, cycles).
 pub fn from_lua(lua: &Lua, value: &mlua::Value) -> mlua::Result<Value> {
-    let mt = array_mt(lua)?;
-    pull(value, &mt, 0)
+    Converter::new(lua)?.value(value)
 }
 
 fn pull(value: &mlua::Value, mt: &Table, depth: usize) -> mlua::Result<Value> {

@@ -2,7 +2,9 @@
 
 local Schema = require "kong.db.schema"
 local cjson = require "cjson"
-local defaults = require "moongate.schema.defaults"
+local guard = require "moongate.schema.engine.guard"
+local legacy = require "moongate.schema.legacy"
+local values = require "moongate.schema.engine.values"
 
 local null = cjson.null
 
@@ -22,27 +24,10 @@ local function exists(module)
   return false
 end
 
-local MODERN = "a schema is { name = ..., fields = { { config = { type = \"record\", fields = { "
-  .. "{ some_field = { type = \"string\" } }, ... } } } } }"
-
--- Kong 0.x: fields as a map, flags and self_check beside them.
-local function legacy(schema)
-  for _, key in ipairs { "no_consumer", "no_route", "no_service", "no_api", "self_check" } do
-    if schema[key] ~= nil then
-      return "'" .. key .. "'"
-    end
-  end
-  local fields = schema.fields
-  if type(fields) == "table" and #fields == 0 and next(fields) ~= nil then
-    return "'fields' as a map"
-  end
-end
-
 -- As for every record of an entity: a record that does not say whether it is required is.
 local function require_records(record)
-  for _, entry in ipairs(record.fields or {}) do
-    local _, field = next(entry)
-    if type(field) == "table" and field.type == "record" then
+  for _, field in Schema.each_field(record) do
+    if field.type == "record" and type(field.fields) == "table" then
       if field.required == nil then
         field.required = true
       end
@@ -51,9 +36,30 @@ local function require_records(record)
   end
 end
 
+-- Only `config` is judged here, but entity checks speak of `config.x`. What the other fields refer to need not be
+-- there.
+local function of_config(definition)
+  local part = {
+    fields = {},
+    entity_checks = definition.entity_checks,
+    shorthand_fields = definition.shorthand_fields,
+  }
+  for _, entry in ipairs(definition.fields or {}) do
+    if type(entry) == "table" and entry.config then
+      part.fields[1] = entry
+    end
+  end
+  local schema, err = Schema.new(part)
+  if not schema then
+    return nil, err
+  end
+  require_records(schema)
+  return { definition = definition, schema = schema }
+end
+
 local known = setmetatable({}, { __mode = "k" })
 
---- The schema object of a plugin; nil if it has none but a handler; nil and a text if it is refused.
+--- A plugin's definition and its schema of `config`; nil if it has none but a handler; nil and a text if it is refused.
 local function load(name)
   local module = "kong.plugins." .. name .. ".schema"
   if not exists(module) then
@@ -73,17 +79,19 @@ local function load(name)
   if type(definition) ~= "table" then
     return nil, bad .. "is a " .. type(definition) .. ", not a table"
   end
-  local old = legacy(definition)
+  local old = legacy.explain(name, definition)
   if old then
-    return nil, bad .. "is written for Kong before 1.0 (it has " .. old .. "): " .. MODERN
+    return nil, old
   end
-  local schema, err = Schema.new(definition)
-  if not schema then
+  if type(definition.fields) ~= "table" then
+    return nil, bad .. "is refused: error in schema definition: no 'fields' table"
+  end
+  local found, err = of_config(definition)
+  if not found then
     return nil, bad .. "is refused: " .. err
   end
-  require_records(schema)
-  known[definition] = schema
-  return schema
+  known[definition] = found
+  return found
 end
 
 -- Nulls go, lists are marked as arrays (sets too: outside Lua they are lists).
@@ -98,26 +106,37 @@ local function plain(value)
     end
   end
   local mt = getmetatable(value)
-  if #new > 0 or mt == cjson.array_mt or mt == defaults.set_mt then
+  if #new > 0 or mt == cjson.array_mt or mt == values.set_mt then
     setmetatable(new, cjson.array_mt)
   end
   return new
 end
 
+-- The completed configuration, or nil and the error tree.
+local function complete_and_judge(schema, config)
+  local entity, errors = schema:process_auto_fields({ config = config }, "insert")
+  if not entity then
+    return nil, errors.config and errors or { config = errors }
+  end
+  local ok
+  ok, errors = schema:validate(entity)
+  return ok and entity.config, errors
+end
+
 --- The completed configuration, or nil and the error tree.
 function M.judge(name, config)
-  local schema, err = load(name)
+  local found, err = load(name)
   if err then
     return nil, { name = err }
   end
   if config == nil or config == null then
     config = {}
   end
-  if not schema then
+  if not found then
     return plain(config)
   end
-  local field = Schema.field_of(schema, "config")
-  if not field then
+  local schema = found.schema
+  if not schema.fields.config then
     if next(config) then
       return nil, { config = "unknown field" }
     end
@@ -126,38 +145,26 @@ function M.judge(name, config)
   if type(config) ~= "table" then
     return nil, { config = "expected a record" }
   end
-  -- Only `config` is judged here, but entity checks speak of `config.x`.
-  local part = setmetatable({
-    fields = { { config = field } },
-    entity_checks = schema.entity_checks,
-    shorthand_fields = schema.shorthand_fields,
-  }, Schema)
-  local ran, ok, tree = pcall(function()
-    local complete, errs = part:process_auto_fields({ config = config }, "insert")
-    if not complete then
-      return nil, errs
-    end
-    config = complete.config
-    return part:validate(complete)
-  end)
+  local ran, judged, errors = pcall(guard.run, complete_and_judge, schema, config)
   if not ran then
-    return nil, { ["@entity"] = { "error in the schema of plugin '" .. name .. "': " .. tostring(ok) } }
+    return nil, { ["@entity"] = { "error in the schema of plugin '" .. name .. "': " .. tostring(judged) } }
   end
-  if not ok then
-    return nil, tree
+  if not judged then
+    return nil, errors
   end
-  return plain(config)
+  return plain(judged)
 end
 
 --- What the schema says about the plugin's other fields: { consumer = true } where it must not have one, and
 --- the protocols it takes.
 function M.entity_fields(name)
-  local schema, err = load(name)
+  local found, err = load(name)
   if err then
     return nil, err
   end
   local flags = {}
-  for key, field in (schema or Schema.new({ fields = {} })):each_field() do
+  for _, entry in ipairs(found and found.definition.fields or {}) do
+    local key, field = next(entry)
     if field.eq == null then
       flags[key] = true
     end
@@ -173,7 +180,7 @@ local function dress(field, value)
     return value
   end
   if field.type == "set" then
-    return defaults.as_set(value)
+    return values.as_set(value)
   elseif field.type == "record" then
     for _, entry in ipairs(field.fields or {}) do
       local k, sub = next(entry)
@@ -190,8 +197,8 @@ end
 
 --- The table a handler gets as `conf`: sets answer membership.
 function M.conf(name, config)
-  local schema = load(name)
-  local field = schema and Schema.field_of(schema, "config")
+  local found = load(name)
+  local field = found and found.schema.fields.config
   return field and dress(field, config) or config
 end
 

@@ -4,15 +4,16 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use serde_json::Value;
 
 use super::{Source, rooms};
+use crate::db::{self, Refused};
 use crate::plugin::{LoadError, Registry};
 use crate::router::{Router, RouterError};
 use crate::settings::Settings;
-use crate::store::{Document, Format, Refusal, Snapshot, StoreError};
+use crate::store::Snapshot;
+use crate::store::syntax::Format;
 use crate::vm::{Vm, loader};
 
 /// Why a configuration was refused.
@@ -21,12 +22,9 @@ pub enum ConfigError {
     /// The file cannot be read.
     #[error("could not read {0}: {1}")]
     Read(String, std::io::Error),
-    /// The document.
-    #[error("Failed parsing:\n{0}")]
-    Store(#[from] StoreError),
-    /// The document cannot even be read as one; with the file it is in.
-    #[error("Failed parsing:\n{0}: {1}")]
-    Document(String, StoreError),
+    /// The document; with the file it is in.
+    #[error("Failed parsing:\n{}{}", .0.as_deref().map(|file| format!("{file}: ")).unwrap_or_default(), .1.text)]
+    Document(Option<String>, Box<Refused>),
     /// A route's expression.
     #[error(transparent)]
     Router(#[from] RouterError),
@@ -36,6 +34,30 @@ pub enum ConfigError {
     /// The control state.
     #[error("could not make a Lua state: {0}")]
     Lua(#[from] mlua::Error),
+    /// The entities' schemas.
+    #[error("could not load the schemas: {0}")]
+    Schemas(String),
+}
+
+/// A refusal as it goes from the thread that judged to those who are told.
+#[derive(Debug)]
+pub struct Refusal {
+    /// For the log.
+    pub text: String,
+    /// For the Admin API.
+    pub json: Value,
+}
+
+impl From<ConfigError> for Refusal {
+    fn from(error: ConfigError) -> Self {
+        Self {
+            text: error.to_string(),
+            json: match error {
+                ConfigError::Document(_, refused) => refused.error,
+                other => serde_json::json!({ "message": other.to_string() }),
+            },
+        }
+    }
 }
 
 /// A configuration that every worker can run.
@@ -49,9 +71,18 @@ pub struct Prepared {
     pub router: Arc<Router>,
     /// The plugins to load.
     pub plugins: Vec<String>,
+    /// The plugins that may be configured: their entities have DAOs.
+    pub enabled: Arc<Vec<String>>,
 }
 
-fn document(settings: &Settings, source: &Source) -> Result<Option<Document>, ConfigError> {
+/// A declarative text and the file it is from.
+struct Text {
+    text: String,
+    format: Format,
+    file: Option<String>,
+}
+
+fn declared(settings: &Settings, source: &Source) -> Result<Option<Text>, ConfigError> {
     let file = source
         .file
         .clone()
@@ -59,36 +90,38 @@ fn document(settings: &Settings, source: &Source) -> Result<Option<Document>, Co
     if let Some(file) = file {
         let name = file.to_string_lossy().into_owned();
         let text = std::fs::read_to_string(&file).map_err(|e| ConfigError::Read(name.clone(), e))?;
-        let format = Format::of_file(&name).unwrap_or_default();
-        return match Document::parse(&text, format) {
-            Ok(document) => Ok(Some(document)),
-            Err(e) => Err(ConfigError::Document(name, e)),
-        };
+        return Ok(Some(Text {
+            text,
+            format: Format::of_file(&name).unwrap_or_default(),
+            file: Some(name),
+        }));
     }
     let text = source
         .text
         .clone()
         .or_else(|| settings.declarative_config_string.clone());
-    Ok(text.map(|t| Document::parse(&t, Format::Either)).transpose()?)
+    Ok(text.map(|text| Text {
+        text,
+        format: Format::Either,
+        file: None,
+    }))
 }
 
-/// Which plugins may be used: those named, and with `bundled` also what lies in the drop-in folder or on the path.
-struct Enabled {
-    named: Vec<String>,
-    bundled: bool,
-}
-
-impl Enabled {
-    fn permits(&self, vm: &Vm, settings: &Settings, name: &str) -> bool {
-        if self.named.iter().any(|n| n == name) {
-            return true;
-        }
-        self.bundled
-            && (loader::dropped_in(&settings.moongate_lua_dir)
-                .iter()
-                .any(|(n, _)| n == name)
-                || on_path(vm, name))
+/// The plugins that may be used: those named, and with `bundled` also what lies in the drop-in folder, and those of
+/// Kong's own that lie on the path.
+fn enabled(vm: &Vm, settings: &Settings) -> BTreeSet<String> {
+    let mut names: BTreeSet<String> = settings.plugins.names.iter().cloned().collect();
+    if settings.plugins.bundled {
+        let dropped_in = loader::dropped_in(&settings.moongate_lua_dir);
+        names.extend(dropped_in.into_iter().map(|(name, _)| name));
+        let bundled = crate::settings::BUNDLED_PLUGINS.iter();
+        names.extend(
+            bundled
+                .filter(|name| on_path(vm, name))
+                .map(|name| (*name).to_owned()),
+        );
     }
+    names
 }
 
 fn on_path(vm: &Vm, name: &str) -> bool {
@@ -99,80 +132,48 @@ fn on_path(vm: &Vm, name: &str) -> bool {
     found.unwrap_or(false)
 }
 
+/// The vaults that may be used; `env` is the one that comes with the gateway.
+fn vaults(settings: &Settings) -> Vec<String> {
+    let name = |name: String| if name == "bundled" { "env".to_owned() } else { name };
+    settings.array("vaults").into_iter().map(name).collect()
+}
+
 /// Reads and judges a configuration. With `check` plugins are loaded, too, to find broken ones.
 ///
 /// # Errors
 /// What is wrong, with the place.
 pub fn prepare(settings: Settings, source: &Source, check: bool) -> Result<Prepared, ConfigError> {
-    let vm = rooms::state(&settings)?;
+    let vm = rooms::control(&settings)?;
     crate::pdk::configuration::set(
         &settings.configuration_json(),
         &settings.configuration_without_secrets(),
     );
-    let enabled = Enabled {
-        named: settings.plugins.names.clone(),
-        bundled: settings.plugins.bundled,
+    let mut used: BTreeSet<String> = settings.plugins.names.iter().cloned().collect();
+    if check {
+        let named: Vec<String> = used.iter().cloned().collect();
+        vm.guarded(|lua| Registry::load(lua, &named))?;
+    }
+    let options = db::Options {
+        plugins: enabled(&vm, &settings).into_iter().collect(),
+        vaults: vaults(&settings),
+        flatten_errors: source.flatten_errors,
     };
-    let mut used: BTreeSet<String> = enabled.named.iter().cloned().collect();
-    let snapshot = match document(&settings, source)? {
-        None => Snapshot::empty(),
-        Some(doc) => {
-            let mut judge = |name: &str, entity: &Value| -> Result<Value, Refusal> {
-                if !enabled.permits(&vm, &settings, name) {
-                    return Err(Refusal::NotEnabled);
-                }
-                used.insert(name.to_owned());
-                judge_plugin(&vm, name, entity)
-            };
-            doc.into_snapshot(SystemTime::now(), &[], &mut judge)?
-        }
+    let snapshot = match declared(&settings, source)? {
+        None => db::empty(&vm, &options).map_err(ConfigError::Schemas)?,
+        Some(Text { text, format, file }) => db::load(&vm, &text, format, &options)
+            .map_err(|refused| ConfigError::Document(file, Box::new(refused)))?,
     };
     let router = Router::build(&snapshot)?;
+    used.extend(snapshot.plugins.iter().map(|plugin| plugin.name.clone()));
     let plugins: Vec<String> = used.into_iter().collect();
     if check {
         vm.guarded(|lua| Registry::load(lua, &plugins))?;
     }
     Ok(Prepared {
+        enabled: Arc::new(options.plugins),
         settings: Arc::new(settings),
         snapshot: Arc::new(snapshot),
         router: Arc::new(router),
         plugins,
     })
-}
-
-/// Judges one plugin entity by the plugin's schema: its `config`, and whether it may be tied to what it is tied to.
-fn judge_plugin(vm: &Vm, name: &str, entity: &Value) -> Result<Value, Refusal> {
-    let mut errors = serde_json::Map::new();
-    match crate::schema::entity_fields(vm, name) {
-        Err(e) => {
-            errors.insert("name".into(), Value::from(e));
-            return Err(Refusal::Fields(errors));
-        }
-        Ok(fields) => {
-            let tied = |field: &str| entity.get(field).is_some_and(|v| !v.is_null());
-            for (field, refused) in [
-                ("consumer", fields.no_consumer),
-                ("route", fields.no_route),
-                ("service", fields.no_service),
-            ] {
-                if refused && tied(field) {
-                    errors.insert(field.into(), Value::from("value must be null"));
-                }
-            }
-        }
-    }
-    let empty = Value::Object(serde_json::Map::new());
-    let config = entity.get("config").filter(|c| !c.is_null()).unwrap_or(&empty);
-    match crate::schema::judge(vm, name, config) {
-        Ok(config) if errors.is_empty() => Ok(config),
-        Ok(_) => Err(Refusal::Fields(errors)),
-        Err(Value::Object(tree)) => {
-            errors.extend(tree);
-            Err(Refusal::Fields(errors))
-        }
-        Err(other) => {
-            errors.insert("config".into(), other);
-            Err(Refusal::Fields(errors))
-        }
-    }
 }

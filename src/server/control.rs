@@ -3,33 +3,58 @@
 //! Must not: run plugins on traffic.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
-use super::config::{self, Prepared};
+use super::config::{self, Prepared, Refusal};
 use super::worker::{self, Order, Start};
 use super::{Error, Source, pidfile};
+use crate::admin::{self, Api, Ask, Loaded};
 use crate::logs::Level;
 use crate::logs::LogWriter;
 use crate::logs::Target;
 use crate::logs::{AccessBuffer, AccessFormat};
 use crate::logs::{ErrorContext, ErrorLog, SharedLevel};
 use crate::net::listen::{self, ListenOptions};
-use crate::settings::{LogTarget, Settings};
+use crate::settings::{LogTarget, Settings, Sources};
 
 /// How long SIGTERM waits for the workers.
 const STOP_LIMIT: Duration = Duration::from_millis(700);
 
+/// How long control waits until nobody uses a configuration that was replaced.
+const LET_GO_LIMIT: Duration = Duration::from_secs(60);
+
 struct Running {
     settings: Settings,
     declared: Source,
+    /// The text of the configuration that the Admin API brought last.
+    posted: Option<String>,
+    current: Prepared,
+    preparing: Option<Preparing>,
+    /// SIGHUP came while a configuration was being judged.
+    reload_again: bool,
     orders: Vec<mpsc::UnboundedSender<Order>>,
     threads: Vec<std::thread::JoinHandle<()>>,
     logs: LogWriter,
     errors: ErrorLog,
+}
+
+/// A configuration that is being judged on a thread of its own, and what for.
+struct Preparing {
+    judged: JoinHandle<Result<Prepared, Refusal>>,
+    purpose: Purpose,
+}
+
+enum Purpose {
+    /// SIGHUP: fresh Lua states.
+    Reload,
+    /// The Admin API: the living states take it in.
+    Swap(String, oneshot::Sender<Loaded>),
 }
 
 /// The signals that control takes.
@@ -72,6 +97,7 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
     let count = settings.nginx_worker_processes.max(1);
     let mut listeners = bind(&settings, count)?;
     let echoes = echo_listeners(&settings)?;
+    let admins = admin_listeners(&settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -85,6 +111,10 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
     let mut running = Running {
         settings,
         declared,
+        posted: None,
+        current: prepared.clone(),
+        preparing: None,
+        reload_again: false,
         orders: Vec::new(),
         threads: Vec::new(),
         logs,
@@ -126,7 +156,18 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
         &format!("moongate/{} started", env!("CARGO_PKG_VERSION")),
     );
     running.tell_unserved();
-    let result = runtime.block_on(running.serve_signals(&mut signals));
+    let (asks, mut asked) = mpsc::channel(8);
+    let api = Api {
+        asks,
+        max_body: running.settings.admin_client_max_body_size,
+    };
+    let result = runtime.block_on(async {
+        for listener in admins {
+            let listener = listen::into_tokio(listener).map_err(|e| Error::System("admin_listen", e))?;
+            tokio::spawn(admin::serve(listener, api.clone()));
+        }
+        running.serve(&mut signals, &mut asked).await
+    });
     running.logs.flush(Duration::from_millis(200));
     result
 }
@@ -186,6 +227,14 @@ fn echo_listeners(settings: &Settings) -> Result<Vec<TcpListener>, Error> {
     Ok(all)
 }
 
+fn admin_listeners(settings: &Settings) -> Result<Vec<TcpListener>, Error> {
+    let mut all = Vec::new();
+    for l in settings.admin_listen.iter().filter(|l| !l.ssl) {
+        all.extend(listen::listen(l.addr, 1, &ListenOptions::default())?);
+    }
+    Ok(all)
+}
+
 fn start_echoes(listeners: Vec<TcpListener>) -> Result<(), Error> {
     if listeners.is_empty() {
         return Ok(());
@@ -212,10 +261,27 @@ fn start_echoes(listeners: Vec<TcpListener>) -> Result<(), Error> {
         .map_err(|e| Error::System("echo thread", e))
 }
 
-/// Declares the shared dictionaries; before the first Lua state, which finds them by name.
+/// The dictionaries all states of the process share.
 pub(super) fn shared_dictionaries(settings: &Settings) {
     let wanted = settings.lua_shared_dicts.iter();
     crate::shared::dict::configure(wanted.map(|d| (d.name.clone(), d.size)).collect());
+}
+
+/// The configuration under judgement, once it is judged.
+async fn judged(preparing: &mut Option<Preparing>) -> (Result<Prepared, Refusal>, Purpose) {
+    let result = match preparing {
+        Some(p) => (&mut p.judged).await,
+        None => std::future::pending().await,
+    };
+    let result = result.unwrap_or_else(|e| {
+        let text = format!("the configuration could not be judged: {e}");
+        let json = serde_json::json!({ "message": text });
+        Err(Refusal { text, json })
+    });
+    match preparing.take() {
+        Some(p) => (result, p.purpose),
+        None => std::future::pending().await,
+    }
 }
 
 impl Running {
@@ -230,7 +296,10 @@ impl Running {
         let tls: Vec<_> = s.proxy_listen.iter().filter(|l| l.ssl).collect();
         for (name, list) in [
             ("proxy_listen (ssl)", tls),
-            ("admin_listen", s.admin_listen.iter().collect()),
+            (
+                "admin_listen (ssl)",
+                s.admin_listen.iter().filter(|l| l.ssl).collect(),
+            ),
             ("status_listen", s.status_listen.iter().collect()),
             ("admin_gui_listen", s.admin_gui_listen.iter().collect()),
         ] {
@@ -244,7 +313,7 @@ impl Running {
         }
     }
 
-    async fn serve_signals(&mut self, signals: &mut Signals) -> Result<(), Error> {
+    async fn serve(&mut self, signals: &mut Signals, asked: &mut mpsc::Receiver<Ask>) -> Result<(), Error> {
         let Signals {
             term,
             int,
@@ -267,9 +336,11 @@ impl Running {
                     }
                     return Ok(());
                 }
-                _ = hup.recv() => self.reload().await,
+                _ = hup.recv() => self.reload(),
                 _ = usr1.recv() => self.logs.reopen(),
                 _ = usr2.recv() => self.tell(|| Order::Gauges),
+                Some(ask) = asked.recv() => self.answer(ask),
+                judged = judged(&mut self.preparing) => self.apply(judged).await,
             }
         }
         self.log(Level::Notice, "signal 15 (SIGTERM) received, exiting");
@@ -292,24 +363,110 @@ impl Running {
     }
 
     /// SIGHUP: a refused configuration changes nothing.
-    async fn reload(&mut self) {
+    fn reload(&mut self) {
         self.log(Level::Notice, "signal 1 (SIGHUP) received, reconfiguring");
+        if self.preparing.is_some() {
+            self.reload_again = true;
+            return;
+        }
         let settings = match self.settings_again() {
             Ok(s) => s,
             Err(e) => return self.log(Level::Error, &format!("reload refused: {e}")),
         };
-        let declared = self.declared.clone();
-        // judged on a thread of its own: a slow configuration does not hold signals up
-        let judged = tokio::task::spawn_blocking(move || {
-            config::prepare(settings, &declared, true).map_err(|e| e.to_string())
-        })
-        .await;
-        let prepared = match judged {
-            Ok(Ok(p)) => p,
-            Ok(Err(e)) => return self.log(Level::Error, &format!("reload refused: {e}")),
-            Err(e) => return self.log(Level::Error, &format!("reload refused: {e}")),
+        let mut source = self.declared.clone();
+        if source.file.is_none() && source.text.is_none() {
+            source.text.clone_from(&self.posted);
+        }
+        self.prepare(settings, source, Purpose::Reload);
+    }
+
+    /// Judges on a thread of its own: a slow configuration does not hold signals up.
+    fn prepare(&mut self, settings: Settings, source: Source, purpose: Purpose) {
+        let check = matches!(purpose, Purpose::Reload);
+        let judge = move || {
+            super::process::be_nice();
+            config::prepare(settings, &source, check).map_err(Refusal::from)
         };
-        self.hand_out(prepared).await;
+        self.preparing = Some(Preparing {
+            judged: tokio::task::spawn_blocking(judge),
+            purpose,
+        });
+    }
+
+    fn answer(&mut self, ask: Ask) {
+        match ask {
+            Ask::Export(tell) => {
+                let snapshot = self.current.snapshot.clone();
+                tokio::task::spawn_blocking(move || tell.send(snapshot.to_yaml()));
+            }
+            Ask::Load(_, tell) if self.preparing.is_some() => drop(tell.send(Loaded::Busy)),
+            Ask::Load(load, tell) => {
+                if load.check_hash && crate::db::hash(&load.text) == self.current.snapshot.hash {
+                    drop(tell.send(Loaded::Unchanged));
+                    return;
+                }
+                let source = Source {
+                    text: Some(load.text.clone()),
+                    flatten_errors: load.flatten_errors,
+                    ..Source::default()
+                };
+                let mut settings = self.settings.clone();
+                settings.declarative_config = None;
+                self.prepare(settings, source, Purpose::Swap(load.text, tell));
+            }
+        }
+    }
+
+    async fn apply(&mut self, judged: (Result<Prepared, Refusal>, Purpose)) {
+        let (result, purpose) = judged;
+        match (result, purpose) {
+            (Ok(prepared), Purpose::Reload) => self.hand_out(prepared).await,
+            (Err(e), Purpose::Reload) => self.log(Level::Error, &format!("reload refused: {}", e.text)),
+            (Ok(prepared), Purpose::Swap(text, tell)) => {
+                self.swap(prepared).await;
+                self.posted = Some(text);
+                let snapshot = self.current.snapshot.clone();
+                tokio::task::spawn_blocking(move || tell.send(Loaded::Done(snapshot.to_json())));
+            }
+            (Err(e), Purpose::Swap(_, tell)) => {
+                self.log(Level::Error, &format!("configuration refused: {}", e.text));
+                drop(tell.send(Loaded::Refused(e.json)));
+            }
+        }
+        if std::mem::take(&mut self.reload_again) {
+            self.reload();
+        }
+    }
+
+    /// Lets every worker's living state take in a configuration; one whose plugins are not loaded there is reloaded.
+    async fn swap(&mut self, prepared: Prepared) {
+        let mut waiting = Vec::new();
+        for o in &self.orders {
+            let (tx, rx) = oneshot::channel();
+            let _ = o.send(Order::Swap(Box::new(prepared.clone()), tx));
+            waiting.push(rx);
+        }
+        let mut all = true;
+        for w in waiting {
+            all &= w.await.unwrap_or(false);
+        }
+        if !all {
+            return self.hand_out(prepared).await;
+        }
+        self.replaced(prepared);
+        self.log(Level::Notice, "declarative configuration loaded");
+    }
+
+    /// The workers have let go of the configuration before, or will soon: it is freed where nobody waits.
+    fn replaced(&mut self, prepared: Prepared) {
+        let old = std::mem::replace(&mut self.current, prepared);
+        tokio::task::spawn_blocking(move || {
+            let given_up = Instant::now() + LET_GO_LIMIT;
+            while Arc::strong_count(&old.snapshot) > 1 && Instant::now() < given_up {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            drop(old);
+        });
     }
 
     fn settings_again(&self) -> Result<Settings, String> {
@@ -318,7 +475,7 @@ impl Running {
             return Ok(self.settings.clone());
         };
         let env = std::env::vars().collect();
-        Settings::from_kong_env(&text, env)
+        super::load_settings(&Sources::of_kong_env(&text, env))
             .map(|l| l.settings)
             .map_err(|e| e.to_string())
     }
@@ -343,6 +500,7 @@ impl Running {
             Some(e) => self.log(Level::Error, &format!("reload failed: {e}")),
             None => {
                 self.settings = (*prepared.settings).clone();
+                self.replaced(prepared);
                 self.log(Level::Notice, "reloaded");
             }
         }

@@ -8,6 +8,7 @@ mod config;
 mod control;
 mod echo;
 mod rooms;
+mod secret;
 mod worker;
 
 pub mod pidfile;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 pub use config::ConfigError;
 pub use control::run;
+pub use secret::{load_settings, vault_get};
 
 use crate::settings::Settings;
 
@@ -27,6 +29,8 @@ pub struct Source {
     pub file: Option<PathBuf>,
     /// The text itself.
     pub text: Option<String>,
+    /// Whether a refusal lists its errors by entity.
+    pub flatten_errors: bool,
 }
 
 /// Why the gateway did not run.
@@ -59,7 +63,7 @@ pub enum Error {
 pub fn parse_config(settings: Settings, path: &Path) -> Result<(), String> {
     let source = Source {
         file: Some(path.to_owned()),
-        text: None,
+        ..Source::default()
     };
     config::prepare(settings, &source, true)
         .map(|_| ())

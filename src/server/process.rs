@@ -68,6 +68,15 @@ pub fn new_session() -> io::Result<()> {
     }
 }
 
+/// Lets every other thread go before the calling one, where the processors do not suffice for all.
+pub fn be_nice() {
+    // SAFETY: setpriority(2) takes integers; who = 0 is the calling thread on Linux. That it may be refused is all
+    // right: the thread then competes like any other.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, 19);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

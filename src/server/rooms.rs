@@ -22,9 +22,24 @@ const ROOMS: [Install; 8] = [
 /// # Errors
 /// When a room's Lua does not load.
 pub fn state(settings: &Settings) -> mlua::Result<Rc<Vm>> {
+    make(settings, settings.moongate_lua_memory_limit)
+}
+
+/// Memory of a state that judges a configuration: the whole of it stands there as tables.
+const CONTROL_MEMORY: usize = 2 << 30;
+
+/// A state for control: it judges configurations, and serves nobody.
+///
+/// # Errors
+/// When a room's Lua does not load.
+pub fn control(settings: &Settings) -> mlua::Result<Rc<Vm>> {
+    make(settings, settings.moongate_lua_memory_limit.max(CONTROL_MEMORY))
+}
+
+fn make(settings: &Settings, memory_limit: usize) -> mlua::Result<Rc<Vm>> {
     Vm::new(
         &VmOptions {
-            memory_limit: settings.moongate_lua_memory_limit,
+            memory_limit,
             handler_timeout: settings.moongate_handler_timeout,
             package_path: settings.lua_package_path.clone(),
             package_cpath: settings.lua_package_cpath.clone(),

@@ -20,11 +20,11 @@ use crate::logs::{ErrorContext, ErrorLog, LogSink, SharedLevel};
 use crate::net::listen;
 use crate::net::real_ip::{RealIp, RealIpHeader, Trusted};
 use crate::plugin::chain::Plan;
-use crate::plugin::{Phases, Registry, run};
+use crate::plugin::{Phases, Registry, references, run};
 use crate::proxy::worker::with_context;
 use crate::proxy::{Generation, Worker, log};
 use crate::settings::Settings;
-use crate::store::PluginIndex;
+use crate::store::{PluginIndex, PluginOrder};
 use crate::upstream::pool::PoolLimits;
 use crate::vm::{Flow, Scope, Vm};
 
@@ -32,6 +32,8 @@ use crate::vm::{Flow, Scope, Vm};
 pub enum Order {
     /// Run a new configuration with fresh plugin code.
     Reload(Box<Prepared>, oneshot::Sender<Result<(), String>>),
+    /// Run a new configuration in the living state; answers false if its plugins need a fresh one.
+    Swap(Box<Prepared>, oneshot::Sender<bool>),
     /// Accept no more, finish what is under way, then end.
     Drain,
     /// Write what is under way into the error log.
@@ -139,6 +141,9 @@ async fn life(start: Start) -> Result<(), String> {
                 let result = reload(&shared, *prepared).await;
                 let _ = done.send(result);
             }
+            Order::Swap(prepared, done) => {
+                let _ = done.send(swap(&shared, *prepared));
+            }
             Order::Gauges => report(&shared),
             Order::Stop => {
                 crate::ngx::worker::set_exiting(true);
@@ -193,6 +198,52 @@ async fn reload(shared: &Rc<Shared>, prepared: Prepared) -> Result<(), String> {
     Ok(())
 }
 
+/// Takes in a configuration without touching the Lua state: exchanges under way keep the one they began with.
+fn swap(shared: &Rc<Shared>, prepared: Prepared) -> bool {
+    let old = shared.current.borrow().clone();
+    let loaded = |name: &String| old.plan.plugins.iter().any(|p| p.name == *name);
+    if !prepared.plugins.iter().all(loaded) {
+        return false;
+    }
+    let Prepared {
+        snapshot,
+        router,
+        enabled,
+        ..
+    } = prepared;
+    let plugins = &old.plan.plugins;
+    let order = PluginOrder::new(plugins.iter().map(|p| (p.name.clone(), p.priority)));
+    let index = PluginIndex::build(&snapshot, &order);
+    let plan = Rc::new(Plan::new(
+        plugins.clone(),
+        index,
+        snapshot.clone(),
+        Some(&old.plan),
+    ));
+    old.vm.set_guest(plan.clone());
+    drop(crate::db::set_current(snapshot.clone()));
+    let generation = Rc::new(Generation {
+        settings: old.settings.clone(),
+        worker: old.worker.clone(),
+        vm: old.vm.clone(),
+        phases: old.phases.clone(),
+        plan,
+        snapshot,
+        router,
+        enabled,
+        real_ip: old.real_ip.clone(),
+        balancers: RefCell::default(),
+    });
+    if let Err(e) = run::forget(&generation.vm, &old.plan) {
+        generation
+            .worker
+            .error(Level::Error, &format!("configurations: {e}"), None);
+    }
+    configure(&generation, &Scope::new(&generation.vm, Phase::InitWorker, None));
+    shared.current.replace(generation);
+    true
+}
+
 /// One line with what is under way, for those who look for leaks (SIGUSR2).
 fn report(shared: &Shared) {
     let g = shared.current.borrow().clone();
@@ -208,18 +259,21 @@ fn build(worker: &Rc<Worker>, prepared: Prepared) -> Result<Rc<Generation>, Stri
         snapshot,
         router,
         plugins,
+        enabled,
     } = prepared;
     crate::pdk::configuration::set(
         &settings.configuration_json(),
         &settings.configuration_without_secrets(),
     );
     let vm: Rc<Vm> = rooms::state(&settings).map_err(|e| e.to_string())?;
+    crate::db::install_daos(&vm, &enabled).map_err(|e| e.to_string())?;
     let registry = vm
         .guarded(|lua| Registry::load(lua, &plugins))
         .map_err(|e| e.to_string())?;
     let index = PluginIndex::build(&snapshot, &registry.order);
-    let plan = Rc::new(Plan::new(registry.plugins.clone(), index, snapshot.clone()));
+    let plan = Rc::new(Plan::new(registry.plugins.clone(), index, snapshot.clone(), None));
     vm.set_guest(plan.clone());
+    drop(crate::db::set_current(snapshot.clone()));
     let phases = Phases::new(&vm).map_err(|e| e.to_string())?;
     let real_ip = RealIp {
         trusted: Trusted::parse(settings.array("trusted_ips")).map_err(|e| e.to_string())?,
@@ -234,6 +288,7 @@ fn build(worker: &Rc<Worker>, prepared: Prepared) -> Result<Rc<Generation>, Stri
         plan,
         snapshot,
         router,
+        enabled,
         real_ip,
         balancers: RefCell::default(),
     }))
@@ -241,6 +296,10 @@ fn build(worker: &Rc<Worker>, prepared: Prepared) -> Result<Rc<Generation>, Stri
 
 /// Runs init_worker and configure of every plugin; failures are logged and stop nothing.
 async fn init_worker(g: &Rc<Generation>) {
+    if let Err(message) = references::warm(&g.vm, &g.plan).await {
+        g.worker
+            .error(Level::Error, &format!("[kong] vault references: {message}"), None);
+    }
     let scope = Scope::new(&g.vm, Phase::InitWorker, None);
     crate::cache::start(&g.vm);
     for (id, info) in g.plan.plugins.iter().enumerate() {
@@ -250,7 +309,12 @@ async fn init_worker(g: &Rc<Generation>) {
             log::handler_failed(g, &scope, Phase::InitWorker, &fault);
         }
     }
-    if let Err((plugin, message)) = run::configure(&g.vm, &g.plan, &scope) {
+    configure(g, &scope);
+}
+
+/// Runs configure of every plugin; failures are logged and stop nothing.
+fn configure(g: &Rc<Generation>, scope: &Rc<Scope>) {
+    for (plugin, message) in run::configure(&g.vm, &g.plan, scope) {
         g.worker.error(
             Level::Error,
             &format!("[kong] [{plugin}] configure handler failed: {message}"),
@@ -316,6 +380,7 @@ async fn renew_if_retired(shared: &Rc<Shared>) {
         snapshot: current.snapshot.clone(),
         router: current.router.clone(),
         plugins: current.plan.plugins.iter().map(|p| p.name.clone()).collect(),
+        enabled: current.enabled.clone(),
     };
     drop(current);
     if let Err(e) = reload(shared, prepared).await {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::defaults::{self, Kind, SENSITIVE};
-use super::{HeaderFlags, Listen, Settings, value};
+use super::{HeaderFlags, Listen, Settings, value, vault};
 
 /// Files below the prefix, by the key Kong has their paths under.
 const PREFIX_PATHS: &[(&str, &str)] = &[
@@ -84,16 +84,34 @@ impl Settings {
             .iter()
             .map(|(kong, host)| (kong.to_string(), Value::from(*host)));
         map.insert("host_ports".to_owned(), Value::Object(ports.collect()));
+        if !self.refs.is_empty() {
+            map.insert("$refs".to_owned(), Value::Object(self.references_by_key()));
+        }
         Value::Object(map)
+    }
+
+    /// The vault references by key: the text of one, or a list that is null where an entry is none.
+    fn references_by_key(&self) -> Map<String, Value> {
+        let entry = |text: &str| match text {
+            text if vault::is_reference(text) => Value::from(text),
+            _ => Value::Null,
+        };
+        let references = self.refs.iter().map(|(key, text)| {
+            let value = match defaults::kind(key) {
+                Kind::Array => value::array(text).iter().map(|item| entry(item)).collect(),
+                _ => entry(text),
+            };
+            (key.clone(), value)
+        });
+        references.collect()
     }
 
     /// [`Settings::configuration_json`] with what must not be shown starred out, vault references as written.
     pub fn configuration_without_secrets(&self) -> Value {
         let mut value = self.configuration_json();
         if let Value::Object(map) = &mut value {
-            for (key, reference) in &self.refs {
-                map.insert(key.clone(), reference.clone().into());
-            }
+            map.remove("$refs");
+            map.extend(self.references_by_key());
             for key in SENSITIVE.iter().filter(|key| self.raw.contains_key(**key)) {
                 map.insert((*key).to_owned(), "******".into());
             }

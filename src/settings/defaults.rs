@@ -298,7 +298,7 @@ pub(super) const DYNAMIC_PREFIXES: &[&str] = &[
 ];
 
 /// Keys whose values must not be shown.
-pub(super) const SENSITIVE: &[&str] = &[
+pub const SENSITIVE: &[&str] = &[
     "pg_password",
     "pg_ro_password",
     "proxy_server",

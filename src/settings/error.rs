@@ -26,6 +26,9 @@ pub enum Error {
         /// Why it has no value.
         reason: String,
     },
+    /// A reference to a vault that is written in Lua, which cannot be read here.
+    #[error("not supported: a vault written in Lua for this command's settings: {0}")]
+    InLua(String),
     /// One or more values are wrong; shown is the first, as Kong does.
     #[error("{first}")]
     Invalid {

@@ -1,7 +1,7 @@
 //! `<prefix>/.kong_env`: what a gateway was started with, for the commands that come after.
 
+use super::Settings;
 use super::source::{Layer, Sources, parse_conf};
-use super::{Error, Loaded, Settings};
 
 const HEAD: &str = "\
 # *************************
@@ -30,18 +30,17 @@ impl Settings {
         }
         text
     }
+}
 
-    /// Reads the text of a `.kong_env` as it stands; `env` serves its vault references only.
-    ///
-    /// # Errors
-    /// As [`Settings::load`].
-    pub fn from_kong_env(text: &str, env: Vec<(String, String)>) -> Result<Loaded, Error> {
-        Settings::load(&Sources {
+impl Sources {
+    /// The text of a `.kong_env` as it stands; `env` serves its vault references only.
+    pub fn of_kong_env(text: &str, env: Vec<(String, String)>) -> Self {
+        Self {
             kong_env: Some(text.to_owned()),
             env,
             env_for_references_only: true,
-            ..Sources::default()
-        })
+            ..Self::default()
+        }
     }
 }
 

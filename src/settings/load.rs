@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::defaults::{self, DYNAMIC_PREFIXES, KEYS, Kind};
-use super::source::{Layer, Sources, env_layer, gateway_layer, parse_conf};
+use super::source::{Layer, Sources, Unresolved, env_layer, gateway_layer, parse_conf};
 use super::{Error, Settings, kong_env, typed, value, vault};
 
 /// What [`Settings::load`] found.
@@ -84,7 +84,7 @@ impl Settings {
 
         let mut merged = merge(layers);
         let refs = dereference(&mut merged, sources)?;
-        let settings = typed::build(merged, refs, &mut errors, &mut warnings);
+        let settings = typed::build(merged, refs, sources.look_only, &mut errors, &mut warnings);
         Error::invalid(errors)?;
         Ok(Loaded {
             settings,
@@ -145,6 +145,7 @@ fn command_line_layer(sources: &Sources) -> Layer {
     if let Some(file) = &sources.config_json {
         layer.insert("declarative_config".to_owned(), file.display().to_string());
     }
+    layer.extend(sources.overrides.iter().cloned());
     layer
 }
 
@@ -209,7 +210,7 @@ fn merge(layers: Vec<Layer>) -> Layer {
     merged
 }
 
-/// Puts values in the place of `{vault://env/...}` and gives the references back by key.
+/// Puts values in the place of references and gives the references back by key.
 fn dereference(layer: &mut Layer, sources: &Sources) -> Result<Layer, Error> {
     let mut refs = Layer::new();
     let candidates: Vec<(String, String)> = layer
@@ -218,30 +219,36 @@ fn dereference(layer: &mut Layer, sources: &Sources) -> Result<Layer, Error> {
         .map(|(k, v)| (k.clone(), v.clone()))
         .collect();
     for (key, text) in candidates {
-        let items = if defaults::kind(&key) == Kind::Array {
+        let is_list = defaults::kind(&key) == Kind::Array;
+        let items = if is_list {
             value::array(&text)
         } else {
             vec![text.clone()]
         };
+        if !items.iter().any(|item| vault::is_reference(item)) {
+            continue;
+        }
         let mut resolved = Vec::with_capacity(items.len());
-        for item in items {
-            match vault::resolve(&item, layer, &sources.env) {
+        for (i, item) in items.into_iter().enumerate() {
+            match vault::resolve(&item, layer, sources) {
                 None => resolved.push(item),
                 Some(Ok(value)) => resolved.push(value),
-                Some(Err(_)) if sources.lenient => {}
-                Some(Err(reason)) => {
-                    return Err(Error::Dereference {
-                        key,
-                        reference: item,
-                        reason,
-                    });
-                }
+                Some(Err(why)) => match (sources.unresolved, why) {
+                    (Unresolved::Unset, _) => {}
+                    (Unresolved::Keep, _) => resolved.push(item),
+                    (Unresolved::Refuse, vault::Why::InLua) => return Err(Error::InLua(item)),
+                    (Unresolved::Refuse, vault::Why::Reason(reason)) => {
+                        return Err(Error::Dereference {
+                            key: if is_list { format!("{key}[{}]", i + 1) } else { key },
+                            reference: item,
+                            reason,
+                        });
+                    }
+                },
             }
         }
         let value = resolved.join(",");
-        if value != text {
-            refs.insert(key.clone(), text);
-        }
+        refs.insert(key.clone(), text);
         if value.is_empty() {
             layer.remove(&key);
         } else {

@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use defaults::SENSITIVE;
 pub use directives::{HeaderBuffers, SharedDict};
 pub use error::Error;
 pub use header_flags::HeaderFlags;
@@ -32,7 +33,7 @@ pub use listen::Listen;
 pub use load::Loaded;
 pub use log_target::{AccessLog, LogLevel, LogTarget};
 pub use plugins::{BUNDLED_PLUGINS, PluginList};
-pub use source::Sources;
+pub use source::{Sources, Unresolved, conf_file_keys};
 pub use trusted_ips::TrustedIps;
 pub use value::{parse_size, parse_time};
 
@@ -200,6 +201,22 @@ impl Settings {
     /// `key` read as a list: comma separated, trimmed, empty entries dropped.
     pub fn array(&self, key: &str) -> Vec<String> {
         self.get(key).map(value::array).unwrap_or_default()
+    }
+
+    /// The vault references among the values, each once.
+    pub fn references(&self) -> Vec<String> {
+        let mut all: Vec<String> = self
+            .refs
+            .iter()
+            .flat_map(|(key, text)| match defaults::kind(key) {
+                defaults::Kind::Array => value::array(text),
+                _ => vec![text.clone()],
+            })
+            .filter(|text| vault::is_reference(text))
+            .collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     /// `<prefix>/pids/nginx.pid`

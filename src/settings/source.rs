@@ -27,8 +27,26 @@ pub struct Sources {
     pub kong_env: Option<String>,
     /// `env` holds no settings, only what vault references may point at.
     pub env_for_references_only: bool,
-    /// Vault references without a value unset their key, where otherwise they are an error: for `stop`, `health`.
-    pub lenient: bool,
+    /// Keys that come before all other sources (`conf_loader(path, overrides)`).
+    pub overrides: Vec<(String, String)>,
+    /// The settings are only looked at, not run with: what this gateway would refuse to run with is no error.
+    pub look_only: bool,
+    /// What becomes of vault references without a value.
+    pub unresolved: Unresolved,
+    /// References to vaults that are written in Lua, with what these had to say.
+    pub looked_up: Vec<(String, Result<String, String>)>,
+}
+
+/// What to do about a vault reference without a value.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Unresolved {
+    /// An error.
+    #[default]
+    Refuse,
+    /// The key, or the entry of a list, is unset: for `stop`, `health`.
+    Unset,
+    /// It stays as it is.
+    Keep,
 }
 
 // === impl Sources ===
@@ -44,6 +62,21 @@ impl Sources {
             ..Self::default()
         }
     }
+
+    /// Lets the fields of a JSON object come before everything else; what is no value of a setting is passed over.
+    pub fn override_with(&mut self, values: &Value) {
+        let layer = gateway_layer(values, &mut Vec::new());
+        self.overrides.extend(layer);
+    }
+}
+
+/// The keys of a `kong.conf` as they stand in it, without defaults.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn conf_file_keys(path: &std::path::Path) -> std::io::Result<BTreeMap<String, String>> {
+    let text = std::fs::read_to_string(path)?;
+    Ok(parse_conf(&text, "", &mut Vec::new()))
 }
 
 /// Reads `kong.conf` text: `key = value` lines, `#` comments (`\#` is the character), `\` at the end of a line

@@ -398,7 +398,9 @@ fn a12_deprecated_keys_are_warned_about() {
     );
     assert_eq!(loaded.settings.get("worker_consistency"), Some("strict"));
     let text = loaded.settings.to_kong_env();
-    let warnings = Settings::from_kong_env(&text, Vec::new()).unwrap().warnings;
+    let warnings = Settings::load(&Sources::of_kong_env(&text, Vec::new()))
+        .unwrap()
+        .warnings;
     assert_eq!(warnings, Vec::<String>::new(), "said once, when it was given");
 }
 
@@ -416,7 +418,9 @@ fn a12_vault_references_and_what_is_written_of_them() {
     assert_eq!(loaded.settings.get("request_debug_token"), Some("s3cret"));
     let text = loaded.settings.to_kong_env();
     assert!(text.contains("request_debug_token = {vault://env/my-token}\n") && !text.contains("s3cret"));
-    let again = Settings::from_kong_env(&text, with).unwrap().settings;
+    let again = Settings::load(&Sources::of_kong_env(&text, with))
+        .unwrap()
+        .settings;
     assert_eq!(again.get("request_debug_token"), Some("s3cret"));
 
     let mut without = Sources {
@@ -429,12 +433,67 @@ fn a12_vault_references_and_what_is_written_of_them() {
         "{error}"
     );
     assert!(error.ends_with("for config option 'node_id'"), "{error}");
-    without.lenient = true;
+    without.unresolved = Unresolved::Unset;
     assert_eq!(Settings::load(&without).unwrap().settings.node_id, None);
-    let other = load_env(&[("KONG_REQUEST_DEBUG_TOKEN", "{vault://aws/x}")])
-        .unwrap()
-        .settings;
-    assert_eq!(other.get("request_debug_token"), Some("{vault://aws/x}"));
+    let other = load_env(&[("KONG_REQUEST_DEBUG_TOKEN", "{vault://aws/x}")]).unwrap_err();
+    assert_eq!(
+        other.to_string(),
+        "failed to dereference '{vault://aws/x}': unable to retrieve config from db for config option \
+         'request_debug_token'"
+    );
+}
+
+#[test]
+fn b7_references_in_lists_and_what_lua_sees_of_them() {
+    let mut sources = Sources {
+        env: env(&[
+            (
+                "KONG_TRUSTED_IPS",
+                "127.0.0.1, {vault://env/net}, {vault://env/none}",
+            ),
+            ("NET", "10.0.0.0/8"),
+        ]),
+        ..Sources::default()
+    };
+    let error = Settings::load(&sources).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "failed to dereference '{vault://env/none}': could not get value from external vault (no value found) \
+         for config option 'trusted_ips[3]'"
+    );
+    sources.unresolved = Unresolved::Unset;
+    let settings = Settings::load(&sources).unwrap().settings;
+    assert_eq!(settings.array("trusted_ips"), ["127.0.0.1", "10.0.0.0/8"]);
+    let lua = settings.configuration_json();
+    assert_eq!(lua["trusted_ips"], json!(["127.0.0.1", "10.0.0.0/8"]));
+    let refs = json!([null, "{vault://env/net}", "{vault://env/none}"]);
+    assert_eq!(lua["$refs"], json!({"trusted_ips": refs}));
+    let shown = settings.configuration_without_secrets();
+    assert_eq!((&shown["trusted_ips"], shown.get("$refs")), (&refs, None));
+}
+
+#[test]
+fn b7_settings_that_are_only_looked_at() {
+    let mut sources = Sources {
+        env: env(&[("KONG_PG_PASSWORD", "{vault://env/none}"), ("KONG_PG_USER", "me")]),
+        look_only: true,
+        unresolved: Unresolved::Keep,
+        ..Sources::default()
+    };
+    sources.override_with(
+        &json!({"database": "postgres", "pg_user": "you", "plugins": ["a", "b"], "pg_ssl": true}),
+    );
+    let lua = Settings::load(&sources).unwrap().settings.configuration_json();
+    assert_eq!(lua["database"], json!("postgres"));
+    assert_eq!(lua["pg_user"], json!("you"));
+    assert_eq!(lua["pg_ssl"], json!(true));
+    assert_eq!(lua["pg_password"], json!("{vault://env/none}"));
+    assert_eq!(lua["loaded_plugins"], json!({"a": true, "b": true}));
+    sources.override_with(&json!({"log_level": "loud"}));
+    assert_eq!(
+        Settings::load(&sources).unwrap_err().to_string(),
+        "log_level has an invalid value: 'loud' (debug, info, notice, warn, error, crit, alert, emerg)"
+    );
 }
 
 #[test]
@@ -451,7 +510,7 @@ fn a12_kong_env_round_trip() {
     .unwrap()
     .settings;
     let kong_env = env(&[("KONG_PREFIX", "/not/this")]);
-    let second = Settings::from_kong_env(&first.to_kong_env(), kong_env)
+    let second = Settings::load(&Sources::of_kong_env(&first.to_kong_env(), kong_env))
         .unwrap()
         .settings;
     assert_eq!(

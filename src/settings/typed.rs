@@ -24,6 +24,7 @@ struct Reader<'a> {
 pub(super) fn build(
     layer: Layer,
     refs: Layer,
+    look_only: bool,
     errors: &mut Vec<String>,
     warnings: &mut Vec<String>,
 ) -> Settings {
@@ -33,7 +34,9 @@ pub(super) fn build(
         warnings,
     };
     r.check_kinds();
-    r.refuse_what_is_not_there();
+    if !look_only {
+        r.refuse_what_is_not_there();
+    }
     r.make_absolute();
     directives::warn_ignored(&r.layer, load::kong_key_of, r.warnings);
     r.settings(refs)

@@ -1,22 +1,23 @@
 //! The configuration snapshot: parsed from declarative files, indexed, immutable, swapped whole.
 //!
-//! Text becomes a [`Document`] (bounded, not judged), a document becomes a [`Snapshot`] (judged, references resolved).
+//! Text is read by [`syntax`] (bounded, not judged); rows that the schemas have accepted become a [`Snapshot`] by a
+//! [`Builder`].
 //!
-//! Must not: serve requests or run Lua; plugin configuration is judged by a function it is given.
+//! Must not: serve requests, run Lua, judge.
 
-mod document;
+mod builder;
 mod error;
-mod flatten;
-mod ids;
-mod migrate;
+mod export;
 mod plugin_index;
-mod resolve;
+mod rows;
+pub mod scalar;
 mod snapshot;
-mod syntax;
+pub mod syntax;
 #[cfg(test)]
 mod tests;
 
-pub use document::{Document, Format, Judge, Refusal};
+pub use builder::Builder;
 pub use error::StoreError;
 pub use plugin_index::{Blind, PluginId, PluginIndex, PluginOrder};
+pub use rows::{EntityKind, Foreign, Rows};
 pub use snapshot::{EMPTY_HASH, Snapshot};

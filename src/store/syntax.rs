@@ -1,70 +1,246 @@
-//! JSON and YAML text as one value, within limits.
+//! JSON and YAML text as one value of any make, within limits.
 //!
 //! What YAML's aliases expand to is counted against a budget that grows with the text, so that a short text cannot
 //! become a great value.
 
 use super::StoreError;
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use super::scalar::{Plain, is_bare, plain};
+use serde::Deserialize as _;
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess as _, Visitor,
+};
 use serde_json::{Map, Number, Value};
 use std::cell::Cell;
 use std::fmt;
 
 /// Longest text read, in bytes.
-const MAX_TEXT: usize = 64 << 20;
+pub const MAX_TEXT: usize = 64 << 20;
 /// Deepest nesting.
-const MAX_DEPTH: usize = 64;
+pub const MAX_DEPTH: usize = 64;
 /// What one value costs beside its text.
 const NODE_COST: usize = 16;
 
-/// Parses JSON.
-pub(super) fn json(text: &str) -> Result<Value, StoreError> {
-    within_limit(text)?;
+/// How a text is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// JSON only.
+    Json,
+    /// YAML, of which JSON is a part.
+    Yaml,
+    /// JSON, else YAML.
+    #[default]
+    Either,
+}
+
+impl Format {
+    /// The format a file's name says, by its ending.
+    pub fn of_file(name: &str) -> Option<Self> {
+        match name.rsplit('.').next() {
+            Some("json") => Some(Self::Json),
+            Some("yml" | "yaml") => Some(Self::Yaml),
+            _ => None,
+        }
+    }
+}
+
+/// Makes values of what a text says, piece by piece.
+pub trait Make {
+    /// What is made.
+    type Made;
+    /// A list in the making.
+    type List;
+    /// An object in the making.
+    type Object;
+    /// Null.
+    fn null(&self) -> Self::Made;
+    /// True or false.
+    fn bool(&self, value: bool) -> Self::Made;
+    /// A whole number.
+    fn int(&self, value: i64) -> Self::Made;
+    /// A finite number.
+    fn float(&self, value: f64) -> Self::Made;
+    /// A text.
+    ///
+    /// # Errors
+    /// What the maker has run out of.
+    fn text(&self, value: &str) -> Result<Self::Made, String>;
+    /// An empty list.
+    ///
+    /// # Errors
+    /// What the maker has run out of.
+    fn list(&self) -> Result<Self::List, String>;
+    /// Adds to a list.
+    ///
+    /// # Errors
+    /// What the maker has run out of.
+    fn push(&self, list: &mut Self::List, item: Self::Made) -> Result<(), String>;
+    /// The list as a value.
+    fn list_done(&self, list: Self::List) -> Self::Made;
+    /// An empty object.
+    ///
+    /// # Errors
+    /// What the maker has run out of.
+    fn object(&self) -> Result<Self::Object, String>;
+    /// Sets a field; where `always` is false, only if there is none of that name.
+    ///
+    /// # Errors
+    /// What the maker has run out of.
+    fn set(
+        &self,
+        object: &mut Self::Object,
+        key: &str,
+        value: Self::Made,
+        always: bool,
+    ) -> Result<(), String>;
+    /// The object as a value.
+    fn object_done(&self, object: Self::Object) -> Self::Made;
+}
+
+/// Fields in the order of the text.
+type Fields<T> = Vec<(String, T)>;
+
+/// Makes JSON values.
+#[derive(Debug, Clone, Copy)]
+pub struct MakeJson;
+
+impl Make for MakeJson {
+    type Made = Value;
+    type List = Vec<Value>;
+    type Object = Map<String, Value>;
+
+    fn null(&self) -> Value {
+        Value::Null
+    }
+
+    fn bool(&self, value: bool) -> Value {
+        Value::Bool(value)
+    }
+
+    fn int(&self, value: i64) -> Value {
+        Value::from(value)
+    }
+
+    fn float(&self, value: f64) -> Value {
+        Number::from_f64(value).map_or(Value::Null, Value::Number)
+    }
+
+    fn text(&self, value: &str) -> Result<Value, String> {
+        Ok(Value::from(value))
+    }
+
+    fn list(&self) -> Result<Vec<Value>, String> {
+        Ok(Vec::new())
+    }
+
+    fn push(&self, list: &mut Vec<Value>, item: Value) -> Result<(), String> {
+        list.push(item);
+        Ok(())
+    }
+
+    fn list_done(&self, list: Vec<Value>) -> Value {
+        Value::Array(list)
+    }
+
+    fn object(&self) -> Result<Self::Object, String> {
+        Ok(Map::new())
+    }
+
+    fn set(&self, object: &mut Self::Object, key: &str, value: Value, always: bool) -> Result<(), String> {
+        if always || !object.contains_key(key) {
+            object.insert(key.to_owned(), value);
+        }
+        Ok(())
+    }
+
+    fn object_done(&self, object: Self::Object) -> Value {
+        Value::Object(object)
+    }
+}
+
+/// Reads a text as one value.
+///
+/// # Errors
+/// Where it is no JSON or YAML, with line and column, or beyond the limits: 64 MiB, depth 64, bounded aliases.
+pub fn parse<M: Make>(text: &str, format: Format, make: &M) -> Result<M::Made, StoreError> {
+    if text.len() > MAX_TEXT {
+        return Err(StoreError::Limit("more than 64 MiB"));
+    }
+    match format {
+        Format::Json => json(text, make),
+        Format::Yaml => yaml(text, make),
+        Format::Either => json(text, make).or_else(|e| {
+            // what starts like JSON is told what is wrong with it as JSON
+            match text.trim_start().starts_with('{') {
+                true => yaml(text, make).map_err(|_| e),
+                false => yaml(text, make),
+            }
+        }),
+    }
+}
+
+fn json<M: Make>(text: &str, make: &M) -> Result<M::Made, StoreError> {
     let mut from = serde_json::Deserializer::from_str(text);
     let budget = budget(text);
-    let value = Node {
-        budget: &budget,
-        depth: 0,
-    }
-    .deserialize(&mut from)
-    .map_err(syntax)?;
+    let value = Node::new(make, &budget, None)
+        .deserialize(&mut from)
+        .map_err(syntax)?;
     from.end().map_err(syntax)?;
     Ok(value)
 }
 
-/// Parses one YAML document, resolving aliases and merge keys.
-pub(super) fn yaml(text: &str) -> Result<Value, StoreError> {
-    within_limit(text)?;
+fn yaml<M: Make>(text: &str, make: &M) -> Result<M::Made, StoreError> {
     let budget = budget(text);
-    Node {
-        budget: &budget,
-        depth: 0,
-    }
-    .deserialize(serde_norway::Deserializer::from_str(text))
-    .map_err(syntax)
-}
-
-fn within_limit(text: &str) -> Result<(), StoreError> {
-    if text.len() > MAX_TEXT {
-        return Err(StoreError::Limit("more than 64 MiB"));
-    }
-    Ok(())
+    Node::new(make, &budget, Some(text))
+        .deserialize(serde_norway::Deserializer::from_str(text))
+        .map_err(|e| StoreError::Syntax(placed(&e)))
 }
 
 fn budget(text: &str) -> Cell<usize> {
     Cell::new(text.len() * 2 * NODE_COST + (1 << 20))
 }
 
+/// `line:column: problem`, as the YAML library of Kong says it.
+pub fn placed(error: &serde_norway::Error) -> String {
+    let text = error.to_string();
+    match error.location() {
+        Some(at) => {
+            let problem = text.split(" at line ").next().unwrap_or(&text);
+            format!("{}:{}: {problem}", at.line(), at.column())
+        }
+        None => text,
+    }
+}
+
 fn syntax(error: impl fmt::Display) -> StoreError {
     StoreError::Syntax(error.to_string())
 }
 
-#[derive(Clone, Copy)]
-struct Node<'b> {
+struct Node<'b, M> {
+    make: &'b M,
+    /// The text, where plain scalars are to be told as YAML 1.1 does.
+    yaml: Option<&'b str>,
     budget: &'b Cell<usize>,
     depth: usize,
 }
 
-impl Node<'_> {
+impl<M> Clone for Node<'_, M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M> Copy for Node<'_, M> {}
+
+impl<'b, M: Make> Node<'b, M> {
+    fn new(make: &'b M, budget: &'b Cell<usize>, yaml: Option<&'b str>) -> Self {
+        Self {
+            make,
+            yaml,
+            budget,
+            depth: 0,
+        }
+    }
+
     fn pay<E: Error>(&self, text: usize) -> Result<(), E> {
         match self.budget.get().checked_sub(NODE_COST + text) {
             Some(left) => {
@@ -80,100 +256,220 @@ impl Node<'_> {
             return Err(E::custom("nested too deeply"));
         }
         Ok(Self {
-            budget: self.budget,
             depth: self.depth + 1,
+            ..*self
         })
+    }
+
+    /// An object; what it takes over by `<<` gives way to its own fields.
+    fn object<'de, A: MapAccess<'de>>(self, mut from: A) -> Result<M::Made, A::Error> {
+        let inner = self.inner()?;
+        let mut object = self.make.object().map_err(A::Error::custom)?;
+        let mut merged = Vec::new();
+        while let Some(Key(key)) = from.next_key()? {
+            self.pay(key.len())?;
+            if key == "<<" {
+                merged.extend(from.next_value_seed(Merge(inner))?);
+            } else {
+                let value = from.next_value_seed(inner)?;
+                let set = self.make.set(&mut object, &key, value, true);
+                set.map_err(A::Error::custom)?;
+            }
+        }
+        for (key, value) in merged {
+            let set = self.make.set(&mut object, &key, value, false);
+            set.map_err(A::Error::custom)?;
+        }
+        Ok(self.make.object_done(object))
+    }
+
+    /// The fields of an object that another takes over.
+    fn fields<'de, A: MapAccess<'de>>(self, mut from: A) -> Result<Fields<M::Made>, A::Error> {
+        let inner = self.inner()?;
+        let (mut own, mut merged) = (Vec::new(), Vec::new());
+        while let Some(Key(key)) = from.next_key()? {
+            self.pay(key.len())?;
+            if key == "<<" {
+                merged.extend(from.next_value_seed(Merge(inner))?);
+            } else {
+                own.push((key, from.next_value_seed(inner)?));
+            }
+        }
+        own.append(&mut merged);
+        Ok(own)
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Node<'_> {
-    type Value = Value;
+/// A key as text.
+struct Key(String);
 
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
+impl<'de> serde::Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Key;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key that is a string or a number")
+            }
+
+            fn visit_str<E: Error>(self, key: &str) -> Result<Key, E> {
+                Ok(Key(key.to_owned()))
+            }
+
+            fn visit_string<E: Error>(self, key: String) -> Result<Key, E> {
+                Ok(Key(key))
+            }
+
+            fn visit_bool<E: Error>(self, key: bool) -> Result<Key, E> {
+                Ok(Key(key.to_string()))
+            }
+
+            fn visit_i64<E: Error>(self, key: i64) -> Result<Key, E> {
+                Ok(Key(key.to_string()))
+            }
+
+            fn visit_u64<E: Error>(self, key: u64) -> Result<Key, E> {
+                Ok(Key(key.to_string()))
+            }
+
+            fn visit_f64<E: Error>(self, key: f64) -> Result<Key, E> {
+                Ok(Key(key.to_string()))
+            }
+        }
+        from.deserialize_any(Text)
+    }
+}
+
+/// What stands behind a merge key: an object, or a list of them, of which the first counts most.
+struct Merge<'b, M>(Node<'b, M>);
+
+impl<'de, M: Make> DeserializeSeed<'de> for Merge<'_, M> {
+    type Value = Fields<M::Made>;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
         from.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Node<'_> {
-    type Value = Value;
+impl<'de, M: Make> Visitor<'de> for Merge<'_, M> {
+    type Value = Fields<M::Made>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object to merge, or a list of them")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Self::Value, A::Error> {
+        let inner = self.0.inner()?;
+        let mut parts = Vec::new();
+        while let Some(part) = from.next_element_seed(Merge(inner))? {
+            parts.push(part);
+        }
+        Ok(parts.into_iter().flatten().collect())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, from: A) -> Result<Self::Value, A::Error> {
+        self.0.fields(from)
+    }
+}
+
+impl<'de, M: Make> DeserializeSeed<'de> for Node<'_, M> {
+    type Value = M::Made;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<M::Made, D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+impl<'de, M: Make> Visitor<'de> for Node<'_, M> {
+    type Value = M::Made;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Value, E> {
-        self.pay(0).map(|()| Value::Null)
+    fn visit_unit<E: Error>(self) -> Result<M::Made, E> {
+        self.pay(0).map(|()| self.make.null())
     }
 
-    fn visit_none<E: Error>(self) -> Result<Value, E> {
+    fn visit_none<E: Error>(self) -> Result<M::Made, E> {
         self.visit_unit()
     }
 
-    fn visit_some<D: Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
+    fn visit_some<D: Deserializer<'de>>(self, from: D) -> Result<M::Made, D::Error> {
         self.deserialize(from)
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
-        self.pay(0).map(|()| Value::Bool(value))
+    fn visit_bool<E: Error>(self, value: bool) -> Result<M::Made, E> {
+        self.pay(0).map(|()| self.make.bool(value))
     }
 
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
-        self.pay(0).map(|()| Value::from(value))
+    fn visit_i64<E: Error>(self, value: i64) -> Result<M::Made, E> {
+        self.pay(0).map(|()| self.make.int(value))
     }
 
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
-        self.pay(0).map(|()| Value::from(value))
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+    fn visit_u64<E: Error>(self, value: u64) -> Result<M::Made, E> {
         self.pay(0)?;
-        Number::from_f64(value)
-            .map(Value::Number)
-            .ok_or_else(|| E::custom("a number that is not finite"))
+        Ok(match i64::try_from(value) {
+            Ok(value) => self.make.int(value),
+            Err(_) => self.make.float(value as f64),
+        })
     }
 
-    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
-        self.pay(value.len()).map(|()| Value::from(value))
+    fn visit_f64<E: Error>(self, value: f64) -> Result<M::Made, E> {
+        self.pay(0)?;
+        if !value.is_finite() {
+            return Err(E::custom("a number that is not finite"));
+        }
+        Ok(self.make.float(value))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<M::Made, E> {
+        match self.yaml {
+            Some(text) if is_bare(text, value) => match plain(value) {
+                Plain::Null => self.visit_unit(),
+                Plain::Bool(value) => self.visit_bool(value),
+                Plain::Number(value) => self.visit_f64(value),
+                Plain::Text(value) => self.visit_str(value),
+            },
+            _ => self.visit_str(value),
+        }
+    }
+
+    /// A tagged value is its value.
+    fn visit_enum<A: EnumAccess<'de>>(self, from: A) -> Result<M::Made, A::Error> {
+        let (_, value) = from.variant_seed(Tag)?;
+        value.newtype_variant_seed(self)
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<M::Made, E> {
+        self.pay(value.len())?;
+        self.make.text(value).map_err(E::custom)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<M::Made, A::Error> {
         self.pay(0)?;
         let inner = self.inner()?;
-        let mut items = Vec::new();
+        let mut list = self.make.list().map_err(A::Error::custom)?;
         while let Some(item) = from.next_element_seed(inner)? {
-            items.push(item);
+            self.make.push(&mut list, item).map_err(A::Error::custom)?;
         }
-        Ok(Value::Array(items))
+        Ok(self.make.list_done(list))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, from: A) -> Result<M::Made, A::Error> {
         self.pay(0)?;
-        let inner = self.inner()?;
-        let mut fields = Map::new();
-        let mut merged = Vec::new();
-        while let Some(key) = from.next_key_seed(inner)? {
-            let key = match key {
-                Value::String(key) => key,
-                Value::Number(number) => number.to_string(),
-                Value::Bool(value) => value.to_string(),
-                _ => return Err(A::Error::custom("a key that is neither a string nor a number")),
-            };
-            match (key.as_str(), from.next_value_seed(inner)?) {
-                ("<<", Value::Object(other)) => merged.push(other),
-                ("<<", Value::Array(others)) => {
-                    merged.extend(others.into_iter().filter_map(|other| match other {
-                        Value::Object(other) => Some(other),
-                        _ => None,
-                    }));
-                }
-                (_, value) => {
-                    fields.insert(key, value);
-                }
-            }
-        }
-        for (key, value) in merged.into_iter().flatten() {
-            fields.entry(key).or_insert(value);
-        }
-        Ok(Value::Object(fields))
+        self.object(from)
+    }
+}
+
+/// The name of a tag, which is not used.
+struct Tag;
+
+impl<'de> DeserializeSeed<'de> for Tag {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        serde::de::IgnoredAny::deserialize(from).map(|_| ())
     }
 }

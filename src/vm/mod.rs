@@ -3,6 +3,7 @@
 //! Must not: know Kong's or nginx's API, routes or sockets. This is the floor where `unsafe` lives.
 
 pub mod driver;
+pub mod json;
 pub mod loader;
 pub mod op;
 pub mod scope;

@@ -13,6 +13,8 @@ use crate::exchange::{Exchange, Phase};
 pub struct Scope {
     /// The state it runs in; kept alive by its scopes across a reload.
     pub vm: Rc<Vm>,
+    /// What the state kept when the scope was made ([`Vm::set_guest`]): the configuration it runs with.
+    guest: Option<Rc<dyn std::any::Any>>,
     /// The index of this scope's tables on the Lua side (`ngx.ctx`, `kong.ctx`); unique among the living.
     pub slot: u32,
     /// The phase.
@@ -46,6 +48,7 @@ impl Scope {
     /// A scope around `exchange`, or around none (timers, init_worker).
     pub fn new(vm: &Rc<Vm>, phase: Phase, exchange: Option<Exchange>) -> Rc<Self> {
         Rc::new(Self {
+            guest: vm.guest(),
             slot: vm.take_slot(),
             vm: vm.clone(),
             phase: Cell::new(phase),
@@ -57,6 +60,12 @@ impl Scope {
             soft_exit: Cell::new(0),
             body_reader: RefCell::default(),
         })
+    }
+
+    /// The scope's guest, if it is a `T`.
+    #[inline]
+    pub fn guest<T: 'static>(&self) -> Option<&T> {
+        self.guest.as_ref()?.downcast_ref()
     }
 }
 

@@ -103,7 +103,7 @@ pub struct Vm {
     memory_limit: usize,
     retired: Cell<bool>,
     references: Cell<usize>,
-    guest: std::cell::OnceCell<Rc<dyn std::any::Any>>,
+    guest: RefCell<Option<Rc<dyn std::any::Any>>>,
     lua: Lua,
 }
 
@@ -136,6 +136,7 @@ impl Vm {
         registrar.op("vm", "take", op::take)?;
         registrar.op("vm", "slot", op::raw(slot))?;
         registrar.op("vm", "phase", op::raw(phase))?;
+        registrar.op("vm", "lap", op::raw(lap))?;
         lua.load(include_str!("coroutine.lua"))
             .set_name("@moongate/vm/coroutine.lua")
             .call::<()>((
@@ -170,7 +171,7 @@ impl Vm {
             memory_limit: options.memory_limit,
             retired: Cell::new(false),
             references: Cell::new(0),
-            guest: std::cell::OnceCell::new(),
+            guest: RefCell::default(),
             lua,
         }))
     }
@@ -180,15 +181,15 @@ impl Vm {
         &self.lua
     }
 
-    /// What a higher floor keeps with the state (the plugin room its plan); set once.
+    /// What a higher floor keeps with the state (the plugin room its plan): scopes made from now on have it.
     pub fn set_guest(&self, guest: Rc<dyn std::any::Any>) {
-        let _ = self.guest.set(guest);
+        let before = self.guest.borrow_mut().replace(guest);
+        drop(before);
     }
 
-    /// What [`Vm::set_guest`] set, if it is a `T`.
-    #[inline]
-    pub fn guest<T: 'static>(&self) -> Option<&T> {
-        self.guest.get()?.downcast_ref()
+    /// What [`Vm::set_guest`] set last.
+    pub(super) fn guest(&self) -> Option<Rc<dyn std::any::Any>> {
+        self.guest.borrow().clone()
     }
 
     /// Runs set-up code under the watchdog.
@@ -321,6 +322,11 @@ fn slot(_: &op::Args, ret: &mut op::Ret) {
 
 fn phase(_: &op::Args, ret: &mut op::Ret) {
     ret.num(super::scope::phase() as u32);
+}
+
+/// Set-up code that works through a long list says that it has come a step further.
+fn lap(_: &op::Args, _: &mut op::Ret) {
+    super::watchdog::lap();
 }
 
 fn reference(lua: &Lua, value: impl mlua::IntoLua) -> mlua::Result<c_int> {

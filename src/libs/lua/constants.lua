@@ -34,17 +34,40 @@ for _, name in ipairs(entities) do
   entities[name] = true
 end
 
-local core = {}
+-- Both a list and, for each status, its name.
+local statuses = {
+  { UNKNOWN = "unknown" },
+  { NORMAL = "normal" },
+  { KONG_VERSION_INCOMPATIBLE = "kong_version_incompatible" },
+  { PLUGIN_SET_INCOMPATIBLE = "plugin_set_incompatible" },
+  { PLUGIN_VERSION_INCOMPATIBLE = "plugin_version_incompatible" },
+  { FILTER_SET_INCOMPATIBLE = "filter_set_incompatible" },
+}
+for _, status in ipairs(statuses) do
+  local name, text = next(status)
+  statuses[name] = text
+end
+
+local cached = { consumers = "cache", tags = "cache" }
 for _, name in ipairs {
   "certificates", "services", "routes", "snis", "upstreams", "targets", "plugins", "ca_certificates", "vaults",
   "key_sets", "keys",
 } do
-  core[name] = "core_cache"
+  cached[name] = "core_cache"
 end
 
 return {
   CJSON_MAX_PRECISION = 16,
-  BUNDLED_PLUGINS = {},
+  -- What `plugins = bundled` stands for: the names that Kong bundles.
+  BUNDLED_PLUGINS = set {
+    "acl", "acme", "ai-prompt-decorator", "ai-prompt-guard", "ai-prompt-template", "ai-proxy",
+    "ai-request-transformer", "ai-response-transformer", "aws-lambda", "azure-functions", "basic-auth",
+    "bot-detection", "correlation-id", "cors", "datadog", "file-log", "grpc-gateway", "grpc-web", "hmac-auth",
+    "http-log", "ip-restriction", "jwt", "key-auth", "ldap-auth", "loggly", "oauth2", "opentelemetry",
+    "post-function", "pre-function", "prometheus", "proxy-cache", "rate-limiting", "redirect",
+    "request-size-limiting", "request-termination", "request-transformer", "response-ratelimiting",
+    "response-transformer", "session", "standard-webhooks", "statsd", "syslog", "tcp-log", "udp-log", "zipkin",
+  },
   DEPRECATED_PLUGINS = {},
   BUNDLED_VAULTS = set { "env" },
   DEPRECATED_VAULTS = {},
@@ -58,8 +81,9 @@ return {
     CONSUMER_ID = "X-Consumer-ID",
     CONSUMER_CUSTOM_ID = "X-Consumer-Custom-ID",
     CONSUMER_USERNAME = "X-Consumer-Username",
-    CREDENTIAL_IDENTIFIER = "X-Credential-Identifier",
+    -- Before 3.0; plugins of that time still name it.
     CREDENTIAL_USERNAME = "X-Credential-Username",
+    CREDENTIAL_IDENTIFIER = "X-Credential-Identifier",
     RATELIMIT_LIMIT = "X-RateLimit-Limit",
     RATELIMIT_REMAINING = "X-RateLimit-Remaining",
     CONSUMER_GROUPS = "X-Consumer-Groups",
@@ -73,8 +97,9 @@ return {
     SERVER = "Server",
   },
   CORE_ENTITIES = entities,
-  ENTITY_CACHE_STORE = setmetatable(core, { __index = function() return "cache" end }),
+  ENTITY_CACHE_STORE = setmetatable(cached, { __index = function() return "cache" end }),
   RATELIMIT = { PERIODS = { "second", "minute", "hour", "day", "month", "year" } },
+  REPORTS = { ADDRESS = "kong-hf.konghq.com", STATS_TLS_PORT = 61833 },
   DICTS = {
     "kong", "kong_locks", "kong_db_cache", "kong_db_cache_miss", "kong_cluster_events", "kong_healthchecks",
     "kong_rate_limiting_counters", "kong_secrets",
@@ -85,15 +110,45 @@ return {
   DECLARATIVE_DEFAULT_WORKSPACE_ID = "0dc6f45b-8f8d-40d2-a504-473544ee190b",
   DECLARATIVE_LOAD_KEY = "declarative_config:loaded",
   DECLARATIVE_HASH_KEY = "declarative_config:hash",
+  DECLARATIVE_DEFAULT_WORKSPACE_KEY = "declarative_config:default_workspace",
+  PLUGINS_REBUILD_COUNTER_KEY = "readiness_probe_config:plugins_rebuild_counter",
+  ROUTERS_REBUILD_COUNTER_KEY = "readiness_probe_config:routers_rebuild_counter",
   DECLARATIVE_EMPTY_CONFIG_HASH = ("0"):rep(32),
   CLUSTER_ID_PARAM_KEY = "cluster_id",
+  CLUSTERING_SYNC_STATUS = statuses,
+  CLUSTERING_TIMEOUT = 5000,
+  CLUSTERING_PING_INTERVAL = 30,
+  CLUSTERING_OCSP_TIMEOUT = 5000,
+  CLUSTERING_DATA_PLANE_ERROR = {
+    CONFIG_PARSE = "declarative configuration parse failure",
+    DELTAS_PARSE = "sync deltas parse failure",
+    RELOAD = "configuration reload failed",
+    GENERIC = "generic or unknown error",
+  },
+  CLUSTERING_DATA_PLANES_LATEST_VERSION_KEY = "clustering_data_planes:latest_version",
   CLEAR_HEALTH_STATUS_DELAY = 300,
   KEY_FORMATS_MAP = { jwk = true, pem = true },
   KEY_FORMATS = { "jwk", "pem" },
   LOG_LEVELS = log_levels,
+  DYN_LOG_LEVEL_KEY = "kong:dyn_log_level",
+  DYN_LOG_LEVEL_TIMEOUT_AT_KEY = "kong:dyn_log_level_timeout_at",
+  DYN_LOG_LEVEL_DEFAULT_TIMEOUT = 60,
+  ADMIN_GUI_KCONFIG_CACHE_KEY = "admin:gui:kconfig",
+  REQUEST_DEBUG_TOKEN_FILE = ".request_debug_token",
+  REQUEST_DEBUG_LOG_PREFIX = "[request-debug]",
   SCHEMA_NAMESPACES = { PROXY_WASM_FILTERS = "proxy-wasm-filters" },
   RESPONSE_SOURCE = {
     TYPES = { ERROR = "error", EXIT = "exit", SERVICE = "service" },
     NAMES = { error = "kong", exit = "kong", service = "upstream" },
+  },
+  SOCKET_DIRECTORY = "sockets",
+  SOCKETS = {
+    WORKER_EVENTS = "we",
+    STREAM_WORKER_EVENTS = "sw",
+    CLUSTER_PROXY_SSL_TERMINATOR = "cp",
+    STREAM_CONFIG = "sc",
+    STREAM_TLS_TERMINATE = "st",
+    STREAM_TLS_PASSTHROUGH = "sp",
+    STREAM_RPC = "rp",
   },
 }

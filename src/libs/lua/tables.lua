@@ -7,17 +7,10 @@ M["table.isempty"] = function(t)
   return next(t) == nil
 end
 
---- Whether a table has only the keys 1..n.
+--- Whether all keys of a table are whole numbers.
 M["table.isarray"] = function(t)
-  local n = 0
-  for k in pairs(t) do
-    if type(k) ~= "number" or k < 1 or k % 1 ~= 0 then
-      return false
-    end
-    n = n + 1
-  end
-  for i = 1, n do
-    if rawget(t, i) == nil then
+  for k in next, t do
+    if type(k) ~= "number" or k % 1 ~= 0 then
       return false
     end
   end

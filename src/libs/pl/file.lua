@@ -8,6 +8,8 @@ return {
   write = utils.writefile,
   delete = os.remove,
   modified_time = path.getmtime,
+  access_time = path.getatime,
+  creation_time = path.getctime,
   copy = function(from, to)
     local content, err = utils.readfile(from, true)
     if not content then

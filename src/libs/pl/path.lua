@@ -1,6 +1,7 @@
 -- `pl.path`: paths and what they lead to (POSIX).
 
 local ops = require("moongate.ops").libs
+local files = require("moongate.ops").files
 
 local M = { sep = "/", dirsep = ":", is_windows = false }
 
@@ -116,5 +117,47 @@ function M.expanduser(path)
 end
 
 M.tmpname = os.tmpname
+
+--- Whether a path is a symbolic link itself.
+function M.islink(path)
+  return (files.stat(path, true) or {}).mode == "link"
+end
+
+function M.getatime(path)
+  return (files.stat(path) or {}).access
+end
+
+function M.getctime(path)
+  return (files.stat(path) or {}).change
+end
+
+M.mkdir, M.rmdir, M.chdir = files.mkdir, files.rmdir, files.chdir
+
+--- Iterates over the names in a folder.
+function M.dir(path)
+  return require("lfs").dir(path)
+end
+
+function M.attrib(path, want)
+  return require("lfs").attributes(path, want)
+end
+
+function M.link_attrib(path, want)
+  return require("lfs").symlinkattributes(path, want)
+end
+
+--- The part that all paths of a list begin with.
+function M.common_prefix(a, b)
+  if #b < #a then
+    a, b = b, a
+  end
+  for i = 1, #a do
+    if a:sub(i, i) ~= b:sub(i, i) then
+      local prefix = a:sub(1, i - 1)
+      return prefix:match("^(.*)/[^/]*$") or ""
+    end
+  end
+  return (b:sub(#a + 1, #a + 1) == "/" or a == b) and a or M.dirname(a)
+end
 
 return M

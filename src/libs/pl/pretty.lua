@@ -18,7 +18,8 @@ local function scalar(v)
   elseif type(v) == "number" or type(v) == "boolean" then
     return tostring(v)
   end
-  return "<" .. tostring(v) .. ">"
+  local text = tostring(v)
+  return text:find(" ", 1, true) and quoted(text) or text
 end
 
 local function before(a, b)

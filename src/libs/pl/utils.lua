@@ -132,6 +132,49 @@ function M.bind1(f, first)
   end
 end
 
+local warn = function(msg, trace)
+  io.stderr:write(trace and msg .. "\n" .. trace or msg, "\n")
+end
+
+--- What gets warnings about what is deprecated: `fn(message, trace)`; without one they are dropped.
+function M.set_deprecation_func(fn)
+  assert(fn == nil or M.is_callable(fn), "argument 1 expected a 'function', got a '" .. type(fn) .. "'")
+  warn = fn or function() end
+end
+
+--- Warns: `message`, and if they are known `source`, `version_removed`, `deprecated_after`, `no_trace`.
+function M.raise_deprecation(opts)
+  assert(type(opts) == "table", "argument 1 expected a 'table', got a '" .. type(opts) .. "'")
+  assert(type(opts.message) == "string", "field 'message' of the options table must be a string")
+  local when = ""
+  if opts.deprecated_after and opts.version_removed then
+    when = (" (deprecated after %s, scheduled for removal in %s)"):format(opts.deprecated_after, opts.version_removed)
+  elseif opts.deprecated_after then
+    when = (" (deprecated after %s)"):format(opts.deprecated_after)
+  elseif opts.version_removed then
+    when = (" (scheduled for removal in %s)"):format(opts.version_removed)
+  end
+  local source = opts.source and "[" .. opts.source .. "] " or ""
+  warn(source .. opts.message .. when, not opts.no_trace and debug.traceback("", 2) or nil)
+end
+
+--- Runs a command; whether it ended well, and its status.
+M.execute = function(command)
+  return require("pl.compat").execute(command)
+end
+
+--- Runs a command; also what it wrote to its outputs.
+function M.executeex(command)
+  local out, err = os.tmpname(), os.tmpname()
+  local ok, code = M.execute("{ " .. command .. "\n} > '" .. out .. "' 2> '" .. err .. "'")
+  local text, errors = M.readfile(out, true), M.readfile(err, true)
+  os.remove(out)
+  os.remove(err)
+  return ok, code, text or "", errors or ""
+end
+
+M.load = load
+
 --- Raises, or returns nil and the error, or exits: this runtime returns.
 function M.raise(err)
   return nil, err

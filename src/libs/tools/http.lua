@@ -4,6 +4,7 @@ local strings = require "kong.tools.string"
 local url = require "socket.url"
 
 local null = require("cjson").null
+local parse_http_time, now = ngx.parse_http_time, ngx.time
 
 local M = {}
 
@@ -194,8 +195,8 @@ function M.calculate_resource_ttl(cache_control)
     if type(expires) == "table" then
       expires = expires[#expires]
     end
-    local at = ngx.parse_http_time(tostring(expires))
-    age = at and at - ngx.time()
+    local at = parse_http_time(tostring(expires))
+    age = at and at - now()
   end
   return age and math.max(age, 0) or 0
 end

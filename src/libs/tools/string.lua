@@ -131,7 +131,7 @@ function M.bytes_to_str(bytes, unit, scale)
   if not known then
     error("invalid unit '" .. unit .. "' (expected 'k/K', 'm/M', or 'g/G')", 2)
   end
-  return ("%." .. scale .. "f %s"):format(bytes / 2 ^ known[1], known[2])
+  return ("%%.%df %%s"):format(scale):format(bytes / 2 ^ known[1], known[2])
 end
 
 --- A size of nginx's configuration ("8k", "1m") in bytes.

@@ -142,8 +142,9 @@ function M.cycle_aware_deep_copy(orig, remove_metatables, deep_copy_keys, seen)
     end
     copy[k] = M.cycle_aware_deep_copy(v, remove_metatables, deep_copy_keys, seen)
   end
-  if not remove_metatables then
-    setmetatable(copy, getmetatable(orig))
+  local mt = not remove_metatables and getmetatable(orig)
+  if type(mt) == "table" then -- one that is hidden cannot be copied
+    setmetatable(copy, mt)
   end
   return copy
 end

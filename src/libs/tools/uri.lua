@@ -1,5 +1,9 @@
 -- `kong.tools.uri`: paths in their normal form.
 
+local byte, char, find, format, gsub, sub, upper =
+  string.byte, string.char, string.find, string.format, string.gsub, string.sub, string.upper
+local concat = table.concat
+
 local M = {}
 
 local RESERVED = {}
@@ -7,19 +11,57 @@ for c in ("!*'();:@&=+$,/?%#[]"):gmatch(".") do
   RESERVED[c] = true
 end
 
---- Percent-encodes what may not stand in a path.
-function M.escape(uri)
-  return (uri:gsub("[^!#$&'()*+,/:;=?@%[\\%]A-Za-z0-9%-_.~%%]", function(c)
-    return ("%%%02X"):format(c:byte())
-  end))
+local UNSAFE = "[^!#$&'()*+,/:;=?@[%\\%]A-Za-z0-9%-_.~%%]"
+
+local function percent(c)
+  return format("%%%02X", byte(c))
 end
 
-local function decode(hex)
-  local c = string.char(tonumber(hex, 16))
+--- Percent-encodes what may not stand in a path.
+function M.escape(uri)
+  if find(uri, UNSAFE) then
+    return (gsub(uri, UNSAFE, percent))
+  end
+  return uri
+end
+
+-- Reserved characters mean something else when they are decoded.
+local function decoded(hex)
+  local c = char(tonumber(hex, 16))
   if RESERVED[c] then
-    return "%" .. hex:upper()
+    return "%" .. upper(hex)
   end
   return c
+end
+
+-- RFC 3986, 5.2.4.
+local function without_dots(uri, merge_slashes)
+  local out, n, at, len = {}, 0, 1, #uri
+  -- Each step takes one "/segment" (the first may lack its slash).
+  while at <= len do
+    local rooted = byte(uri, at) == 47
+    local start = rooted and at + 1 or at
+    local stop = (find(uri, "/", start, true) or len + 1) - 1
+    local last = stop == len
+    local segment = sub(uri, start, stop)
+    if segment == "." or segment == ".." then
+      if rooted and segment == ".." and n > 0 then
+        n = n - 1
+      end
+      if rooted and last then
+        n = n + 1
+        out[n] = "/"
+      elseif not rooted and not last then
+        -- "../a": the slash goes as well, and "a" is the first once more.
+        stop = stop + 1
+      end
+    elseif not (merge_slashes and rooted and segment == "" and not last) then
+      n = n + 1
+      out[n] = sub(uri, at, stop)
+    end
+    at = stop + 1
+  end
+  return concat(out, "", 1, n)
 end
 
 --- Resolves `.` and `..`, decodes what needs no encoding, and merges slashes if asked to.
@@ -27,30 +69,13 @@ function M.normalize(uri, merge_slashes)
   if uri == "" or uri == "/" then
     return uri
   end
-  uri = uri:gsub("%%(%x%x)", decode)
-  if not uri:find(".", 1, true) and not (merge_slashes and uri:find("//", 1, true)) then
-    return uri
+  if find(uri, "%", 1, true) then
+    uri = gsub(uri, "%%(%x%x)", decoded)
   end
-  local out, at = {}, 1
-  -- Each step takes one "/segment" (the first may lack its slash).
-  while at <= #uri do
-    local slash, segment, after = uri:match("^(/?)([^/]*)()", at)
-    local last = after > #uri
-    if segment == "." or segment == ".." then
-      if segment == ".." and slash == "/" then
-        out[#out] = nil
-      end
-      if last and slash == "/" then
-        out[#out + 1] = "/"
-      elseif slash == "" then
-        after = after + 1
-      end
-    elseif not (merge_slashes and segment == "" and slash == "/" and not last) then
-      out[#out + 1] = slash .. segment
-    end
-    at = after
+  if find(uri, ".", 1, true) or (merge_slashes and find(uri, "//", 1, true)) then
+    return without_dots(uri, merge_slashes)
   end
-  return table.concat(out)
+  return uri
 end
 
 return M

@@ -47,7 +47,7 @@ fn a11_set_upstream_needs_one() {
 #[test]
 fn a11_set_upstream_lets_the_balancer_name_the_host() {
     let snapshot =
-        super::faces::snapshot(r#"{ "_format_version": "3.0", "upstreams": [{ "name": "pool" }] }"#);
+        crate::db::testing::snapshot(r#"{ "_format_version": "3.0", "upstreams": [{ "name": "pool" }] }"#);
     let mut exchange = testing::exchange(HEAD);
     exchange.snapshot = Arc::new(snapshot);
     exchange.outbound.host = "before".into();

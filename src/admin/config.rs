@@ -1,0 +1,191 @@
+//! `/config`: the whole configuration, to read and to replace.
+
+use http::header::{HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::http::{Answer, Asked};
+use super::{Api, Ask, Load, Loaded};
+use crate::pdk::multipart;
+
+const UNEXPECTED: &str = "An unexpected error occurred";
+
+pub(super) async fn answer(asked: &Asked, api: &Api) -> Answer {
+    match asked.method {
+        Method::GET => export(api).await,
+        Method::POST => load(asked, api).await,
+        _ => Answer::message(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
+    }
+}
+
+async fn export(api: &Api) -> Answer {
+    let (tell, told) = oneshot::channel();
+    let _ = api.asks.send(Ask::Export(tell)).await;
+    match told.await {
+        Ok(text) => Answer::new(StatusCode::OK, json!({ "config": text }).to_string()),
+        Err(_) => Answer::message(StatusCode::INTERNAL_SERVER_ERROR, UNEXPECTED),
+    }
+}
+
+async fn load(asked: &Asked, api: &Api) -> Answer {
+    let load = match sent(asked) {
+        Ok(load) => load,
+        Err(message) => return Answer::message(StatusCode::BAD_REQUEST, message),
+    };
+    let (tell, told) = oneshot::channel();
+    let _ = api.asks.send(Ask::Load(load, tell)).await;
+    match told.await {
+        Ok(Loaded::Done(entities)) => Answer::new(StatusCode::CREATED, entities),
+        Ok(Loaded::Unchanged) => Answer {
+            status: StatusCode::NOT_MODIFIED,
+            body: None,
+            headers: Vec::new(),
+        },
+        Ok(Loaded::Refused(error)) => Answer::new(StatusCode::BAD_REQUEST, error.to_string()),
+        Ok(Loaded::Busy) => Answer {
+            headers: vec![(
+                HeaderName::from_static("retry-after"),
+                HeaderValue::from_static("1"),
+            )],
+            ..Answer::message(
+                StatusCode::TOO_MANY_REQUESTS,
+                "Currently loading previous configuration",
+            )
+        },
+        Ok(Loaded::Failed(_)) | Err(_) => Answer::message(StatusCode::INTERNAL_SERVER_ERROR, UNEXPECTED),
+    }
+}
+
+/// The configuration in a request: the field `config` of a form, of multipart or of JSON, or else the body itself.
+fn sent(asked: &Asked) -> Result<Load, &'static str> {
+    const NOTHING: &str = "expected a declarative configuration";
+    let mut fields: Vec<(String, String)> = pairs(&asked.query);
+    let mut text = None;
+    let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if asked.content_type.starts_with("multipart/form-data") {
+        let parts = multipart::parse(&asked.body, asked.content_type.as_bytes()).ok_or(NOTHING)?;
+        fields.extend(parts.iter().map(|part| (lossy(part.name), lossy(part.value))));
+    } else if asked
+        .content_type
+        .starts_with("application/x-www-form-urlencoded")
+    {
+        fields.extend(pairs(&lossy(&asked.body)));
+    } else if asked.content_type.starts_with("application/json") {
+        match serde_json::from_slice::<FieldsOfJson>(&asked.body) {
+            Ok(FieldsOfJson {
+                format: None,
+                config: Some(config),
+                flatten_errors,
+                check_hash,
+            }) => {
+                let given = [
+                    ("config", Some(Value::String(config))),
+                    ("flatten_errors", flatten_errors),
+                    ("check_hash", check_hash),
+                ];
+                let text = |value: Value| match value {
+                    Value::String(text) => text,
+                    other => other.to_string(),
+                };
+                fields.extend(
+                    given
+                        .into_iter()
+                        .filter_map(|(k, v)| Some((k.to_owned(), text(v?)))),
+                );
+            }
+            _ => text = Some(lossy(&asked.body)),
+        }
+    } else {
+        text = Some(lossy(&asked.body));
+    }
+    let field = |name: &str| {
+        fields
+            .iter()
+            .rev()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.clone())
+    };
+    let text = field("config")
+        .or(text)
+        .filter(|text| !text.trim().is_empty())
+        .ok_or(NOTHING)?;
+    let truthy = |value: String| matches!(value.to_lowercase().as_str(), "true" | "1" | "on" | "yes");
+    Ok(Load {
+        text,
+        check_hash: field("check_hash").is_some_and(|value| value == "1"),
+        flatten_errors: field("flatten_errors").is_some_and(truthy),
+    })
+}
+
+/// The fields of a JSON body that say what to do with it; all else is skimmed.
+#[derive(serde::Deserialize)]
+struct FieldsOfJson {
+    #[serde(rename = "_format_version")]
+    format: Option<serde::de::IgnoredAny>,
+    config: Option<String>,
+    flatten_errors: Option<Value>,
+    check_hash: Option<Value>,
+}
+
+/// The pairs of an urlencoded text.
+fn pairs(text: &str) -> Vec<(String, String)> {
+    let decode = |text: &str| {
+        let spaced = text.replace('+', " ");
+        percent_encoding::percent_decode_str(&spaced)
+            .decode_utf8_lossy()
+            .into_owned()
+    };
+    text.split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "true")))
+        .map(|(key, value)| (decode(key), decode(value)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn asked(query: &str, content_type: &str, body: &str) -> Asked {
+        Asked {
+            method: Method::POST,
+            path: "/config".to_owned(),
+            query: query.to_owned(),
+            content_type: content_type.to_owned(),
+            body: body.to_owned().into(),
+        }
+    }
+
+    #[test]
+    fn b04_a_configuration_is_sent_in_any_of_kongs_ways() {
+        let text = "_format_version: '3.0'\nservices: []\n";
+        let form = "config=_format_version%3A+%273.0%27%0Aservices%3A+%5B%5D%0A&check_hash=1";
+        let part =
+            format!("--b\r\nContent-Disposition: form-data; name=\"config\"\r\n\r\n{text}\r\n--b--\r\n");
+        let json = serde_json::json!({ "config": text, "flatten_errors": true }).to_string();
+        for (query, kind, body) in [
+            ("", "text/yaml", text),
+            ("", "application/x-www-form-urlencoded", form),
+            ("", "multipart/form-data; boundary=b", &part),
+            ("", "application/json", &json),
+        ] {
+            let load = sent(&asked(query, kind, body)).unwrap();
+            assert_eq!(load.text.trim(), text.trim(), "{kind}");
+        }
+        let whole = r#"{"_format_version":"3.0","services":[]}"#;
+        let load = sent(&asked(
+            "check_hash=1&flatten_errors=on",
+            "application/json",
+            whole,
+        ))
+        .unwrap();
+        assert_eq!(
+            (load.text.as_str(), load.check_hash, load.flatten_errors),
+            (whole, true, true)
+        );
+        assert!(sent(&asked("", "application/json", "")).is_err());
+        assert!(sent(&asked("", "multipart/form-data", "x")).is_err());
+    }
+}

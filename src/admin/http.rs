@@ -1,0 +1,186 @@
+//! Requests and answers of the Admin API.
+//!
+//! Must not: know what the resources mean.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, SERVER};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body::{Body, Frame};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::json;
+use tokio::net::TcpStream;
+
+use super::{Api, config};
+
+/// How long a client may take for a head, and for a body.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The longest body where the settings have no limit: more than a configuration may be, with its wrapping.
+const NO_LIMIT: u64 = 128 << 20;
+
+/// A request, read whole.
+pub(super) struct Asked {
+    /// The method.
+    pub(super) method: Method,
+    /// The path, decoded by nobody.
+    pub(super) path: String,
+    /// The query, without `?`.
+    pub(super) query: String,
+    /// `Content-Type`, lower-cased up to its parameters.
+    pub(super) content_type: String,
+    /// The body.
+    pub(super) body: Bytes,
+}
+
+/// An answer: status, JSON text, further headers.
+pub(super) struct Answer {
+    /// The status.
+    pub(super) status: StatusCode,
+    /// The body; none for 304.
+    pub(super) body: Option<String>,
+    /// Further headers.
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Answer {
+    /// A status and its JSON.
+    pub(super) fn new(status: StatusCode, body: String) -> Self {
+        Self {
+            status,
+            body: Some(body),
+            headers: Vec::new(),
+        }
+    }
+
+    /// A status and a message.
+    pub(super) fn message(status: StatusCode, message: &str) -> Self {
+        Self::new(status, json!({ "message": message }).to_string())
+    }
+}
+
+/// Serves one connection to its end.
+pub(super) async fn connection(stream: TcpStream, api: Api) {
+    let answer = service_fn(move |request| {
+        let api = api.clone();
+        async move { Ok::<_, Infallible>(respond(request, &api).await) }
+    });
+    // a client that breaks off is none of our business
+    let _ = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), answer)
+        .await;
+}
+
+async fn respond(request: Request<Incoming>, api: &Api) -> Response<Whole> {
+    let begun = Instant::now();
+    let origin = request.headers().get(ORIGIN).cloned();
+    let answer = match read(request, api.max_body).await {
+        Ok(asked) => route(&asked, api).await,
+        Err(refused) => refused,
+    };
+    let text = answer.body.map(Bytes::from);
+    let mut response = Response::new(Whole(text));
+    *response.status_mut() = answer.status;
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/json; charset=utf-8"),
+    );
+    headers.insert(
+        SERVER,
+        HeaderValue::from_static(concat!("moongate/", env!("CARGO_PKG_VERSION"))),
+    );
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_ORIGIN,
+        origin.unwrap_or(HeaderValue::from_static("*")),
+    );
+    let took = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    headers.insert("x-kong-admin-latency", HeaderValue::from(took));
+    headers.extend(answer.headers);
+    response
+}
+
+async fn route(asked: &Asked, api: &Api) -> Answer {
+    match asked.path.trim_end_matches('/') {
+        "/config" => config::answer(asked, api).await,
+        _ => Answer::message(StatusCode::NOT_FOUND, "Not found"),
+    }
+}
+
+fn content_type(headers: &HeaderMap) -> String {
+    let value = headers
+        .get(CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
+    match value.split_once(';') {
+        Some((kind, parameters)) => format!("{};{parameters}", kind.trim().to_ascii_lowercase()),
+        None => value.trim().to_ascii_lowercase(),
+    }
+}
+
+async fn read(request: Request<Incoming>, max: u64) -> Result<Asked, Answer> {
+    let (head, body) = request.into_parts();
+    let max = if max == 0 { NO_LIMIT } else { max.min(NO_LIMIT) };
+    let bytes = tokio::time::timeout(BODY_TIMEOUT, collect(body, max))
+        .await
+        .map_err(|_| Answer::message(StatusCode::REQUEST_TIMEOUT, "Request timeout"))??;
+    Ok(Asked {
+        method: head.method,
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        content_type: content_type(&head.headers),
+        body: bytes,
+    })
+}
+
+async fn collect(mut body: Incoming, max: u64) -> Result<Bytes, Answer> {
+    let mut whole = Vec::new();
+    loop {
+        let frame = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
+        match frame {
+            None => return Ok(Bytes::from(whole)),
+            Some(Err(_)) => return Err(Answer::message(StatusCode::BAD_REQUEST, "Bad request")),
+            Some(Ok(frame)) => {
+                let data = frame.into_data().unwrap_or_default();
+                if whole.len() as u64 + data.len() as u64 > max {
+                    let message = "Request body too large";
+                    return Err(Answer::message(StatusCode::PAYLOAD_TOO_LARGE, message));
+                }
+                whole.extend_from_slice(&data);
+            }
+        }
+    }
+}
+
+/// A body that is there at once.
+struct Whole(Option<Bytes>);
+
+impl Body for Whole {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_none()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        http_body::SizeHint::with_exact(self.0.as_ref().map_or(0, |b| b.len() as u64))
+    }
+}

@@ -1,0 +1,5 @@
+-- A module that is also required as `<name>.init`.
+
+local name = ...
+
+return require((name:gsub("%.init$", "")))

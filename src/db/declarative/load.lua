@@ -1,0 +1,258 @@
+-- `moongate.db.declarative`: the gateway's way from a parsed document to rows.
+--
+-- The document is judged, completed and flattened by the same code as `kong.db.declarative`, and its rows are made
+-- what the store keeps: each in a workspace, transformed where their schema says so.
+
+local Errors = require "kong.db.errors"
+local constants = require "kong.constants"
+local declarative_config = require "kong.db.schema.others.declarative_config"
+local flatten = require "moongate.db.flatten"
+local migrate_route_paths = require "kong.db.declarative.migrations.route_path"
+local place = require "moongate.db.declarative.place"
+local tree_text = require "moongate.db.declarative.tree"
+
+local array_mt = require("cjson").array_mt
+local deep_copy = require("kong.tools.table").cycle_aware_deep_copy
+local null = ngx.null
+local pairs, type, tostring, error, pcall = pairs, type, tostring, error, pcall
+
+local M = {}
+
+local errors = Errors.new("declarative")
+
+local function names_of(set)
+  local names = {}
+  for name in pairs(set or {}) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return table.concat(names, ",")
+end
+
+local newest = {}
+
+-- The file schema of a configuration; made once as long as the plugins and vaults are the same.
+local function schema_for(options)
+  local key = names_of(options.plugins) .. ";" .. (options.vaults and names_of(options.vaults) or "-")
+  if newest.key ~= key then
+    local schema, err = declarative_config.load(options.plugins or {}, options.vaults)
+    if not schema then
+      return nil, err
+    end
+    newest = { key = key, schema = schema }
+  end
+  return newest.schema
+end
+
+--- Forgets what was made of plugins' schemas.
+function M.forget()
+  newest = {}
+end
+
+--- Where in the file the last `load` was when it was stopped or something was raised; nil if it came to its end.
+function M.where()
+  if place.kind then
+    return ("in entry %d of '%s'"):format(place.index, place.kind)
+  end
+end
+
+local function without_nulls(t)
+  for k, v in pairs(t) do
+    if v == null then
+      t[k] = nil
+    elseif type(v) == "table" then
+      without_nulls(v)
+    end
+  end
+  return t
+end
+
+local function restore_nulls(from, to)
+  for k, v in pairs(from) do
+    if v == null then
+      if to[k] == nil then
+        to[k] = null
+      end
+    elseif type(v) == "table" and type(to[k]) == "table" then
+      restore_nulls(v, to[k])
+    end
+  end
+  return to
+end
+
+-- Transforms as on a write to a database: what is unset is not there meanwhile.
+local function transformed(schema, row)
+  if not schema:has_transformations(row) then
+    return row
+  end
+  local changed, err = schema:transform(without_nulls(deep_copy(row)))
+  if not changed then
+    return nil, err
+  end
+  return restore_nulls(row, changed)
+end
+
+local function refusal(tree, input, options, schema)
+  place.kind, place.index = nil, nil
+  local text = tree_text(tree)
+  local flattened
+  if options.flatten_errors and type(input) == "table" then
+    flattened = flatten.flatten(tree, input, schema and schema.kinds.schemas)
+  end
+  local err_t = errors:declarative_config(tree)
+  err_t.flattened_errors = flattened
+  return nil, tree, flattened, text, err_t
+end
+
+local Rows = {}
+Rows.__index = Rows
+
+-- Hands over the default workspace, if the file has none, before anything else.
+function Rows:default_workspace()
+  if not self.workspace then
+    self.workspace = constants.DECLARATIVE_DEFAULT_WORKSPACE_ID
+    local row = self.schema.kinds.schemas.workspaces:process_auto_fields(
+      { name = "default", id = self.workspace }, "insert")
+    self:hand_over("workspaces", row)
+  end
+end
+
+function Rows:hand_over(name, row)
+  local sink = self.sink
+  if sink then
+    sink(name, row)
+    return
+  end
+  local rows = self.entities[name]
+  if not rows then
+    rows = setmetatable({}, array_mt)
+    self.entities[name] = rows
+  end
+  rows[#rows + 1] = row
+end
+
+function Rows:take(name, id, row, kind)
+  if name == "workspaces" then
+    if row.name == "default" then
+      self.workspace = row.id
+    end
+  else
+    self:default_workspace()
+    if row.ws_id == nil or row.ws_id == null then
+      row.ws_id = self.workspace
+    end
+  end
+  if self.transform then
+    local err
+    row, err = transformed(kind.schema, row)
+    if not row then
+      self.failed = { [name] = { [id] = { ["@entity"] = { tostring(err) } } } }
+      return false
+    end
+  end
+  self:hand_over(name, row)
+  return true
+end
+
+function Rows:clear()
+  self.workspace, self.failed = nil, nil
+  self.entities = {}
+  if self.reset then
+    self.reset()
+  end
+end
+
+-- All rows at once, in the order of kinds and then of ids.
+function Rows:take_all(entities)
+  self:clear()
+  local kinds = self.schema.kinds
+  for _, name in ipairs(kinds.names) do
+    local ids = {}
+    for id in pairs(entities[name] or {}) do
+      ids[#ids + 1] = id
+    end
+    table.sort(ids)
+    for _, id in ipairs(ids) do
+      if not self:take(name, id, entities[name][id], kinds.by_name[name]) then
+        return
+      end
+    end
+  end
+end
+
+-- The document as it is judged: without the gateway's own settings, in the newest format.
+local function prepared(document)
+  local gateway = document._gateway
+  document._gateway = nil
+  migrate_route_paths(document)
+  return document, gateway
+end
+
+--- Makes rows of a document: a table, or a function that answers it anew each time. Only with a function is the
+-- document given up on the way, which saves a copy of it; it is asked again to tell what is wrong.
+--
+-- `options`: `plugins` and `vaults` (sets of names), `flatten_errors`, `sink(kind, row)` (rows are handed over one by
+-- one instead of kept) and `reset()` (rows handed over so far are void and come again).
+--
+-- Answers the lists of rows by kind (with a sink: true) and the document's meta. If it is refused: nil, the tree of
+-- errors, with `flatten_errors` the errors entity by entity, the tree as text, and Kong's error table. What has been
+-- handed over is void then.
+function M.load(input, options)
+  options = options or {}
+  place.kind, place.index = nil, nil
+  local again = type(input) == "function" and input
+  local document = again and again() or input
+  if type(document) ~= "table" then
+    return refusal({ error = "expected an object" }, nil, options)
+  end
+  local gateway
+  document, gateway = prepared(document)
+
+  local schema, err = schema_for(options)
+  if not schema then
+    return refusal({ error = tostring(err) }, nil, options)
+  end
+
+  local rows = setmetatable({
+    schema = schema, sink = options.sink, reset = options.reset, entities = {},
+    transform = document._transform ~= false,
+  }, Rows)
+  local broken
+  local meta, tree = schema:stream(document, {
+    drop = again and true,
+    emit = function(name, id, row, kind)
+      local ok, went = pcall(rows.take, rows, name, id, row, kind)
+      if not ok then
+        broken = went
+        return false
+      end
+      return went
+    end,
+    restart = function()
+      if broken then
+        error(broken, 0)
+      end
+      rows:clear()
+      if again then
+        document = prepared(again())
+        if document._transform == nil then
+          document._transform = true
+        end
+      end
+      return document
+    end,
+    rows = function(entities)
+      rows:take_all(entities)
+    end,
+  })
+  tree = tree or rows.failed
+  if tree then
+    return refusal(tree, document, options, schema)
+  end
+  rows:default_workspace()
+  place.kind, place.index = nil, nil
+  meta._gateway = gateway
+  return options.sink and true or rows.entities, meta
+end
+
+return M

@@ -1,0 +1,261 @@
+//! A declarative text becomes a snapshot: read straight into Lua tables, judged by the schemas there, taken back row
+//! by row.
+//!
+//! Must not: run on a worker's thread; it is for a control state, off the request path.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use md5::{Digest, Md5};
+use mlua::{Function, IntoLua, Lua, Table};
+use serde_json::Value;
+
+use crate::schema::Converter;
+use crate::store::syntax::{self, Format, Make};
+use crate::store::{Builder, EntityKind, Snapshot, StoreError};
+use crate::vm::Vm;
+
+/// What the judge is told beside the text.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The plugins that may be configured.
+    pub plugins: Vec<String>,
+    /// The vaults that may be configured.
+    pub vaults: Vec<String>,
+    /// Whether a refusal lists its errors by entity, too.
+    pub flatten_errors: bool,
+}
+
+/// Why a text was refused.
+#[derive(Debug, Clone, Default)]
+pub struct Refused {
+    /// For people, as Kong prints it.
+    pub text: String,
+    /// The error object of Kong's Admin API: `code`, `name`, `message`, `fields`, perhaps `flattened_errors`.
+    pub error: Value,
+}
+
+impl Refused {
+    /// An error that has no place among the entities.
+    fn whole(text: String) -> Self {
+        let fields = serde_json::json!({ "error": text });
+        let error = serde_json::json!({
+            "code": 14,
+            "name": "invalid declarative configuration",
+            "message": format!("declarative config is invalid: {fields}"),
+            "fields": fields,
+        });
+        Self { text, error }
+    }
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Self::whole(error.to_string())
+    }
+}
+
+/// MD5 of a configuration's text in hex: the hash it is known by.
+pub fn hash(text: &str) -> String {
+    let digest = Md5::digest(text.as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Reads and judges a declarative text.
+///
+/// # Errors
+/// What is wrong with it, all of it at once, with the places.
+pub fn load(vm: &Vm, text: &str, format: Format, options: &Options) -> Result<Snapshot, Refused> {
+    // what is no text of its format is refused before anything is made of it
+    let make = MakeLua::new(vm.lua()).map_err(|e| Refused::whole(plain(&e)))?;
+    let input = syntax::parse(text, format, &make)?;
+    let judged = vm.guarded(|lua| {
+        let first = RefCell::new(Some(input));
+        lua.scope(|scope| {
+            let again = scope.create_function(|_, ()| match first.take() {
+                Some(input) => Ok(input),
+                None => syntax::parse(text, format, &make).map_err(mlua::Error::external),
+            })?;
+            judge(lua, again, options)
+        })
+    });
+    let builder = judged.map_err(|e| {
+        let at = vm.guarded(|lua| {
+            lua.load("return require('moongate.db.declarative').where()")
+                .eval()
+        });
+        match at {
+            Ok(Some::<String>(place)) => Refused::whole(format!("{place}: {}", plain(&e))),
+            _ => Refused::whole(plain(&e)),
+        }
+    })??;
+    Ok(builder.finish(hash(text)))
+}
+
+/// An mlua error as Lua's own message, without the wrapping and the traceback.
+fn plain(e: &mlua::Error) -> String {
+    match e {
+        mlua::Error::CallbackError { cause, .. } => plain(cause),
+        mlua::Error::RuntimeError(s) => s.split("\nstack traceback:").next().unwrap_or(s).to_string(),
+        other => other.to_string(),
+    }
+}
+
+fn judge(lua: &Lua, input: Function, options: &Options) -> mlua::Result<Result<Builder, Refused>> {
+    let set = |names: &[String]| lua.create_table_from(names.iter().map(|name| (name.as_str(), true)));
+    let converter = Rc::new(Converter::new(lua)?);
+    let require: Function = lua.globals().get("require")?;
+    let told = lua.create_table()?;
+    told.set("plugins", set(&options.plugins)?)?;
+    told.set("vaults", set(&options.vaults)?)?;
+    told.set("flatten_errors", options.flatten_errors)?;
+    let kinds = kinds_of(lua, &options.plugins)?;
+    let builder = Rc::new(RefCell::new(Builder::new(kinds.clone())));
+    let rows = (builder.clone(), converter.clone());
+    told.set(
+        "sink",
+        lua.create_function(move |_, (kind, row): (String, mlua::Value)| {
+            let row = rows.1.value(&row)?;
+            rows.0.borrow_mut().add(&kind, row).map_err(mlua::Error::external)
+        })?,
+    )?;
+    let again = builder.clone();
+    told.set(
+        "reset",
+        lua.create_function(move |_, ()| {
+            again.replace(Builder::new(kinds.clone()));
+            Ok(())
+        })?,
+    )?;
+    type Answer = (mlua::Value, mlua::Value, mlua::Value, Option<String>, mlua::Value);
+    let load = function(&require, "moongate.db.declarative", "load")?;
+    let (done, _, _, text, error): Answer = load.call((input, told))?;
+    if done.is_nil() {
+        return Ok(Err(Refused {
+            text: text.unwrap_or_default(),
+            error: converter.value(&error)?,
+        }));
+    }
+    Ok(Ok(builder.replace(Builder::new(Vec::new()))))
+}
+
+fn function(require: &Function, module: &str, name: &str) -> mlua::Result<Function> {
+    require.call::<Table>(module)?.get(name)
+}
+
+/// The kinds of entities there are with these plugins.
+fn kinds_of(lua: &Lua, plugins: &[String]) -> mlua::Result<Vec<EntityKind>> {
+    let require: Function = lua.globals().get("require")?;
+    let plugins = lua.create_table_from(plugins.iter().map(|name| (name.as_str(), true)))?;
+    let db: Table = function(&require, "moongate.db.setup", "new")?.call(plugins)?;
+    let kinds = function(&require, "moongate.db.entities", "describe")?.call(db)?;
+    let kinds = Converter::new(lua)?.value(&kinds)?;
+    serde_json::from_value(lists(kinds)).map_err(mlua::Error::external)
+}
+
+/// Empty tables of a description are lists.
+fn lists(value: Value) -> Value {
+    match value {
+        Value::Object(map) if map.is_empty() => Value::Array(Vec::new()),
+        Value::Object(map) => Value::Object(map.into_iter().map(|(k, v)| (k, lists(v))).collect()),
+        Value::Array(items) => Value::Array(items.into_iter().map(lists).collect()),
+        other => other,
+    }
+}
+
+/// The kinds of entities there are with these options, and no rows.
+///
+/// # Errors
+/// When the schemas cannot be loaded.
+pub fn empty(vm: &Vm, options: &Options) -> Result<Snapshot, String> {
+    let kinds = vm
+        .guarded(|lua| kinds_of(lua, &options.plugins))
+        .map_err(|e| plain(&e))?;
+    Ok(Builder::new(kinds).finish(crate::store::EMPTY_HASH.to_owned()))
+}
+
+/// Gives a worker's state `kong.db`, with the entities of these plugins; it is made when it is first asked for.
+///
+/// # Errors
+/// When Lua is out of memory.
+pub fn install_daos(vm: &Vm, plugins: &[String]) -> mlua::Result<()> {
+    vm.guarded(|lua| {
+        let require: Function = lua.globals().get("require")?;
+        let plugins = lua.create_table_from(plugins.iter().map(|name| (name.as_str(), true)))?;
+        function(&require, "moongate.db.setup", "lazily")?.call(plugins)
+    })
+}
+
+/// Makes Lua values: null is `ngx.null`, lists are marked as arrays.
+struct MakeLua<'l> {
+    lua: &'l Lua,
+    array: Table,
+}
+
+impl<'l> MakeLua<'l> {
+    fn new(lua: &'l Lua) -> mlua::Result<Self> {
+        let require: Function = lua.globals().get("require")?;
+        let array = require.call::<Table>("cjson")?.get("array_mt")?;
+        Ok(Self { lua, array })
+    }
+}
+
+fn out_of(e: mlua::Error) -> String {
+    e.to_string()
+}
+
+impl Make for MakeLua<'_> {
+    type Made = mlua::Value;
+    type List = (Table, usize);
+    type Object = Table;
+
+    fn null(&self) -> mlua::Value {
+        mlua::Value::NULL
+    }
+
+    fn bool(&self, value: bool) -> mlua::Value {
+        mlua::Value::Boolean(value)
+    }
+
+    fn int(&self, value: i64) -> mlua::Value {
+        mlua::Value::Number(value as f64)
+    }
+
+    fn float(&self, value: f64) -> mlua::Value {
+        mlua::Value::Number(value)
+    }
+
+    fn text(&self, value: &str) -> Result<mlua::Value, String> {
+        value.into_lua(self.lua).map_err(out_of)
+    }
+
+    fn list(&self) -> Result<Self::List, String> {
+        Ok((self.lua.create_table().map_err(out_of)?, 0))
+    }
+
+    fn push(&self, list: &mut Self::List, item: mlua::Value) -> Result<(), String> {
+        list.1 += 1;
+        list.0.raw_set(list.1, item).map_err(out_of)
+    }
+
+    fn list_done(&self, list: Self::List) -> mlua::Value {
+        // a plain table takes any metatable
+        let _ = list.0.set_metatable(Some(self.array.clone()));
+        mlua::Value::Table(list.0)
+    }
+
+    fn object(&self) -> Result<Table, String> {
+        self.lua.create_table().map_err(out_of)
+    }
+
+    fn set(&self, object: &mut Table, key: &str, value: mlua::Value, always: bool) -> Result<(), String> {
+        if always || !object.contains_key(key).map_err(out_of)? {
+            object.raw_set(key, value).map_err(out_of)?;
+        }
+        Ok(())
+    }
+
+    fn object_done(&self, object: Table) -> mlua::Value {
+        mlua::Value::Table(object)
+    }
+}

@@ -1,0 +1,224 @@
+//! The rows of one kind of entity, packed as JSON, with the ways to find them.
+//!
+//! Must not: know what the fields mean; which are keys and references is said by the kind.
+
+use serde_json::Value;
+use std::collections::HashMap;
+
+/// What the schema says of a kind of entity: its keys and references.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
+pub struct EntityKind {
+    /// Its name: `routes`, `keyauth_credentials`.
+    pub name: String,
+    /// The fields of the primary key; `id` for most.
+    pub primary_key: Vec<String>,
+    /// The field that can stand for the id in paths and references.
+    #[serde(default)]
+    pub endpoint_key: Option<String>,
+    /// The composed key, where there is one: `plugins:{name}:{route}:{service}:{consumer}::{ws_id}`.
+    #[serde(default)]
+    pub cache_key_template: Option<String>,
+    /// Fields of which no two rows have the same value.
+    #[serde(default)]
+    pub unique: Vec<String>,
+    /// Fields that refer to other entities.
+    #[serde(default)]
+    pub foreign: Vec<Foreign>,
+}
+
+/// A field that refers to another entity.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+pub struct Foreign {
+    /// The field.
+    pub field: String,
+    /// The kind referred to.
+    pub reference: String,
+}
+
+/// Rows of one kind, in the order they were added.
+#[derive(Debug, Default)]
+pub struct Rows {
+    /// The kind.
+    pub kind: EntityKind,
+    rows: Vec<Box<str>>,
+    ids: HashMap<Box<str>, u32>,
+    /// By unique field.
+    keys: Vec<HashMap<Box<str>, u32>>,
+    composed: HashMap<Box<str>, u32>,
+    /// By reference: the rows of each entity referred to.
+    children: Vec<HashMap<Box<str>, Vec<u32>>>,
+    tags: HashMap<Box<str>, Vec<u32>>,
+    /// The rows by id, ascending.
+    order: Vec<u32>,
+    /// The place of each row in `order`.
+    rank: Vec<u32>,
+}
+
+/// A composed key as its template says, without the workspace at its end.
+fn composed(template: &str, row: &Value) -> Option<String> {
+    let mut key = String::new();
+    for (n, part) in template.rsplit_once(':')?.0.split(':').enumerate() {
+        if n > 0 {
+            key.push(':');
+        }
+        match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
+            Some(field) => key.push_str(&row.get(field).and_then(key_text).unwrap_or_default()),
+            None => key.push_str(part),
+        }
+    }
+    Some(key)
+}
+
+/// A value as it stands in a key: a reference is its id.
+fn key_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(value) => Some(value.to_string()),
+        Value::Object(fields) => fields.get("id").and_then(Value::as_str).map(str::to_owned),
+        Value::Null | Value::Array(_) => None,
+    }
+}
+
+impl Rows {
+    /// No rows of this kind yet.
+    pub(super) fn new(kind: EntityKind) -> Self {
+        Self {
+            keys: kind.unique.iter().map(|_| HashMap::new()).collect(),
+            children: kind.foreign.iter().map(|_| HashMap::new()).collect(),
+            kind,
+            ..Self::default()
+        }
+    }
+
+    /// Adds a row; a later row of the same key takes its place in the indexes.
+    pub(super) fn add(&mut self, row: &Value) {
+        let at = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
+        let field = |name: &String| row.get(name).and_then(key_text);
+        let id = self.kind.primary_key.iter().filter_map(field).collect::<Vec<_>>();
+        self.ids.insert(id.join(":").into(), at);
+        for (name, index) in self.kind.unique.iter().zip(&mut self.keys) {
+            if let Some(key) = row.get(name).and_then(key_text) {
+                index.insert(key.into(), at);
+            }
+        }
+        let template = self.kind.cache_key_template.as_deref();
+        if let Some(key) = template.and_then(|template| composed(template, row)) {
+            self.composed.insert(key.into(), at);
+        }
+        for (Foreign { field: name, .. }, index) in self.kind.foreign.iter().zip(&mut self.children) {
+            if let Some(parent) = row.get(name).and_then(key_text) {
+                index.entry(parent.into()).or_default().push(at);
+            }
+        }
+        for tag in row.get("tags").and_then(Value::as_array).into_iter().flatten() {
+            if let Some(tag) = tag.as_str() {
+                self.tags.entry(tag.into()).or_default().push(at);
+            }
+        }
+        self.rows.push(row.to_string().into_boxed_str());
+    }
+
+    /// Fixes the order of pages.
+    pub(super) fn finish(&mut self) {
+        let mut ids: Vec<(&str, u32)> = self.ids.iter().map(|(id, at)| (&**id, *at)).collect();
+        ids.sort_unstable();
+        self.order = ids.into_iter().map(|(_, at)| at).collect();
+        self.rank = vec![u32::MAX; self.rows.len()];
+        for (rank, at) in self.order.iter().enumerate() {
+            self.rank[*at as usize] = rank as u32;
+        }
+        let lists = self.children.iter_mut().flat_map(HashMap::values_mut);
+        for list in lists.chain(self.tags.values_mut()) {
+            list.sort_unstable_by_key(|at| self.rank[*at as usize]);
+            list.shrink_to_fit();
+        }
+        self.rows.shrink_to_fit();
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// A row as JSON text, by its place.
+    pub fn text(&self, at: u32) -> Option<&str> {
+        self.rows.get(at as usize).map(|row| &**row)
+    }
+
+    /// A row by its place.
+    pub fn value(&self, at: u32) -> Option<Value> {
+        serde_json::from_str(self.text(at)?).ok()
+    }
+
+    /// The place of a row by its primary key (several fields are joined by `:`).
+    pub fn by_id(&self, id: &str) -> Option<u32> {
+        self.ids.get(id).copied()
+    }
+
+    /// The place of a row by a unique field.
+    pub fn by_key(&self, field: &str, key: &str) -> Option<u32> {
+        let index = self.kind.unique.iter().position(|name| name == field)?;
+        self.keys[index].get(key).copied()
+    }
+
+    /// The place of a row by its composed key without the workspace at its end.
+    pub fn by_composed(&self, key: &str) -> Option<u32> {
+        self.composed.get(key).copied()
+    }
+
+    /// Ids with their rows as JSON text, by id ascending.
+    pub(super) fn by_ids(&self) -> impl Iterator<Item = (&str, &str)> {
+        let mut ids: Vec<(&str, u32)> = self.ids.iter().map(|(id, at)| (&**id, *at)).collect();
+        ids.sort_unstable();
+        ids.into_iter()
+            .map(|(id, at)| (id, self.text(at).unwrap_or("null")))
+    }
+
+    /// The places of all rows, by id ascending.
+    pub fn all(&self) -> &[u32] {
+        &self.order
+    }
+
+    /// The places of the rows that refer to `parent` by `field`, by id ascending.
+    pub fn of_parent(&self, field: &str, parent: &str) -> &[u32] {
+        let at = self
+            .kind
+            .foreign
+            .iter()
+            .position(|foreign| foreign.field == field);
+        at.and_then(|at| self.children[at].get(parent))
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// The places of the rows with all of the tags, or any of them, by id ascending.
+    pub fn tagged(&self, tags: &[&str], all: bool) -> Vec<u32> {
+        let of = |tag: &&str| self.tags.get(*tag).map_or(&[][..], Vec::as_slice);
+        let mut found: Vec<u32> = Vec::new();
+        if all {
+            let lists: Vec<&[u32]> = tags.iter().map(of).collect();
+            let Some(shortest) = lists.iter().min_by_key(|list| list.len()) else {
+                return found;
+            };
+            let has = |list: &&[u32], at: &u32| {
+                list.binary_search_by_key(&self.rank[*at as usize], |o| self.rank[*o as usize])
+                    .is_ok()
+            };
+            found.extend(
+                shortest
+                    .iter()
+                    .filter(|at| lists.iter().all(|list| has(list, at))),
+            );
+        } else {
+            found.extend(tags.iter().flat_map(of));
+            found.sort_unstable_by_key(|at| self.rank[*at as usize]);
+            found.dedup();
+        }
+        found
+    }
+}
