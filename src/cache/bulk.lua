@@ -93,7 +93,7 @@ local function from_tiers(self, n, key, opts)
   }
 end
 
---- The values of all operations of `bulk`, which is { key, opts, cb, arg, ... } with `n` = how many operations.
+--- The values of all operations of `bulk`, { key, opts, cb, arg, ... } with `n` = how many operations.
 -- @return { value, err, hit level, ... } with `n` = three times as many
 function M.get(self, bulk, opts)
   local fault = fault_of(bulk, opts)
