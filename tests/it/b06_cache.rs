@@ -165,6 +165,8 @@ fn b06_worker_events_reach_every_worker() {
         .plugin("listener", listener)
         .set("nginx_worker_processes", &WORKERS.to_string())
         .start();
+    // the first worker may answer before the last one listens
+    gateway.logged("started");
     let mut client = gateway.connect();
     let id = ask(
         &mut client,
@@ -178,5 +180,6 @@ fn b06_worker_events_reach_every_worker() {
         each.collect()
     };
     let want = HashSet::from([format!("mine.e.{id}")]);
-    assert!(eventually(Duration::from_secs(5), || heard(&mut client) == want));
+    let all = eventually(Duration::from_secs(5), || heard(&mut client) == want);
+    assert!(all, "{:?} is not {want:?}", heard(&mut client));
 }
