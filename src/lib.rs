@@ -1,7 +1,8 @@
 //! Moongate: an embedded Lua scripting host that runs Kong-style plugins on a hyper proxy.
 //!
 //! Rooms stand on floors; a room may use only rooms below its own (kept by a test in `tests/`):
-//! 7 cli server admin busted · 6 proxy · 5 plugin db cache · 4 pdk ngx libs schema · 3 vm · 2 router balancer upstream ·
+//! 7 cli server admin busted · 6 proxy · 5 plugin db cache · 4 pdk ngx libs schema · 3 vm ·
+//! 2 router balancer upstream ·
 //! 1 exchange · 0 entity store shared net tls settings logs.
 
 pub mod admin;

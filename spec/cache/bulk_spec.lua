@@ -22,7 +22,8 @@ describe("B6 mlcache get_bulk", function()
       n = 7,
     })
     assert.equal(21, res.n)
-    assert.same({ 1, nil, 1, 2, nil, 2, nil, nil, 1, "arg", nil, 3, nil, nil, 3, nil, "down", nil }, { unpack(res, 1, 18) })
+    assert.same({ 1, nil, 1, 2, nil, 2, nil, nil, 1, "arg", nil, 3, nil, nil, 3, nil, "down", nil },
+      { unpack(res, 1, 18) })
     assert.is_nil(res[19])
     assert.matches("^callback threw an error: .-oh\n", res[20])
     assert.equal(1, select(3, cache:get("made")))
@@ -70,7 +71,8 @@ describe("B6 mlcache get_bulk", function()
       [{ { n = 0 }, { concurrency = 0 } }] = "opts.concurrency must be > 0",
       [{ { "k", nil, print, nil, false, nil, print, n = 2 } }] =
         "key at index 5 must be a string for operation 2 %(got boolean%)",
-      [{ { "k", nil, nil, nil, n = 1 } }] = "callback at index 3 must be a function for operation 1 %(got nil%)",
+      [{ { "k", nil, nil, nil, n = 1 } }] =
+        "callback at index 3 must be a function for operation 1 %(got nil%)",
       [{ { "k", { ttl = -1 }, print, nil, n = 1 } }] =
         "options at index 2 for operation 1 are invalid: opts.ttl must be >= 0",
     }) do

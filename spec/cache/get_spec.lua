@@ -66,7 +66,9 @@ describe("B6 mlcache get", function()
 
   it("B6 refuses wrong arguments where the user called", function()
     local cache = cache_of()
-    assert.matches("^[^:]*get_spec.lua:%d+: key must be a string$", select(2, pcall(function() cache:get() end)))
+    assert.matches("^[^:]*get_spec.lua:%d+: key must be a string$", select(2, pcall(function()
+      cache:get()
+    end)))
     assert.matches("^[^:]*get_spec.lua:%d+: opts.ttl must be >= 0$", select(2, pcall(function()
       cache:get("k", { ttl = -1 }, print)
     end)))
@@ -109,7 +111,8 @@ describe("B6 mlcache get", function()
 
   it("B6 cannot cache a function, and gives the turn back all the same", function()
     local cache = cache_of()
-    assert.error_matches(function() cache:get("k", nil, counted(print)) end, "cannot cache value of type function")
+    assert.error_matches(function() cache:get("k", nil, counted(print)) end,
+      "cannot cache value of type function")
     assert.has_error(function() cache:get("k", nil, counted({ f = print })) end)
     assert.same({ 1, nil, 3 }, { cache:get("k", nil, counted(1)) })
   end)
@@ -184,7 +187,8 @@ describe("B6 mlcache get", function()
       assert.equal(1, select(3, cache:get("k")))
       cache.lru:delete("k")
       assert.equal(-1, select(3, cache:get("k")))
-      assert.same({ nil, "could not write to lua_shared_dict 'kong': no memory" }, { cache:set("k", nil, large) })
+      assert.same({ nil, "could not write to lua_shared_dict 'kong': no memory" },
+        { cache:set("k", nil, large) })
       assert.is_nil(cache.lru:get("k"))
     end)
 
@@ -214,7 +218,8 @@ describe("B6 mlcache get", function()
       assert.equal("was false", (cache:get("false", nil, counted(false))))
       cache:get("none", nil, counted(nil))
       assert.equal(3, runs)
-      assert.equal("call's", (cache:get("other", { l1_serializer = function() return "call's" end }, counted(1))))
+      local function other() return "call's" end
+      assert.equal("call's", (cache:get("other", { l1_serializer = other }, counted(1))))
     end)
 
     it("B6 its errors are answers, and nothing stays in the shared tier", function()
@@ -242,7 +247,8 @@ describe("B6 mlcache get", function()
         [{ "n", "kong", { ipc = 1 } }] = "opts.ipc must be a table",
         [{ "n", "kong", { ipc = {} } }] = "opts.ipc.register_listeners must be a function",
         [{ "n", "kong", { ipc = { register_listeners = print } } }] = "opts.ipc.broadcast must be a function",
-        [{ "n", "kong", { ipc = {}, ipc_shm = "kong" } }] = "cannot specify both of opts.ipc_shm and opts.ipc",
+        [{ "n", "kong", { ipc = {}, ipc_shm = "kong" } }] =
+          "cannot specify both of opts.ipc_shm and opts.ipc",
         [{ "n", "kong", { shm_miss = 1 } }] = "opts.shm_miss must be a string",
         [{ "n", "kong", { shm_locks = 1 } }] = "opts.shm_locks must be a string",
       }) do

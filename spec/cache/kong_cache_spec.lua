@@ -10,7 +10,8 @@ describe("B6 kong.cache", function()
   end)
 
   it("B6 there are two, over dictionaries of their own, without an end of values", function()
-    assert.same({ "kong_db_cache", "invalidations" }, { kong.cache.shm_name, kong.cache.invalidation_channel })
+    assert.same({ "kong_db_cache", "invalidations" },
+      { kong.cache.shm_name, kong.cache.invalidation_channel })
     assert.same({ "kong_core_db_cache", "invalidations_kong_core_db_cache" },
       { kong.core_cache.shm_name, kong.core_cache.invalidation_channel })
     assert.same({ 0, 0 }, { kong.cache.ttl, kong.cache.neg_ttl })
@@ -27,7 +28,8 @@ describe("B6 kong.cache", function()
     end, 1, 2) })
     assert.equal(made, (kong.cache:get("k")))
     assert.same({ a = 1, b = 2 }, made)
-    assert.same({ nil, "failed to get from node cache: down" }, { kong.cache:get("x", nil, counted(nil, "down")) })
+    assert.same({ nil, "failed to get from node cache: down" },
+      { kong.cache:get("x", nil, counted(nil, "down")) })
     assert.matches("^failed to get from node cache: callback threw an error: .-oh",
       select(2, kong.cache:get("x", nil, function() error("oh") end)))
     assert.error_matches(function() kong.cache:get() end, "^key must be a string$")
@@ -40,7 +42,8 @@ describe("B6 kong.cache", function()
     assert.same({ 1, nil, 1, nil, "down", nil, n = 6 },
       kong.cache:get_bulk({ "k", nil, print, nil, "l", nil, counted(nil, "down"), nil, n = 2 }))
     ngx.shared.kong_db_cache:set("kong_db_cachebad", "\255")
-    assert.matches("^failed to probe from node cache: could not deserialize", select(2, kong.cache:probe("bad")))
+    assert.matches("^failed to probe from node cache: could not deserialize",
+      select(2, kong.cache:probe("bad")))
     assert.error_matches(function() kong.cache:renew() end, "^key must be a string$")
     assert.error_matches(function() kong.cache:probe() end, "^key must be a string$")
     assert.error_matches(function() kong.cache:get_bulk() end, "^bulk must be a table$")
@@ -75,7 +78,8 @@ describe("B6 kong.cache", function()
   end)
 
   it("B6 what another worker says takes effect at the next get", function()
-    -- the other worker: a cache of the same name, with its own first tier and its own number among the tellers
+    -- the other worker: a cache of the same name, with its own first tier and its own number among the
+    -- tellers
     local other = support.cache({ shm = "kong_db_cache" }, "kong_db_cache")
     local tell = require("moongate.ops").cache.log_post
     kong.cache:get("k", nil, counted("old"))
@@ -108,7 +112,8 @@ describe("B6 kong.cache", function()
         [{}] = "opts.shm_name must be a string",
         [{ shm_name = "kong" }] = "opts.cluster_events is required",
         [{ shm_name = "kong", cluster_events = ce }] = "opts.worker_events is required",
-        [{ shm_name = "kong", cluster_events = ce, worker_events = we, ttl = "" }] = "opts.ttl must be a number",
+        [{ shm_name = "kong", cluster_events = ce, worker_events = we, ttl = "" }] =
+          "opts.ttl must be a number",
         [{ shm_name = "kong", cluster_events = ce, worker_events = we, neg_ttl = "" }] =
           "opts.neg_ttl must be a number",
         [{ shm_name = "kong", cluster_events = ce, worker_events = we, cache_pages = 3 }] =
@@ -124,8 +129,10 @@ describe("B6 kong.cache", function()
 
     it("B6 goes through the events it is given", function()
       local we, ce = events(), require("kong.cluster_events").new()
-      local cache = assert(kong_cache.new({ shm_name = "kong_core_db_cache", cluster_events = ce, worker_events = we,
-                                            ttl = 5, neg_ttl = 3, lru_size = 10 }))
+      local cache = assert(kong_cache.new({
+        shm_name = "kong_core_db_cache", cluster_events = ce, worker_events = we, ttl = 5, neg_ttl = 3,
+        lru_size = 10,
+      }))
       cache:get("k", nil, counted(1))
       assert.is_true((cache:probe("k")) > 4.9)
       cache:invalidate("k")

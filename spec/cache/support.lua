@@ -9,10 +9,11 @@ function M.name()
   return "spec" .. ngx.shared.kong:incr("spec names", 1, 0) .. ":"
 end
 
---- An mlcache over Kong's dictionaries; with `name`, another worker's of that name: with its own first tier, told
--- everything.
+--- An mlcache over Kong's dictionaries; with `name`, another worker's of that name: with its own first tier,
+-- told everything.
 function M.cache(opts, name)
-  local all = { ipc_shm = "kong_db_cache", shm_miss = "kong_db_cache_miss", shm_locks = "kong_locks", debug = true }
+  local all = { ipc_shm = "kong_db_cache", shm_miss = "kong_db_cache_miss", shm_locks = "kong_locks" }
+  all.debug = true
   for k, v in pairs(opts or {}) do
     all[k] = v
   end

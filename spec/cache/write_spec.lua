@@ -146,7 +146,8 @@ describe("B6 mlcache", function()
       assert.equal(2, select(3, cache:get("k")))
       events.purge.handler()
       assert.equal(2, select(3, cache:get("k")))
-      assert.same({ nil, "failed to initialize custom IPC (opts.ipc.register_listeners returned an error): no" },
+      assert.same({ nil,
+        "failed to initialize custom IPC (opts.ipc.register_listeners returned an error): no" },
         { mlcache.new(name, "kong", { ipc = {
           register_listeners = function() return nil, "no" end, broadcast = print } }) })
     end)

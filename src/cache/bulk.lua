@@ -1,5 +1,5 @@
--- get_bulk: many keys in one call. The callbacks of the missing ones run one after the other: `concurrency` is
--- checked, and has no say.
+-- get_bulk: many keys in one call. The callbacks of the missing ones run one after the other: `concurrency`
+-- is checked, and has no say.
 
 local callback = require("moongate.cache.callback")
 local options = require("moongate.cache.options")
@@ -65,7 +65,8 @@ local function fault_of_operation(n, key, cb)
   if type(key) ~= "string" then
     return "key at index " .. at .. " must be a string for operation " .. n .. " (got " .. type(key) .. ")"
   elseif type(cb) ~= "function" then
-    return "callback at index " .. at + 2 .. " must be a function for operation " .. n .. " (got " .. type(cb) .. ")"
+    return "callback at index " .. at + 2 .. " must be a function for operation " .. n .. " (got "
+      .. type(cb) .. ")"
   end
 end
 
@@ -92,8 +93,8 @@ local function from_tiers(self, n, key, opts)
   }
 end
 
---- The values of all operations of `bulk` ({ key, opts, cb, arg, … }, n = operations): { value, err, level, … }, with
--- `n` = three times the operations.
+--- The values of all operations of `bulk`, { key, opts, cb, arg, ... } with `n` = how many operations.
+-- @return { value, err, hit level, ... } with `n` = three times as many
 function M.get(self, bulk, opts)
   local fault = fault_of(bulk, opts)
   if fault then

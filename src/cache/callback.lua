@@ -22,15 +22,15 @@ local function done(held, ...)
 end
 M.done = done
 
---- Whether `key` was invalidated, or everything purged, since `mark`: what a callback brought then is what was
--- true before, and may not be kept.
+--- Whether `key` was invalidated, or everything purged, since `mark`: what a callback brought then is what
+-- was true before, and may not be kept.
 local function touched(self, mark, key)
   return mark and self.log:touched(mark, self.events.invalidation.channel, key, self.events.purge.channel)
 end
 M.touched = touched
 
---- The turn at a key. Where waiting is not possible (header_filter, body_filter, log), nobody's turn is waited for:
--- the caller goes on without one.
+--- The turn at a key. Where waiting is not possible (header_filter, body_filter, log), nobody's turn is
+-- waited for: the caller goes on without one.
 -- @param fresh `fresh(...)` is asked after each wait; if it answers true, nobody needs the turn any more
 -- @return the turn or nil, an error, whether `fresh` said so
 function M.turn(self, lock_key, fresh, ...)
@@ -84,10 +84,10 @@ local function failed(self, held, mark, key, shm_key, value, err, old, resurrect
   if not old or not resurrect_ttl or touched(self, mark, key) then
     return done(held, value, err)
   end
-  ngx_log(WARN, "callback returned an error (", err, ") but stale value found in shm will be resurrected for ",
-    resurrect_ttl, "s (resurrect_ttl)")
-  local kept, kept_err = keep(self, key, shm_key, old.value, nil, resurrect_ttl, resurrect_ttl, tiers.STALE, tries,
-    serializer)
+  ngx_log(WARN, "callback returned an error (", err, ") but stale value found in shm will be resurrected ",
+    "for ", resurrect_ttl, "s (resurrect_ttl)")
+  local kept, kept_err = keep(self, key, shm_key, old.value, nil, resurrect_ttl, resurrect_ttl, tiers.STALE,
+    tries, serializer)
   if kept_err then
     ngx_log(WARN, "could not resurrect stale data (", kept_err, ")")
   end
@@ -102,7 +102,8 @@ end
 -- @return value, err, hit level
 function M.run(self, key, shm_key, old, ttl, neg_ttl, resurrect_ttl, serializer, tries, cb, ...)
   local answer = {}
-  local held, err, found = M.turn(self, PREFIX .. shm_key, another_did, self, key, shm_key, serializer, answer)
+  local held, err, found = M.turn(self, PREFIX .. shm_key, another_did, self, key, shm_key, serializer,
+    answer)
   if not found and another_did(self, key, shm_key, serializer, answer) then
     found = true
   end

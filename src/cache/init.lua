@@ -4,8 +4,8 @@ local buffer = require("string.buffer")
 local mlcache = require("kong.resty.mlcache")
 local worker_events = require("resty.events.compat")
 
-local encode, max, pairs, type, error, setmetatable, pcall = buffer.encode, math.max, pairs, type, error, setmetatable,
-  pcall
+local encode, max = buffer.encode, math.max
+local pairs, type, error, setmetatable, pcall = pairs, type, error, setmetatable, pcall
 local shared, ngx_log, get_phase = ngx.shared, ngx.log, ngx.get_phase
 local ERR, NOTICE, DEBUG = ngx.ERR, ngx.NOTICE, ngx.DEBUG
 
@@ -43,7 +43,8 @@ local function fault_of(opts)
   end
 end
 
--- The caches' own news go through the log that each get looks at. Events of another make are used as they are.
+-- The caches' own news go through the log that each get looks at. Events of another make are used as they
+-- are.
 local function ipc_over(events)
   if events == worker_events then
     return nil
@@ -164,13 +165,15 @@ function M:get_bulk(bulk, opts)
   return res
 end
 
---- Puts a value into the shared tier if that has room without letting go of another; `nil, "no memory"` if not.
+--- Puts a value into the shared tier if that has room without letting go of another; `nil, "no memory"` if
+-- not.
 function M:safe_set(key, value)
   local ok, encoded = pcall(encode, value)
   if not ok then
     return nil, encoded
   end
-  return self.dict:safe_set(self.shm_name .. key, encoded, self.ttl, self.ttl == 0 and mlcache.NO_TTL_FLAG or 0)
+  local flags = self.ttl == 0 and mlcache.NO_TTL_FLAG or 0
+  return self.dict:safe_set(self.shm_name .. key, encoded, self.ttl, flags)
 end
 
 --- What the shared tier has: seconds left, err, value.

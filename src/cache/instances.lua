@@ -16,8 +16,8 @@ local function bytes(text)
   return number and tonumber(number) * (SIZES[unit] or 1)
 end
 
--- How many values a worker keeps. Kong says 500,000, at 1 KiB each; here they have to leave room in the state's
--- memory, and both caches together get half of it.
+-- How many values a worker keeps. Kong says 500,000, at 1 KiB each; here they have to leave room in the
+-- state's memory, and both caches together get half of it.
 local function lru_size(conf)
   local limit = bytes(conf.moongate_lua_memory_limit)
   if not limit or limit == 0 then

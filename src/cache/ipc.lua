@@ -62,8 +62,8 @@ local function call(channel, callback, data)
   end
 end
 
---- Runs the callbacks for what happened since the last poll. If more did than is kept, `on_lost` is called instead
--- of what is missing. Nothing is waited for, so `timeout` is only checked.
+--- Runs the callbacks for what happened since the last poll. If more did than is kept, `on_lost` is called
+-- instead of what is missing. Nothing is waited for, so `timeout` is only checked.
 function M:poll(timeout)
   if timeout ~= nil and type(timeout) ~= "number" then
     error("timeout must be a number", 2)

@@ -9,8 +9,8 @@ local tiers = require("moongate.cache.tiers")
 local turn = require("moongate.cache.turn")
 
 local of_call, look, MISS = options.of_call, tiers.look, tiers.MISS
-local shared, setmetatable, type, error, pairs, xpcall, tostring = ngx.shared, setmetatable, type, error, pairs,
-  xpcall, tostring
+local setmetatable, type, error, pairs, xpcall, tostring = setmetatable, type, error, pairs, xpcall, tostring
+local shared = ngx.shared
 local traceback = debug.traceback
 
 local M = {
@@ -154,7 +154,8 @@ local function get_below(self, key, opts, cb, ...)
 end
 
 --- The value of `key`; if no tier has it, what `cb(...)` returns: a value, an error, a ttl of its own.
--- @return value, err, hit level: 1 own tier, 2 shared tier, 3 callback, 4 a stale value, -1 nothing and no callback
+-- @return value, err, hit level: 1 own tier, 2 shared tier, 3 callback, 4 a stale value, -1 nothing and no
+-- callback
 function M:get(key, opts, cb, ...)
   if type(key) ~= "string" then
     error("key must be a string", 2)
@@ -187,8 +188,8 @@ local function renewed_meanwhile(self, shm_key, before, answer)
   return not stale
 end
 
---- Runs the callback whatever the tiers hold, and keeps what it brings; one who waited for another's renewal takes
--- what that one brought.
+--- Runs the callback whatever the tiers hold, and keeps what it brings; one who waited for another's renewal
+-- takes what that one brought.
 -- @return value, err, ttl
 function M:renew(key, opts, cb, ...)
   if not self.broadcast then
@@ -207,8 +208,8 @@ function M:renew(key, opts, cb, ...)
   local before = tiers.version_of(flags_before or 0)
   local answer = {}
   local done = callback.done
-  local held, err, found = callback.turn(self, callback.PREFIX .. shm_key, renewed_meanwhile, self, shm_key, before,
-    answer)
+  local held, err, found = callback.turn(self, callback.PREFIX .. shm_key, renewed_meanwhile, self, shm_key,
+    before, answer)
   if found or renewed_meanwhile(self, shm_key, before, answer) then
     return done(held, answer.value, answer.err, answer.ttl)
   elseif err then
@@ -240,7 +241,8 @@ function M:renew(key, opts, cb, ...)
     local other = value == nil and self.dict or self.dict_miss
     other:delete(shm_key)
   end
-  value, err = tiers.keep(self, key, shm_key, value, encoded, ttl, neg_ttl, tiers.flags_of(version), tries, serializer)
+  value, err = tiers.keep(self, key, shm_key, value, encoded, ttl, neg_ttl, tiers.flags_of(version), tries,
+    serializer)
   if err then
     return done(held, nil, err)
   elseif value == MISS then

@@ -1,5 +1,5 @@
--- What mlcache's options may be. Each function answers the first fault as a text, so that the caller raises it
--- where the user called.
+-- What mlcache's options may be. Each function answers the first fault as a text, so that the caller raises
+-- it where the user called.
 
 local type = type
 

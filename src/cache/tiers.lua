@@ -1,5 +1,6 @@
--- The two tiers of an mlcache: the worker's own list of Lua values, and the shared dictionaries of all workers.
--- A cached nil is `MISS` in the own tier; in the shared one it is an encoded nil, in `shm_miss` where there is one.
+-- The two tiers of an mlcache: the worker's own list of Lua values, and the shared dictionaries of all
+-- workers. A cached nil is `MISS` in the own tier; in the shared one it is an encoded nil, in `shm_miss`
+-- where there is one.
 
 local bit = require("bit")
 local buffer = require("string.buffer")
@@ -56,7 +57,8 @@ function M.decode(encoded)
   return value
 end
 
---- Puts a value into the own tier. Answers what is kept there (`MISS` for nil), or `nil, err` of the serializer.
+--- Puts a value into the own tier. Answers what is kept there (`MISS` for nil), or `nil, err` of the
+-- serializer.
 function M.keep_own(self, key, value, ttl, neg_ttl, serializer)
   if value == nil then
     value, ttl = MISS, neg_ttl
@@ -113,8 +115,9 @@ function M.keep_shared(self, shm_key, encoded, is_nil, ttl, flags, tries, strict
   return true
 end
 
---- Puts a value into both tiers; answers as `keep_own`. Raises for a value that cannot be cached: what is held
--- meanwhile has to be given back before, so callers that hold something encode first and pass `encoded`.
+--- Puts a value into both tiers; answers as `keep_own`. Raises for a value that cannot be cached: what is
+-- held meanwhile has to be given back before, so callers that hold something encode first and pass
+-- `encoded`.
 function M.keep(self, key, shm_key, value, encoded, ttl, neg_ttl, flags, tries, serializer, strict)
   if not encoded then
     local err
@@ -124,7 +127,8 @@ function M.keep(self, key, shm_key, value, encoded, ttl, neg_ttl, flags, tries, 
     end
   end
   local is_nil = value == nil
-  local ok, err = M.keep_shared(self, shm_key, encoded, is_nil, is_nil and neg_ttl or ttl, flags, tries, strict)
+  local ok, err = M.keep_shared(self, shm_key, encoded, is_nil, is_nil and neg_ttl or ttl, flags, tries,
+    strict)
   if not ok then
     return nil, err
   end
@@ -138,8 +142,8 @@ function M.keep(self, key, shm_key, value, encoded, ttl, neg_ttl, flags, tries, 
 end
 
 --- Looks into the shared tier and takes what lives there into the own one.
--- @return the value (`MISS` for a cached nil) or nil, an error, whether it is only a stale one, whether it was
--- resurrected
+-- @return the value (`MISS` for a cached nil) or nil, an error, whether it is only a stale one, whether it
+-- was resurrected
 function M.look(self, key, shm_key, serializer)
   local encoded, flags, stale, left = M.read(self, shm_key)
   if encoded == nil then

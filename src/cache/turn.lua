@@ -1,13 +1,13 @@
--- Turns: one holder of a key in a shared dictionary, across all workers; who waits is woken when it is given back.
--- `resty.lock` and the caches' callbacks are made of them.
+-- Turns: one holder of a key in a shared dictionary, across all workers; who waits is woken when it is given
+-- back. `resty.lock` and the caches' callbacks are made of them.
 
 local ffi = require("ffi")
 local ops = require("moongate.ops")
 local clock = require("moongate.clock")
 
 local cache, take_results = ops.cache, ops.vm.take
-local take, give_back, extend, wait, can_wait = cache.turn_take, cache.turn_end, cache.turn_extend, cache.turn_wait,
-  cache.can_wait
+local take, give_back, extend = cache.turn_take, cache.turn_end, cache.turn_extend
+local wait, can_wait = cache.turn_wait, cache.can_wait
 local isyieldable, min, tonumber = coroutine.isyieldable, math.min, tonumber
 
 -- A number that no other state has, in the upper bits of each holder's number (a double counts to 2^53).

@@ -16,10 +16,10 @@ local GLOBAL = { workspace = ngx.null, show_ws_id = true }
 
 -- What is held in memory by other means, and why asking for it does nothing.
 local IGNORED = {
-  routes = "the 'routes' entity is ignored in the list of 'db_cache_warmup_entities' because Kong caches routes "
-    .. "in memory separately",
-  plugins = "the 'plugins' entity is ignored in the list of 'db_cache_warmup_entities' because Kong pre-warms "
-    .. "plugins automatically",
+  routes = "the 'routes' entity is ignored in the list of 'db_cache_warmup_entities' because Kong caches "
+    .. "routes in memory separately",
+  plugins = "the 'plugins' entity is ignored in the list of 'db_cache_warmup_entities' because Kong "
+    .. "pre-warms plugins automatically",
 }
 
 -- for specs
@@ -134,8 +134,8 @@ function M.execute(names)
     else
       local ok, err = M.single_dao(dao)
       if err == "no memory" then
-        kong.log.warn("cache warmup has been stopped because cache memory is exhausted, please consider increasing ",
-          "the value of 'mem_cache_size' (currently at ", kong.configuration.mem_cache_size, ")")
+        kong.log.warn("cache warmup has been stopped because cache memory is exhausted, please consider ",
+          "increasing the value of 'mem_cache_size' (currently at ", kong.configuration.mem_cache_size, ")")
         return true
       elseif not ok then
         return nil, err

@@ -1,13 +1,13 @@
--- kong.worker_events (resty.events.compat): news between workers. What is posted reaches the handlers of every
--- worker, the poster's too, a moment later, one event after the other; nobody waits for that.
+-- kong.worker_events (resty.events.compat): news between workers. What is posted reaches the handlers of
+-- every worker, the poster's too, a moment later, one event after the other; nobody waits for that.
 
 local ffi = require("ffi")
 local buffer = require("string.buffer")
 local ops = require("moongate.ops").cache
 
 local encode, decode = buffer.encode, buffer.decode
-local type, error, pcall, ipairs, pairs, tostring, select, unpack = type, error, pcall, ipairs, pairs, tostring, select,
-  unpack
+local type, error, pcall, ipairs, pairs = type, error, pcall, ipairs, pairs
+local tostring, select, unpack = tostring, select, unpack
 local ngx_log, ERR, WARN = ngx.log, ngx.ERR, ngx.WARN
 
 -- Nobody else has a number from here: `me` is told everything, by whomever it was posted.
@@ -93,7 +93,8 @@ function M.post(source, event, data, unique)
     end
   end
   local posted
-  ok, posted = pcall(encode, { source = source, event = event, data = data, wid = ngx.worker.id() or 0, to = to })
+  local wid = ngx.worker.id() or 0
+  ok, posted = pcall(encode, { source = source, event = event, data = data, wid = wid, to = to })
   if not ok then
     return nil, "failed to publish event: " .. posted
   end
@@ -116,7 +117,8 @@ function M.post_local(source, event, data)
   return "done"
 end
 
---- Calls `callback(data, event, source, worker id)` for events of a source (all, if nil), for those named or all.
+--- Calls `callback(data, event, source, worker id)` for events of a source (all, if nil), for those named or
+-- all.
 function M.register(callback, source, ...)
   if type(callback) ~= "function" then
     error("expected function, got: " .. type(callback), 2)

@@ -18,6 +18,7 @@ mod a11_pdk;
 mod a12_configuration;
 mod a13_cli;
 mod a14_spec;
+mod b06_cache;
 mod b07_vaults;
 mod house;
 mod support;

@@ -1,5 +1,6 @@
--- moongate.clock: a function that tells the seconds since some moment, never going back; good to a few milliseconds.
--- It is asked for at each look into a cache, so it is an FFI call: a compiled trace makes it without leaving.
+-- moongate.clock: a function that tells the seconds since some moment, never going back; good to a few
+-- milliseconds. It is asked for at each look into a cache, so it is an FFI call: a compiled trace makes it
+-- without leaving.
 
 local ffi = require("ffi")
 

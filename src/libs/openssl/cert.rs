@@ -270,7 +270,7 @@ impl Cert {
             Key::Okp(_) => false,
         };
         if !fits {
-            return Err(OpError::KeyType);
+            return Err(OpError::Failed("wrong public key type"));
         }
         sign::verify_hash(key, alg, &alg.digest(&tbs), &self.signature, padding)
     }

@@ -28,8 +28,8 @@ pub struct RsaKey {
     pub n: Vec<u8>,
     pub e: Vec<u8>,
     pub secret: Option<RsaSecret>,
-    public: OnceCell<Option<rsa::PublicKey>>,
-    private: OnceCell<Option<rsa::PrivateKey>>,
+    public: OnceCell<Option<Box<rsa::PublicKey>>>,
+    private: OnceCell<Option<Box<rsa::PrivateKey>>>,
 }
 
 /// The private part of an RSA key. Only `d` is always there.
@@ -74,7 +74,7 @@ impl RsaKey {
         let key = rsa::PrivateKey::new_with_exp_unchecked(&mut getrandom::SysRng, bits, e).ok()?;
         let secret = secret_of(&key)?;
         let made = Self::new(&bytes(key.n()), &bytes(key.e()), Some(secret))?;
-        let _ = made.private.set(Some(key));
+        let _ = made.private.set(Some(Box::new(key)));
         Some(made)
     }
 
@@ -83,9 +83,11 @@ impl RsaKey {
         self.public
             .get_or_init(|| {
                 let (n, e) = (uint(&self.n)?, uint(&self.e)?);
-                rsa::PublicKey::new_with_size_limits(n, e, 256..=MAX_RSA_BITS).ok()
+                rsa::PublicKey::new_with_size_limits(n, e, 256..=MAX_RSA_BITS)
+                    .ok()
+                    .map(Box::new)
             })
-            .as_ref()
+            .as_deref()
     }
 
     /// The key for private operations; None without a private part, or when the numbers do not belong together.
@@ -99,9 +101,11 @@ impl RsaKey {
                 } else {
                     vec![uint(&s.p)?, uint(&s.q)?]
                 };
-                rsa::PrivateKey::from_components(uint(&self.n)?, uint(&self.e)?, uint(&s.d)?, primes).ok()
+                rsa::PrivateKey::from_components(uint(&self.n)?, uint(&self.e)?, uint(&s.d)?, primes)
+                    .ok()
+                    .map(Box::new)
             })
-            .as_ref()
+            .as_deref()
     }
 
     /// The private part with nothing left out.
@@ -371,7 +375,11 @@ impl Key {
     pub fn size(&self) -> usize {
         match self {
             Self::Rsa(k) => k.size(),
-            Self::Ec(k) => 2 * (k.curve.size() + 3) + if k.curve == Curve::P521 { 3 } else { 2 },
+            // In DER a number whose first bit may be set has a zero before it; those of P-521 never have it set.
+            Self::Ec(k) => match k.curve {
+                Curve::P521 => 2 * (k.curve.size() + 2) + 3,
+                _ => 2 * (k.curve.size() + 3) + 2,
+            },
             Self::Okp(k) => match k.kind {
                 Okp::Ed25519 => 64,
                 Okp::X25519 => 32,

@@ -28,6 +28,12 @@ pub enum KeyError {
 
 type Result<T> = std::result::Result<T, KeyError>;
 
+/// The most rounds of PBKDF2 that a file may ask for.
+const MAX_ROUNDS: u32 = 10_000_000;
+
+/// The most bytes that scrypt may take for a file.
+const MAX_SCRYPT: u64 = 64 << 20;
+
 fn curve_of(contents: &[u8]) -> Result<Curve> {
     objects::by_contents(contents)
         .and_then(|o| Curve::by_name(o.sn))
@@ -127,9 +133,27 @@ fn read_pkcs8(der: &[u8]) -> Result<Key> {
     }
 }
 
+/// Whether the key derivation that a file asks for ends in a time and a memory that a gateway can give.
+fn affordable(scheme: &pkcs8::pkcs5::EncryptionScheme) -> bool {
+    let Some(kdf) = scheme.pbes2().map(|p| &p.kdf) else {
+        return false;
+    };
+    if let Some(p) = kdf.pbkdf2() {
+        return p.iteration_count <= MAX_ROUNDS;
+    }
+    kdf.scrypt().is_some_and(|p| {
+        let blocks = u64::from(p.block_size).saturating_mul(128);
+        let lanes = p.cost_parameter.saturating_add(u64::from(p.parallelization));
+        blocks.saturating_mul(lanes) <= MAX_SCRYPT && p.parallelization <= 16
+    })
+}
+
 fn read_encrypted_pkcs8(der: &[u8], passphrase: Option<&[u8]>) -> Result<Key> {
     let info = EncryptedPrivateKeyInfoRef::try_from(der).map_err(|_| Asn1Error::Value)?;
     let passphrase = passphrase.ok_or(KeyError::NoPassphrase)?;
+    if !affordable(&info.encryption_algorithm) {
+        return Err(KeyError::Unsupported);
+    }
     let plain = info.decrypt(passphrase).map_err(|_| KeyError::BadDecrypt)?;
     read_pkcs8(plain.as_bytes())
 }
@@ -162,8 +186,8 @@ pub fn read_pem(text: &[u8], private: bool, public: bool, passphrase: Option<&[u
         match block.label.as_str() {
             "PRIVATE KEY" if private => return read_pkcs8(&block.data),
             "ENCRYPTED PRIVATE KEY" if private => return read_encrypted_pkcs8(&block.data, passphrase),
-            "RSA PRIVATE KEY" if private => return read_pkcs1(&*opened(&block, passphrase)?),
-            "EC PRIVATE KEY" if private => return read_sec1(&*opened(&block, passphrase)?, None),
+            "RSA PRIVATE KEY" if private => return read_pkcs1(&opened(&block, passphrase)?),
+            "EC PRIVATE KEY" if private => return read_sec1(&opened(&block, passphrase)?, None),
             "PUBLIC KEY" if public => return read_spki(&block.data),
             "RSA PUBLIC KEY" if public => return read_pkcs1_public(&block.data),
             _ => {}

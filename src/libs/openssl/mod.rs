@@ -10,6 +10,8 @@ mod cert;
 mod cipher;
 mod digest;
 mod errors;
+mod extension;
+mod general;
 mod handles;
 mod key;
 mod key_code;
@@ -18,11 +20,13 @@ mod objects;
 mod ops_cert;
 mod ops_key;
 mod ops_misc;
+mod ops_store;
 mod pem;
 mod sign;
 #[cfg(test)]
 mod tests;
 mod time;
+mod verify;
 
 use crate::vm::Registrar;
 use crate::vm::loader::Source;
@@ -43,7 +47,16 @@ const MODULES: &[(&str, Source)] = &[
     ("resty.openssl.rand", crate::embed!("rand.lua")),
     ("resty.openssl.version", crate::embed!("version.lua")),
     ("resty.openssl.x509", crate::embed!("x509.lua")),
+    ("resty.openssl.x509.altname", crate::embed!("x509_altname.lua")),
+    ("resty.openssl.x509.chain", crate::embed!("x509_chain.lua")),
+    ("resty.openssl.x509.crl", crate::embed!("x509_crl.lua")),
+    ("resty.openssl.x509.csr", crate::embed!("x509_csr.lua")),
+    (
+        "resty.openssl.x509.extension",
+        crate::embed!("x509_extension.lua"),
+    ),
     ("resty.openssl.x509.name", crate::embed!("x509_name.lua")),
+    ("resty.openssl.x509.store", crate::embed!("x509_store.lua")),
 ];
 
 /// Brings the modules and their ops into a state.
@@ -54,6 +67,7 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     ops_cert::install(r)?;
     ops_key::install(r)?;
     ops_misc::install(r)?;
+    ops_store::install(r)?;
     for (name, source) in MODULES {
         r.module(name, *source)?;
     }

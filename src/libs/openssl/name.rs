@@ -72,6 +72,20 @@ impl Name {
         asn1::element(asn1::SEQUENCE, &body)
     }
 
+    /// The attributes as OpenSSL's `oneline` has them.
+    pub fn one_line(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        for e in &self.entries {
+            out.push(b'/');
+            let known = objects::by_contents(&e.oid).map(|o| o.sn.to_string());
+            let name = known.or_else(|| asn1::dotted(&e.oid)).unwrap_or_default();
+            out.extend(name.as_bytes());
+            out.push(b'=');
+            out.extend(&e.value);
+        }
+        out
+    }
+
     /// Adds an attribute by name; its text is Latin-1, as OpenSSL's `MBSTRING_ASC`.
     ///
     /// # Errors

@@ -16,7 +16,8 @@ use crate::vm::{Args, Out, Registrar, Ret, op};
 
 /// A certificate as Lua holds it.
 pub(super) type Held = RefCell<Cert>;
-type HeldName = RefCell<Name>;
+/// A name as Lua holds it.
+pub(super) type HeldName = RefCell<Name>;
 
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("openssl", "cert_load", op::raw(load))?;
@@ -284,7 +285,7 @@ fn name_add(a: &Args, r: &mut Ret) {
 }
 
 /// `id`, `nid`, `sn` and `ln` of an object, as fields of the table being made.
-fn object_fields(t: &mut Out, contents: &[u8]) {
+pub(super) fn object_fields(t: &mut Out, contents: &[u8]) {
     let known = objects::by_contents(contents);
     t.lit("id").str(asn1::dotted(contents).unwrap_or_default()).set();
     t.lit("nid").int(known.map_or(0, |o| i64::from(o.nid))).set();

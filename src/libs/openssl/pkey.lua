@@ -341,7 +341,7 @@ function _M:verify(signature, s, md, padding, opts)
   if type(signature) ~= "string" then
     return nil, "pkey:verify: expect a string at #1"
   end
-  local _, _, curve = ops.key_info(self.ctx.id)
+  local name, _, curve = ops.key_info(self.ctx.id)
   if curve and opts and opts.ecdsa_use_raw then
     local size = RAW_SIZES[curve]
     if #signature ~= size then
@@ -360,9 +360,12 @@ function _M:verify(signature, s, md, padding, opts)
   end
   local good, err = ops.key_verify(self.ctx.id, signature, what, md, pad, salt, oaep, mgf1)
   if good then
-    return true
+    return true, nil
   elseif good == nil then
     return nil, message("pkey:sign_verify_prepare: Init failed", err)
+  elseif name == "rsaEncryption" then
+    return false, "pkey:verify: error:1C880004:Provider routines:rsa_verify:RSA lib:"
+      .. "providers/implementations/signature/rsa_sig.c:774:"
   end
   return false, "pkey:verify failed"
 end

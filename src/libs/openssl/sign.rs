@@ -188,7 +188,7 @@ fn representative(key: &RsaKey, bytes: &[u8]) -> Result<BoxedUint> {
         return Err(OpError::TooLarge);
     }
     let m = BoxedUint::from_be_slice(bytes, public.n().bits_precision()).map_err(|_| OpError::TooLarge)?;
-    if &m >= public.n().as_ref() {
+    if m >= **public.n() {
         return Err(OpError::TooLarge);
     }
     Ok(m)

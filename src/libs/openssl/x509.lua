@@ -2,12 +2,15 @@
 
 local ops = require("moongate.ops").openssl
 local object = require "moongate.openssl.object"
+local altname = require "resty.openssl.x509.altname"
 local bn = require "resty.openssl.bn"
 local digest = require "resty.openssl.digest"
+local extension = require "resty.openssl.x509.extension"
 local name = require "resty.openssl.x509.name"
 local pkey = require "resty.openssl.pkey"
 
-local setmetatable, tostring, type = setmetatable, tostring, type
+local error, ipairs, pairs, setmetatable = error, ipairs, pairs, setmetatable
+local tonumber, tostring, type = tonumber, tostring, type
 
 local wrap, istype, is_ctx = object.kind()
 local message = object.message
@@ -127,7 +130,7 @@ function _M:verify(key)
   end
   local good, err = ops.cert_verify(self.ctx.id, key.ctx.id)
   if good == nil then
-    return false, message("x509:verify", err)
+    return false, "x509:verify: code: -1 " .. tostring(err)
   end
   return good
 end
@@ -242,6 +245,146 @@ function _M:get_basic_constraints(field)
     return ca
   elseif field == "pathlen" then
     return pathlen
+  end
+end
+
+-- the place of the first extension of a kind after `last_pos`, and all of them; nil and why
+local function place(self, id, last_pos)
+  local wanted, err = object.identifier(id)
+  if not wanted then
+    return nil, nil, err
+  end
+  local all = ops.cert_extensions(self.ctx.id)
+  for i = (last_pos or 0) + 1, #all / 3 do
+    if all[3 * i - 2] == wanted.id then
+      return i, all
+    end
+  end
+end
+
+--- The first extension of a kind after `last_pos`, and its place.
+function _M:get_extension(id, last_pos)
+  local i, all, err = place(self, id, last_pos)
+  if err then
+    return nil, nil, "x509:get_extension: " .. err
+  elseif not i then
+    return nil
+  end
+  return extension._from(ops.extension_new(all[3 * i - 2], all[3 * i - 1], all[3 * i])), i
+end
+
+local function put(self, ext, i)
+  local object_of, critical, der = ops.extension_get(ext.ctx.id)
+  return ops.cert_set_extension(self.ctx.id, object_of.id, critical, der, i)
+end
+
+--- Adds an extension at the end.
+function _M:add_extension(ext)
+  if not extension.istype(ext) then
+    return false, "x509:add_extension: expect a x509.extension instance at #1"
+  end
+  return put(self, ext)
+end
+
+--- Puts an extension in place of the one of its kind, or at the end.
+function _M:set_extension(ext, last_pos)
+  if not extension.istype(ext) then
+    return false, "x509:set_extension: expect a x509.extension instance at #1"
+  end
+  return put(self, ext, (place(self, ext:get_object().id, last_pos)))
+end
+
+--- Whether the first extension of a kind is critical.
+function _M:get_extension_critical(id, last_pos)
+  local i, all, err = place(self, id, last_pos)
+  if not i then
+    return nil, "x509:get_extension_critical: " .. (err or "not found")
+  end
+  return all[3 * i - 1]
+end
+
+--- Says whether the first extension of a kind is critical.
+function _M:set_extension_critical(id, critical, last_pos)
+  local i, all, err = place(self, id, last_pos)
+  if not i then
+    return nil, "x509:set_extension_critical: " .. (err or "not found")
+  end
+  return ops.cert_set_extension(self.ctx.id, all[3 * i - 2], critical, all[3 * i], i)
+end
+
+local function put_value(self, id, der)
+  local i, all = place(self, id)
+  return ops.cert_set_extension(self.ctx.id, ops.object(id).id, i and all[3 * i - 1], der, i)
+end
+
+--- Sets the basic constraints: `{ CA = true, pathLen = 0 }`.
+function _M:set_basic_constraints(toset)
+  if type(toset) ~= "table" then
+    return false, "x509:set_basic_constraints: expect a table at #1"
+  end
+  local ca, pathlen
+  for k, v in pairs(toset) do
+    k = k:lower()
+    if k == "ca" then
+      ca = v
+    elseif k == "pathlen" then
+      pathlen = tonumber(v)
+    end
+  end
+  return put_value(self, "basicConstraints", ops.basic_constraints(ca, pathlen))
+end
+
+local function alt_names(field, id)
+  local label = "x509:get_" .. field
+  _M["get_" .. field] = function(self)
+    local i, all = place(self, id)
+    if not i then
+      return nil
+    elseif place(self, id, i) then
+      return nil, label .. ": extension of " .. field .. " occurs more than one times, "
+        .. "this is not yet implemented. Please use get_extension instead."
+    end
+    local names, err = ops.names_new(all[3 * i])
+    if not names then
+      return nil, label .. ": " .. err
+    end
+    return altname._from(names)
+  end
+  _M["set_" .. field] = function(self, toset)
+    if not altname.istype(toset) then
+      return false, "x509:set_" .. field .. ": expect a x509.altname instance at #1"
+    end
+    return put_value(self, id, ops.names_write(toset.ctx.id))
+  end
+end
+
+alt_names("subject_alt_name", "subjectAltName")
+alt_names("issuer_alt_name", "issuerAltName")
+
+for field, id in pairs({
+  subject_alt_name = "subjectAltName",
+  issuer_alt_name = "issuerAltName",
+  basic_constraints = "basicConstraints",
+}) do
+  _M["set_" .. field .. "_critical"] = function(self, critical)
+    return self:set_extension_critical(id, critical)
+  end
+  _M["get_" .. field .. "_critical"] = function(self)
+    return self:get_extension_critical(id)
+  end
+end
+
+for _, field in ipairs({ "info_access", "crl_distribution_points" }) do
+  for _, verb in ipairs({ "get_", "set_" }) do
+    _M[verb .. field] = function()
+      error("not supported: resty.openssl.x509:" .. verb .. field, 2)
+    end
+  end
+end
+
+for _, field in ipairs({ "get_ocsp_url", "get_ocsp_request", "get_crl_url" }) do
+  _M[field] = function()
+    error("not supported: resty.openssl.x509:" .. field, 2)
   end
 end
 

@@ -1,8 +1,8 @@
 -- `resty.lrucache`: a cache of Lua values that forgets what was used least recently.
 --
--- An item is a number: its key, value, end and neighbours stand at that place in one array each, so a large cache
--- is a few large tables to the garbage collector, not one per item. Place 0 is the ring's head: `next[0]` is the
--- item used last, `prev[0]` the one to forget.
+-- An item is a number: its key, value, end and neighbours stand at that place in one array each, so a large
+-- cache is a few large tables to the garbage collector, not one per item. Place 0 is the ring's head:
+-- `next[0]` is the item used last, `prev[0]` the one to forget.
 
 local now = require("moongate.clock")
 local type, setmetatable = type, setmetatable

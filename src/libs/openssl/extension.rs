@@ -1,0 +1,253 @@
+//! Extensions from OpenSSL's configuration words, and as its printer shows them: those that people write by hand.
+//!
+//! Must not: read an extension for a decision (that is `cert` and `verify`).
+
+use std::net::IpAddr;
+
+use super::asn1::{self, Reader};
+use super::cert::{Cert, Extension};
+use super::digest::Alg;
+use super::general::{self, GeneralName};
+use super::objects;
+
+/// Key usages in the order of their bits: the words of configurations, and as printed.
+const USAGES: [(&str, &str); 9] = [
+    ("digitalSignature", "Digital Signature"),
+    ("nonRepudiation", "Non Repudiation"),
+    ("keyEncipherment", "Key Encipherment"),
+    ("dataEncipherment", "Data Encipherment"),
+    ("keyAgreement", "Key Agreement"),
+    ("keyCertSign", "Certificate Sign"),
+    ("cRLSign", "CRL Sign"),
+    ("encipherOnly", "Encipher Only"),
+    ("decipherOnly", "Decipher Only"),
+];
+
+/// Makes the extension called `name` from a text such as `CA:TRUE,pathlen:0`.
+///
+/// # Errors
+/// When the text is none of it, or the extension is one that is not made here.
+pub fn make(
+    name: &str,
+    text: &str,
+    subject: Option<&Cert>,
+    issuer: Option<&Cert>,
+) -> Result<Extension, String> {
+    let mut words: Vec<&str> = text.split(',').map(str::trim).collect();
+    let critical = words.first() == Some(&"critical");
+    if critical {
+        words.remove(0);
+    }
+    let bad = |word: &str| format!("invalid extension value: {word}");
+    let value = match name {
+        "basicConstraints" => basic_constraints(&words).ok_or_else(|| bad(text))?,
+        "keyUsage" => key_usage(&words).ok_or_else(|| bad(text))?,
+        "extendedKeyUsage" => {
+            let mut all = Vec::new();
+            for word in &words {
+                all.extend(asn1::oid(&objects::contents(word).ok_or_else(|| bad(word))?));
+            }
+            asn1::element(asn1::SEQUENCE, &all)
+        }
+        "subjectAltName" | "issuerAltName" => {
+            let mut names = Vec::new();
+            for word in &words {
+                let (kind, value) = word.split_once(':').ok_or_else(|| bad(word))?;
+                names.push(GeneralName::new(kind.trim(), value.trim().as_bytes())?);
+            }
+            general::write(&names)
+        }
+        "subjectKeyIdentifier" => {
+            let id = match words.as_slice() {
+                ["hash"] => {
+                    let bits = subject.and_then(Cert::public_bits);
+                    Alg::Sha1.digest(bits.ok_or("no subject details")?)
+                }
+                _ => unhex(text).ok_or_else(|| bad(text))?,
+            };
+            asn1::element(asn1::OCTET_STRING, &id)
+        }
+        "authorityKeyIdentifier" => {
+            let id = issuer.ok_or("no issuer certificate").and_then(|cert| {
+                key_identifier(cert)
+                    .or_else(|| cert.public_bits().map(|bits| Alg::Sha1.digest(bits)))
+                    .ok_or("unable to get issuer keyid")
+            })?;
+            asn1::element(asn1::SEQUENCE, &asn1::element(0x80, &id))
+        }
+        _ => return Err(format!("not supported: making the extension {name}")),
+    };
+    Ok(Extension {
+        oid: objects::contents(name).unwrap_or_default(),
+        critical,
+        value,
+    })
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = text
+        .chars()
+        .filter(|c| *c != ':')
+        .map(|c| c.to_digit(16).map(|d| d as u8))
+        .collect::<Option<_>>()?;
+    digits
+        .len()
+        .is_multiple_of(2)
+        .then(|| digits.chunks(2).map(|p| p[0] << 4 | p[1]).collect())
+}
+
+/// What basic constraints are written as.
+pub fn write_basic_constraints(ca: bool, path: Option<u32>) -> Vec<u8> {
+    let ca = match ca {
+        true => asn1::element(asn1::BOOLEAN, &[0xff]),
+        false => Vec::new(),
+    };
+    let path = path.map_or(Vec::new(), |n| asn1::unsigned(&n.to_be_bytes()));
+    asn1::list(asn1::SEQUENCE, &[&ca, &path])
+}
+
+fn basic_constraints(words: &[&str]) -> Option<Vec<u8>> {
+    let (mut ca, mut path) = (false, None);
+    for word in words {
+        let (key, value) = word.split_once(':')?;
+        match key.trim().to_ascii_lowercase().as_str() {
+            "ca" => {
+                ca = match value.trim().to_ascii_lowercase().as_str() {
+                    "true" | "yes" | "y" => true,
+                    "false" | "no" | "n" => false,
+                    _ => return None,
+                }
+            }
+            "pathlen" => path = Some(value.trim().parse().ok()?),
+            _ => return None,
+        }
+    }
+    Some(write_basic_constraints(ca, path))
+}
+
+fn key_usage(words: &[&str]) -> Option<Vec<u8>> {
+    let mut bits = 0u16;
+    for word in words {
+        let i = USAGES.iter().position(|(w, p)| w == word || p == word)?;
+        bits |= 0x8000 >> i;
+    }
+    let octets = bits.to_be_bytes();
+    let used: &[u8] = match octets {
+        [0, 0] => &[],
+        [first, 0] => &[first],
+        _ => &octets,
+    };
+    let unused = used.last().map_or(0, |b| b.trailing_zeros() as u8);
+    Some(asn1::element(asn1::BIT_STRING, &[&[unused], used].concat()))
+}
+
+/// The bits of a keyUsage extension, the first one highest; None when it is not well-formed.
+pub fn usage_bits(value: &[u8]) -> Option<u16> {
+    match asn1::first(value, asn1::BIT_STRING).ok()?.body {
+        [_] => Some(0),
+        [_, a] => Some(u16::from(*a) << 8),
+        [_, a, b, ..] => Some(u16::from(*a) << 8 | u16::from(*b)),
+        [] => None,
+    }
+}
+
+/// keyCertSign among [`usage_bits`].
+pub const KEY_CERT_SIGN: u16 = 0x8000 >> 5;
+
+/// The OIDs of an extendedKeyUsage extension, dotted.
+pub fn purposes(value: &[u8]) -> Option<Vec<String>> {
+    let mut list = asn1::first(value, asn1::SEQUENCE).ok()?.reader();
+    let mut all = Vec::new();
+    while !list.is_empty() {
+        all.push(asn1::dotted(list.expect(asn1::OID).ok()?.body)?);
+    }
+    Some(all)
+}
+
+/// The subject key identifier.
+pub fn key_identifier(cert: &Cert) -> Option<Vec<u8>> {
+    let value = &cert.extension("subjectKeyIdentifier")?.value;
+    Some(asn1::first(value, asn1::OCTET_STRING).ok()?.body.to_vec())
+}
+
+/// The key identifier of an authority key identifier.
+pub fn authority_identifier(cert: &Cert) -> Option<Vec<u8>> {
+    let value = &cert.extension("authorityKeyIdentifier")?.value;
+    let mut inner: Reader = asn1::first(value, asn1::SEQUENCE).ok()?.reader();
+    Some(inner.optional(0x80).ok()??.body.to_vec())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let pairs: Vec<String> = bytes.iter().map(|b| format!("{b:02X}")).collect();
+    pairs.join(":")
+}
+
+/// The extension as OpenSSL prints it; what has no words is shown as its bytes.
+pub fn print(e: &Extension) -> Vec<u8> {
+    let name = objects::by_contents(&e.oid).map_or("", |o| o.sn);
+    printed(name, &e.value).unwrap_or_else(|| e.value.clone())
+}
+
+fn printed(name: &str, value: &[u8]) -> Option<Vec<u8>> {
+    let text = match name {
+        "basicConstraints" => {
+            let mut inner = asn1::first(value, asn1::SEQUENCE).ok()?.reader();
+            let ca = inner.optional(asn1::BOOLEAN).ok()?.is_some_and(|b| b.body != [0]);
+            let path = match inner.is_empty() {
+                true => String::new(),
+                false => format!(", pathlen:{}", inner.small().ok()?),
+            };
+            format!("CA:{}{path}", if ca { "TRUE" } else { "FALSE" })
+        }
+        "keyUsage" => {
+            let bits = usage_bits(value)?;
+            let used = USAGES
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| bits & (0x8000 >> i) != 0);
+            used.map(|(_, (_, printed))| *printed)
+                .collect::<Vec<_>>()
+                .join(", ")
+        }
+        "extendedKeyUsage" => {
+            let named = purposes(value)?
+                .into_iter()
+                .map(|id| objects::by_text(&id).map_or(id, |o| o.ln.to_string()));
+            named.collect::<Vec<_>>().join(", ")
+        }
+        "subjectKeyIdentifier" => hex(asn1::first(value, asn1::OCTET_STRING).ok()?.body),
+        "authorityKeyIdentifier" => {
+            let mut inner = asn1::first(value, asn1::SEQUENCE).ok()?.reader();
+            let id = inner.optional(0x80).ok()??.body;
+            if !inner.is_empty() {
+                return None;
+            }
+            hex(id)
+        }
+        "subjectAltName" | "issuerAltName" => {
+            let mut all = Vec::new();
+            for (i, n) in general::read(value).ok()?.iter().enumerate() {
+                if i > 0 {
+                    all.extend(b", ");
+                }
+                let kind = match n {
+                    GeneralName::Ip(_) => "IP Address",
+                    _ => n.kind(),
+                };
+                all.extend(kind.as_bytes());
+                all.push(b':');
+                all.extend(match n {
+                    GeneralName::Ip(IpAddr::V6(ip)) => {
+                        let groups = ip.segments().map(|g| format!("{g:X}"));
+                        groups.join(":").into_bytes()
+                    }
+                    GeneralName::Directory(name) => name.one_line(),
+                    _ => n.text()?,
+                });
+            }
+            return Some(all);
+        }
+        _ => return None,
+    };
+    Some(text.into_bytes())
+}

@@ -1,0 +1,223 @@
+//! Ops of `resty.openssl.x509.altname`, `.extension`, `.chain` and `.store`.
+//!
+//! Must not: check what the Lua faces check.
+
+use std::cell::RefCell;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::cert::{Cert, Extension};
+use super::general::{self, GeneralName};
+use super::ops_cert::{Held, HeldName, object_fields};
+use super::verify::{self, Terms};
+use super::{asn1, extension, handles, objects};
+use crate::libs::ops::text;
+use crate::vm::{Args, Registrar, Ret, op};
+
+type HeldNames = RefCell<Vec<GeneralName>>;
+type HeldExtension = RefCell<Extension>;
+/// Certificates in order: a chain, or what a store trusts.
+type HeldCerts = RefCell<Vec<Cert>>;
+
+const PARTIAL_CHAIN: i64 = 0x80000;
+const NO_CHECK_TIME: i64 = 0x20_0000;
+const IGNORE_CRITICAL: i64 = 0x10;
+
+pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
+    r.op("openssl", "names_new", op::raw(names_new))?;
+    r.op("openssl", "names_dup", op::raw(names_dup))?;
+    r.op("openssl", "names_add", op::raw(names_add))?;
+    r.op("openssl", "names_list", op::raw(names_list))?;
+    r.op("openssl", "names_write", op::raw(names_write))?;
+    r.op("openssl", "extension_make", op::raw(extension_make))?;
+    r.op("openssl", "extension_new", op::raw(extension_new))?;
+    r.op("openssl", "extension_dup", op::raw(extension_dup))?;
+    r.op("openssl", "extension_get", op::raw(extension_get))?;
+    r.op(
+        "openssl",
+        "extension_set_critical",
+        op::raw(extension_set_critical),
+    )?;
+    r.op("openssl", "basic_constraints", op::raw(basic_constraints))?;
+    r.op("openssl", "certs_new", op::raw(certs_new))?;
+    r.op("openssl", "certs_dup", op::raw(certs_dup))?;
+    r.op("openssl", "certs_add", op::raw(certs_add))?;
+    r.op("openssl", "certs_get", op::raw(certs_get))?;
+    r.op("openssl", "certs_verify", op::raw(certs_verify))
+}
+
+/// `names_new(der or nil)`: nil and why for bytes that are no general names.
+fn names_new(a: &Args, r: &mut Ret) {
+    match a.str(1).map(general::read) {
+        None => r.int(handles::keep(HeldNames::default())),
+        Some(Ok(names)) => r.int(handles::keep(HeldNames::new(names))),
+        Some(Err(e)) => r.fail(e.to_string()),
+    };
+}
+
+fn names_dup(a: &Args, r: &mut Ret) {
+    match handles::get::<HeldNames>(a, 1) {
+        Some(names) => r.int(handles::keep((*names).clone())),
+        None => r.nil(),
+    };
+}
+
+/// `names_add(names, kind, text)`: true, or nil and why.
+fn names_add(a: &Args, r: &mut Ret) {
+    let (Some(names), Some(kind)) = (handles::get::<HeldNames>(a, 1), text(a, 2)) else {
+        r.nil();
+        return;
+    };
+    match GeneralName::new(kind, a.str(3).unwrap_or_default()) {
+        Ok(name) => {
+            names.borrow_mut().push(name);
+            r.bool(true);
+        }
+        Err(e) => {
+            r.fail(e);
+        }
+    }
+}
+
+/// `names_list(names)`: kind and value of each in one list; the value of a directory name is a name's number.
+fn names_list(a: &Args, r: &mut Ret) {
+    let Some(names) = handles::get::<HeldNames>(a, 1) else {
+        r.nil();
+        return;
+    };
+    let names = names.borrow();
+    r.table(names.len() * 2, 0, |t| {
+        for (i, n) in names.iter().enumerate() {
+            t.lit(n.kind()).seti(2 * i + 1);
+            match n {
+                GeneralName::Directory(name) => t.int(handles::keep(HeldName::new(name.clone()))),
+                _ => t.str(n.text().unwrap_or_default()),
+            }
+            .seti(2 * i + 2);
+        }
+    });
+}
+
+fn names_write(a: &Args, r: &mut Ret) {
+    r.opt(handles::get::<HeldNames>(a, 1).map(|n| general::write(&n.borrow())));
+}
+
+/// `extension_make(name, text, subject or nil, issuer or nil)`: a number, or nil and why.
+fn extension_make(a: &Args, r: &mut Ret) {
+    let name = text(a, 1).and_then(objects::by_text).map_or("", |o| o.sn);
+    let words = text(a, 2).unwrap_or_default();
+    let (subject, issuer) = (handles::get::<Held>(a, 3), handles::get::<Held>(a, 4));
+    let subject = subject.as_ref().map(|c| c.borrow());
+    let issuer = issuer.as_ref().map(|c| c.borrow());
+    match extension::make(name, words, subject.as_deref(), issuer.as_deref()) {
+        Ok(e) => r.int(handles::keep(HeldExtension::new(e))),
+        Err(e) => r.fail(e),
+    };
+}
+
+/// `extension_new(oid, critical, der)`
+fn extension_new(a: &Args, r: &mut Ret) {
+    match text(a, 1).and_then(asn1::undotted).zip(a.str(3)) {
+        Some((oid, value)) => r.int(handles::keep(HeldExtension::new(Extension {
+            oid,
+            critical: a.truthy(2),
+            value: value.to_vec(),
+        }))),
+        None => r.nil(),
+    };
+}
+
+fn extension_dup(a: &Args, r: &mut Ret) {
+    match handles::get::<HeldExtension>(a, 1) {
+        Some(e) => r.int(handles::keep((*e).clone())),
+        None => r.nil(),
+    };
+}
+
+/// `extension_get(extension)`: its object's table, whether critical, its bytes, its text.
+fn extension_get(a: &Args, r: &mut Ret) {
+    let Some(e) = handles::get::<HeldExtension>(a, 1) else {
+        r.nil();
+        return;
+    };
+    let e = e.borrow();
+    r.table(0, 4, |t| object_fields(t, &e.oid))
+        .bool(e.critical)
+        .str(&e.value)
+        .str(extension::print(&e));
+}
+
+fn extension_set_critical(a: &Args, r: &mut Ret) {
+    if let Some(e) = handles::get::<HeldExtension>(a, 1) {
+        e.borrow_mut().critical = a.truthy(2);
+    }
+    r.bool(true);
+}
+
+/// `basic_constraints(ca, path length or nil)`: the bytes of the extension.
+fn basic_constraints(a: &Args, r: &mut Ret) {
+    let path = a.int(2).and_then(|n| u32::try_from(n).ok());
+    r.str(extension::write_basic_constraints(a.truthy(1), path));
+}
+
+fn certs_new(_: &Args, r: &mut Ret) {
+    r.int(handles::keep(HeldCerts::default()));
+}
+
+fn certs_dup(a: &Args, r: &mut Ret) {
+    match handles::get::<HeldCerts>(a, 1) {
+        Some(certs) => r.int(handles::keep((*certs).clone())),
+        None => r.nil(),
+    };
+}
+
+/// `certs_add(certs, cert)`
+fn certs_add(a: &Args, r: &mut Ret) {
+    let (Some(certs), Some(cert)) = (handles::get::<HeldCerts>(a, 1), handles::get::<Held>(a, 2)) else {
+        r.bool(false);
+        return;
+    };
+    certs.borrow_mut().push(cert.borrow().clone());
+    r.bool(true);
+}
+
+/// `certs_get(certs, place)`: a copy's number, or nil; without a place how many there are.
+fn certs_get(a: &Args, r: &mut Ret) {
+    let Some(certs) = handles::get::<HeldCerts>(a, 1) else {
+        r.nil();
+        return;
+    };
+    let certs = certs.borrow();
+    let Some(place) = a.int(2) else {
+        r.int(certs.len() as i64);
+        return;
+    };
+    match usize::try_from(place - 1).ok().and_then(|i| certs.get(i)) {
+        Some(cert) => r.int(handles::keep(Held::new(cert.clone()))),
+        None => r.nil(),
+    };
+}
+
+/// `certs_verify(trusted, cert, untrusted or nil, depth or nil, flags, purpose or nil)`: the chain's number, or
+/// nil and why.
+fn certs_verify(a: &Args, r: &mut Ret) {
+    let (Some(trusted), Some(cert)) = (handles::get::<HeldCerts>(a, 1), handles::get::<Held>(a, 2)) else {
+        r.nil();
+        return;
+    };
+    let untrusted = handles::get::<HeldCerts>(a, 3).map_or_else(Vec::new, |c| c.borrow().clone());
+    let flags = a.int(5).unwrap_or(0);
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs() as i64);
+    let terms = Terms {
+        now: (flags & NO_CHECK_TIME == 0).then_some(now),
+        depth: a.int(4).and_then(|n| usize::try_from(n).ok()).unwrap_or(100),
+        partial: flags & PARTIAL_CHAIN != 0,
+        ignore_critical: flags & IGNORE_CRITICAL != 0,
+        purpose: text(a, 6),
+    };
+    match verify::verify(&cert.borrow(), &untrusted, &trusted.borrow(), terms) {
+        Ok(chain) => r.int(handles::keep(HeldCerts::new(chain))),
+        Err(e) => r.fail(e),
+    };
+}

@@ -1,0 +1,76 @@
+--- `resty.openssl.x509.chain`: certificates in order.
+
+local ops = require("moongate.ops").openssl
+local x509 = require "resty.openssl.x509"
+local wrap, istype, is_ctx = require("moongate.openssl.object").kind()
+
+local setmetatable, tonumber, type = setmetatable, tonumber, type
+
+local _M = { istype = istype }
+
+local function each(self)
+  local i = 0
+  return function()
+    i = i + 1
+    local cert = x509._from(ops.certs_get(self.ctx.id, i))
+    if cert then
+      return i, cert
+    end
+  end
+end
+
+local mt = {
+  __pairs = each,
+  __ipairs = each,
+  __len = function(self)
+    return ops.certs_get(self.ctx.id)
+  end,
+  __index = function(self, k)
+    local i = tonumber(k)
+    if not i then
+      return _M[k]
+    end
+    return x509._from(ops.certs_get(self.ctx.id, i))
+  end,
+}
+
+--- A chain from its number in Rust (nil stays nil).
+function _M._from(id)
+  return id and setmetatable({ ctx = wrap(id) }, mt)
+end
+
+--- A chain with nothing in it.
+function _M.new()
+  return _M._from(ops.certs_new())
+end
+
+--- A copy of the chain behind a `ctx`.
+function _M.dup(ctx)
+  if not is_ctx(ctx) then
+    return nil, "x509.chain.dup: expect a stack ctx at #1, got " .. type(ctx)
+  end
+  return _M._from(ops.certs_dup(ctx.id))
+end
+
+--- Adds a certificate at the end.
+function _M:add(cert)
+  if not x509.istype(cert) then
+    return nil, "x509.chain:add: expect a x509 instance at #1"
+  end
+  return ops.certs_add(self.ctx.id, cert.ctx.id)
+end
+
+--- All certificates in a list.
+function _M:all()
+  local all = {}
+  for i, cert in each(self) do
+    all[i] = cert
+  end
+  return all
+end
+
+_M.each = each
+_M.index = mt.__index
+_M.count = mt.__len
+
+return _M
