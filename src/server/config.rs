@@ -23,7 +23,7 @@ pub enum ConfigError {
     #[error("could not read {0}: {1}")]
     Read(String, std::io::Error),
     /// The document; with the file it is in.
-    #[error("Failed parsing:\n{}{}", .0.as_deref().map(|file| format!("{file}: ")).unwrap_or_default(), .1.text)]
+    #[error("error parsing declarative config {}:\n{}", of(.0.as_deref()), .1.text)]
     Document(Option<String>, Box<Refused>),
     /// A route's expression.
     #[error(transparent)]
@@ -37,6 +37,10 @@ pub enum ConfigError {
     /// The entities' schemas.
     #[error("could not load the schemas: {0}")]
     Schemas(String),
+}
+
+fn of(file: Option<&str>) -> String {
+    file.map_or_else(|| "string".to_owned(), |file| format!("file {file}"))
 }
 
 /// A refusal as it goes from the thread that judged to those who are told.

@@ -67,7 +67,10 @@ pub fn parse_config(settings: Settings, path: &Path) -> Result<(), String> {
     };
     config::prepare(settings, &source, true)
         .map(|_| ())
-        .map_err(|e| e.to_string())
+        .map_err(|e| match e {
+            ConfigError::Document(_, refused) => refused.text,
+            other => other.to_string(),
+        })
 }
 
 /// Runs specs; gives the exit code.

@@ -9,7 +9,7 @@
 local ids = require "moongate.db.declarative.ids"
 local kinds_of = require "moongate.db.declarative.kinds"
 local pk_string = require "moongate.db.declarative.pk"
-local place = require "moongate.db.declarative.place"
+local step = require("moongate.db.declarative.place").step
 local records = require "moongate.db.declarative.records"
 local yield = require("kong.tools.yield").yield
 
@@ -312,7 +312,7 @@ local function take_kind(self, input, name)
       local entry = waiting[i]
       for j = 1, #entry.list do
         yield(true)
-        place.kind, place.index = name, j
+        step(name, j)
         if not take(self, kind, schema, entry.list[j], entry) then
           return false
         end
@@ -330,7 +330,7 @@ local function take_kind(self, input, name)
     local schema = record(kind, self.full and "full" or "top")
     for i = 1, #list do
       yield(true)
-      place.kind, place.index = name, i
+      step(name, i)
       if not take(self, kind, schema, list[i]) then
         return false
       end

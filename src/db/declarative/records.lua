@@ -2,7 +2,7 @@
 -- inside would say, entity by entity.
 
 local kinds_of = require "moongate.db.declarative.kinds"
-local place = require "moongate.db.declarative.place"
+local step = require("moongate.db.declarative.place").step
 
 local array_mt = require("cjson").array_mt
 local null = ngx.null
@@ -101,7 +101,7 @@ function judge_list(kinds, kind, variant, list)
   end
   local errs
   for i = 1, #list do
-    place.kind, place.index = kind.name, i
+    step(kind.name, i)
     local err = judge_item(kinds, kind, variant, list[i])
     if err then
       errs = errs or {}
