@@ -89,6 +89,10 @@ describe("B2 resty.ljsonschema", function()
     assert.is_true(check(tree, { left = { left = { v = 1 } } }))
     refused("property left validation failed: property v validation failed: "
       .. "wrong type: expected number, got string", tree, { left = { v = "x" } })
+    refused("wrong type: expected number, got string", {
+      definitions = { a = { id = "#it", type = "number" }, [""] = { ["b~/%"] = { ["$ref"] = "#it" } } },
+      ["$ref"] = "#/definitions//b~0~1%25",
+    }, "x")
     assert.has_error(function() check({ ["$ref"] = "http://x.test/y" }, 1) end)
     assert.is_true(check({ ["$ref"] = "http://x.test/y" }, 1, {
       external_resolver = function() return { type = "number" } end,

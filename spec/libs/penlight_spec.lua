@@ -53,6 +53,29 @@ describe("B2 Penlight", function()
     assert.same({ 4, 2, 3 }, map:values())
     map:set("a", nil)
     assert.same({ "z", "m" }, map:keys())
+    map:insert(1, "m")
+    map:insert(2, "b", 5)
+    assert.equal("{m=3,b=5,z=4}", tostring(map))
+  end)
+
+  it("B2 pl.class calls constructors up through all levels", function()
+    local class = require "pl.class"
+    local order = {}
+    local function level(name, base)
+      local c = class(base)
+      function c:_init(...)
+        if base then
+          self:super(...)
+        end
+        order[#order + 1] = name .. tostring((...))
+      end
+      return c
+    end
+    local C = level("c", class(level("b", level "a")))
+    local object = C("!")
+    assert.same({ "a!", "b!", "c!" }, order)
+    assert.is_nil(rawget(object, "super"))
+    assert.is_true(object:is_a(C))
   end)
 
   it("B2 pl.config reads settings", function()

@@ -41,6 +41,7 @@ const MODULES: &[(&str, Source)] = &[
     ("kong.tools.uuid", crate::embed!("tools/uuid.lua")),
     ("kong.tools.yield", crate::embed!("tools/yield.lua")),
     ("lfs", crate::embed!("lua/lfs.lua")),
+    ("lsyslog", crate::embed!("lua/lsyslog.lua")),
     ("luatz", crate::embed!("lua/luatz.lua")),
     ("lua_system_constants", crate::embed!("lua/system_constants.lua")),
     ("multipart", crate::embed!("lua/multipart.lua")),
