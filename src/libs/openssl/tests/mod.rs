@@ -11,7 +11,7 @@ use super::name::Name;
 use super::pem::{self, PemError};
 use super::sign::{self, OpError, Padding};
 use super::verify::{self, Terms};
-use super::{bignum, errors, extension, general, objects, time};
+use super::{bignum, errors, extension, fast, general, objects, time};
 
 macro_rules! fixture {
     ($name:literal) => {
@@ -65,7 +65,7 @@ fn hex(bytes: &[u8]) -> String {
 fn sign(key: &Key, text: &[u8]) -> Result<Vec<u8>, OpError> {
     match key {
         Key::Okp(_) => sign::sign_text(key, text),
-        _ => sign::sign_hash(key, Alg::Sha256, &Alg::Sha256.digest(text), Padding::Pkcs1),
+        _ => sign::sign_digested(key, Alg::Sha256, text, Padding::Pkcs1),
     }
 }
 
@@ -189,6 +189,36 @@ fn b2_every_digest_signs_with_every_kind() {
             }
         }
     }
+}
+
+#[test]
+fn b2_the_fast_way_and_the_general_one_agree() {
+    let algs = [Alg::Sha1, Alg::Sha256, Alg::Sha384, Alg::Sha512];
+    let pss = Padding::Pss { salt: None };
+    let mut fast_ones = 0;
+    for text in [
+        fixture!("rsa8"),
+        fixture!("p256"),
+        fixture!("p384"),
+        fixture!("p521"),
+    ] {
+        let key = load(text);
+        for alg in algs {
+            for padding in [Padding::Pkcs1, pss] {
+                let hash = alg.digest(b"text");
+                let slow = sign::sign_hash(&key, alg, &hash, padding).unwrap();
+                assert!(sign::verify_digested(&key, alg, b"text", &slow, padding).unwrap());
+                assert!(!fast::verifies(&key, Some(alg), b"another", &slow, padding));
+                let Some(fast) = fast::sign(&key, alg, b"text", padding) else {
+                    continue;
+                };
+                fast_ones += 1;
+                assert!(sign::verify_hash(&key, alg, &hash, &fast, padding).unwrap());
+                assert!(fast::verifies(&key, Some(alg), b"text", &fast, padding));
+            }
+        }
+    }
+    assert_eq!(fast_ones, 10);
 }
 
 #[test]
