@@ -37,7 +37,7 @@ pub struct Refused {
 
 impl Refused {
     /// An error that has no place among the entities.
-    fn whole(text: String) -> Self {
+    pub fn whole(text: String) -> Self {
         let fields = serde_json::json!({ "error": text });
         let error = serde_json::json!({
             "code": 14,
@@ -131,9 +131,11 @@ fn judge(lua: &Lua, input: Function, options: &Options) -> mlua::Result<Result<B
     let load = function(&require, "moongate.db.declarative", "load")?;
     let (done, _, _, text, error): Answer = load.call((input, told))?;
     if done.is_nil() {
-        return Ok(Err(Refused {
-            text: text.unwrap_or_default(),
-            error: converter.value(&error)?,
+        let text = text.unwrap_or_default();
+        // what a schema's own function answered as its error may be anything, and still has its text
+        return Ok(Err(match converter.value(&error) {
+            Ok(error) => Refused { text, error },
+            Err(_) => Refused::whole(text),
         }));
     }
     Ok(Ok(builder.replace(Builder::new(Vec::new()))))

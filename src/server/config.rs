@@ -13,7 +13,7 @@ use crate::plugin::{LoadError, Registry};
 use crate::router::{Router, RouterError};
 use crate::settings::Settings;
 use crate::store::Snapshot;
-use crate::store::syntax::Format;
+use crate::store::syntax::{self, Format};
 use crate::vm::{Vm, loader};
 
 /// Why a configuration was refused.
@@ -58,7 +58,7 @@ impl From<ConfigError> for Refusal {
             text: error.to_string(),
             json: match error {
                 ConfigError::Document(_, refused) => refused.error,
-                other => serde_json::json!({ "message": other.to_string() }),
+                other => Refused::whole(other.to_string()).error,
             },
         }
     }
@@ -93,9 +93,11 @@ fn declared(settings: &Settings, source: &Source) -> Result<Option<Text>, Config
         .or_else(|| settings.declarative_config.clone());
     if let Some(file) = file {
         let name = file.to_string_lossy().into_owned();
-        let text = std::fs::read_to_string(&file).map_err(|e| ConfigError::Read(name.clone(), e))?;
+        let bytes = std::fs::read(&file).map_err(|e| ConfigError::Read(name.clone(), e))?;
+        let text = syntax::text(&bytes)
+            .map_err(|e| ConfigError::Document(Some(name.clone()), Box::new(e.into())))?;
         return Ok(Some(Text {
-            text,
+            text: text.to_owned(),
             format: Format::of_file(&name).unwrap_or_default(),
             file: Some(name),
         }));
@@ -142,37 +144,39 @@ fn vaults(settings: &Settings) -> Vec<String> {
     settings.array("vaults").into_iter().map(name).collect()
 }
 
-/// Reads and judges a configuration. With `check` plugins are loaded, too, to find broken ones.
+/// Reads and judges a configuration. Plugins are loaded, too, to find broken ones, but not those that the workers
+/// have `loaded` already.
 ///
 /// # Errors
 /// What is wrong, with the place.
-pub fn prepare(settings: Settings, source: &Source, check: bool) -> Result<Prepared, ConfigError> {
-    let vm = rooms::control(&settings)?;
+pub fn prepare(settings: Settings, source: &Source, loaded: &[String]) -> Result<Prepared, ConfigError> {
+    let declared = declared(&settings, source)?;
+    let vm = rooms::control(&settings, declared.as_ref().map_or(0, |d| d.text.len()))?;
     crate::pdk::configuration::set(
         &settings.configuration_json(),
         &settings.configuration_without_secrets(),
     );
     let mut used: BTreeSet<String> = settings.plugins.names.iter().cloned().collect();
-    if check {
-        let named: Vec<String> = used.iter().cloned().collect();
-        vm.guarded(|lua| Registry::load(lua, &named))?;
-    }
+    let check = |names: &BTreeSet<String>| {
+        let new = names.iter().filter(|name| !loaded.contains(name));
+        let new: Vec<String> = new.cloned().collect();
+        vm.guarded(|lua| Registry::load(lua, &new)).map(drop)
+    };
+    check(&used)?;
     let options = db::Options {
         plugins: enabled(&vm, &settings).into_iter().collect(),
         vaults: vaults(&settings),
         flatten_errors: source.flatten_errors,
     };
-    let snapshot = match declared(&settings, source)? {
+    let snapshot = match declared {
         None => db::empty(&vm, &options).map_err(ConfigError::Schemas)?,
         Some(Text { text, format, file }) => db::load(&vm, &text, format, &options)
             .map_err(|refused| ConfigError::Document(file, Box::new(refused)))?,
     };
     let router = Router::build(&snapshot)?;
     used.extend(snapshot.plugins.iter().map(|plugin| plugin.name.clone()));
+    check(&used)?;
     let plugins: Vec<String> = used.into_iter().collect();
-    if check {
-        vm.guarded(|lua| Registry::load(lua, &plugins))?;
-    }
     Ok(Prepared {
         enabled: Arc::new(options.plugins),
         settings: Arc::new(settings),

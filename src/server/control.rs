@@ -93,7 +93,7 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
     let format = AccessFormat::named(settings.proxy_access_log.format.as_deref());
     let errors = ErrorLog::new(error_sink.clone(), level.clone(), std::process::id());
     shared_dictionaries(&settings);
-    let prepared = config::prepare(settings.clone(), &declared, true)?;
+    let prepared = config::prepare(settings.clone(), &declared, &[])?;
     let count = settings.nginx_worker_processes.max(1);
     let mut listeners = bind(&settings, count)?;
     let echoes = echo_listeners(&settings)?;
@@ -275,7 +275,7 @@ async fn judged(preparing: &mut Option<Preparing>) -> (Result<Prepared, Refusal>
     };
     let result = result.unwrap_or_else(|e| {
         let text = format!("the configuration could not be judged: {e}");
-        let json = serde_json::json!({ "message": text });
+        let json = crate::db::Refused::whole(text.clone()).error;
         Err(Refusal { text, json })
     });
     match preparing.take() {
@@ -382,10 +382,14 @@ impl Running {
 
     /// Judges on a thread of its own: a slow configuration does not hold signals up.
     fn prepare(&mut self, settings: Settings, source: Source, purpose: Purpose) {
-        let check = matches!(purpose, Purpose::Reload);
+        // fresh states load all plugins anew, living ones only what they have not
+        let loaded = match purpose {
+            Purpose::Reload => Vec::new(),
+            Purpose::Swap(..) => self.current.plugins.clone(),
+        };
         let judge = move || {
             super::process::be_nice();
-            config::prepare(settings, &source, check).map_err(Refusal::from)
+            config::prepare(settings, &source, &loaded).map_err(Refusal::from)
         };
         self.preparing = Some(Preparing {
             judged: tokio::task::spawn_blocking(judge),
@@ -420,14 +424,16 @@ impl Running {
     async fn apply(&mut self, judged: (Result<Prepared, Refusal>, Purpose)) {
         let (result, purpose) = judged;
         match (result, purpose) {
-            (Ok(prepared), Purpose::Reload) => self.hand_out(prepared).await,
+            (Ok(prepared), Purpose::Reload) => drop(self.hand_out(prepared).await),
             (Err(e), Purpose::Reload) => self.log(Level::Error, &format!("reload refused: {}", e.text)),
-            (Ok(prepared), Purpose::Swap(text, tell)) => {
-                self.swap(prepared).await;
-                self.posted = Some(text);
-                let snapshot = self.current.snapshot.clone();
-                tokio::task::spawn_blocking(move || tell.send(Loaded::Done(snapshot.to_json())));
-            }
+            (Ok(prepared), Purpose::Swap(text, tell)) => match self.swap(prepared).await {
+                Ok(()) => {
+                    self.posted = Some(text);
+                    let snapshot = self.current.snapshot.clone();
+                    tokio::task::spawn_blocking(move || tell.send(Loaded::Done(snapshot.to_json())));
+                }
+                Err(e) => drop(tell.send(Loaded::Failed(e))),
+            },
             (Err(e), Purpose::Swap(_, tell)) => {
                 self.log(Level::Error, &format!("configuration refused: {}", e.text));
                 drop(tell.send(Loaded::Refused(e.json)));
@@ -439,7 +445,7 @@ impl Running {
     }
 
     /// Lets every worker's living state take in a configuration; one whose plugins are not loaded there is reloaded.
-    async fn swap(&mut self, prepared: Prepared) {
+    async fn swap(&mut self, prepared: Prepared) -> Result<(), String> {
         let mut waiting = Vec::new();
         for o in &self.orders {
             let (tx, rx) = oneshot::channel();
@@ -457,6 +463,7 @@ impl Running {
         crate::shared::cache::purge_all();
         self.replaced(prepared);
         self.log(Level::Notice, "declarative configuration loaded");
+        Ok(())
     }
 
     /// The workers have let go of the configuration before, or will soon: it is freed where nobody waits.
@@ -482,7 +489,7 @@ impl Running {
             .map_err(|e| e.to_string())
     }
 
-    async fn hand_out(&mut self, prepared: Prepared) {
+    async fn hand_out(&mut self, prepared: Prepared) -> Result<(), String> {
         self.errors.level().set(level_of(&prepared.settings));
         let mut waiting = Vec::new();
         for o in &self.orders {
@@ -499,12 +506,16 @@ impl Running {
             }
         }
         match failed {
-            Some(e) => self.log(Level::Error, &format!("reload failed: {e}")),
+            Some(e) => {
+                self.log(Level::Error, &format!("reload failed: {e}"));
+                Err(e)
+            }
             None => {
                 crate::shared::cache::purge_all();
                 self.settings = (*prepared.settings).clone();
                 self.replaced(prepared);
                 self.log(Level::Notice, "reloaded");
+                Ok(())
             }
         }
     }

@@ -8,11 +8,14 @@
 mod builder;
 mod error;
 mod export;
+mod flow;
 mod plugin_index;
 mod rows;
 pub mod scalar;
 mod snapshot;
 pub mod syntax;
+#[cfg(test)]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 

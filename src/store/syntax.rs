@@ -4,6 +4,7 @@
 //! become a great value.
 
 use super::StoreError;
+use super::flow::too_deep;
 use super::scalar::{Plain, is_bare, plain};
 use serde::Deserialize as _;
 use serde::de::{
@@ -17,6 +18,10 @@ use std::fmt;
 pub const MAX_TEXT: usize = 64 << 20;
 /// Deepest nesting.
 pub const MAX_DEPTH: usize = 64;
+/// Deepest nesting of YAML's brackets that is left to the YAML library to refuse.
+const MAX_BRACKETS: usize = 2 * MAX_DEPTH;
+/// What is said of more.
+const TOO_DEEP: &str = "nested too deeply";
 /// What one value costs beside its text.
 const NODE_COST: usize = 16;
 
@@ -157,6 +162,20 @@ impl Make for MakeJson {
     }
 }
 
+/// Bytes as text.
+///
+/// # Errors
+/// Where they are no UTF-8, with line and column.
+pub fn text(bytes: &[u8]) -> Result<&str, StoreError> {
+    std::str::from_utf8(bytes).map_err(|e| {
+        let before = &bytes[..e.valid_up_to()];
+        let line = before.split(|b| *b == b'\n').count();
+        let last = before.rsplit(|b| *b == b'\n').next().unwrap_or_default();
+        let column = String::from_utf8_lossy(last).chars().count() + 1;
+        StoreError::Syntax(format!("{line}:{column}: invalid UTF-8"))
+    })
+}
+
 /// Reads a text as one value.
 ///
 /// # Errors
@@ -189,6 +208,9 @@ fn json<M: Make>(text: &str, make: &M) -> Result<M::Made, StoreError> {
 }
 
 fn yaml<M: Make>(text: &str, make: &M) -> Result<M::Made, StoreError> {
+    if let Some((line, column)) = too_deep(text, MAX_BRACKETS) {
+        return Err(StoreError::Syntax(format!("{line}:{column}: {TOO_DEEP}")));
+    }
     let budget = budget(text);
     Node::new(make, &budget, Some(text))
         .deserialize(serde_norway::Deserializer::from_str(text))
@@ -199,9 +221,16 @@ fn budget(text: &str) -> Cell<usize> {
     Cell::new(text.len() * 2 * NODE_COST + (1 << 20))
 }
 
+/// Longest problem told: the keys on the way to it are part of it.
+const MAX_PROBLEM: usize = 1000;
+
 /// `line:column: problem`, as the YAML library of Kong says it.
 pub fn placed(error: &serde_norway::Error) -> String {
-    let text = error.to_string();
+    let mut text = error.to_string();
+    if text.len() > MAX_PROBLEM {
+        let (head, tail) = (MAX_PROBLEM / 2, text.len() - MAX_PROBLEM / 2);
+        text = format!("{}...{}", &text[..text.floor_char_boundary(head)], &text[text.floor_char_boundary(tail)..]);
+    }
     match error.location() {
         Some(at) => {
             let problem = text.split(" at line ").next().unwrap_or(&text);
@@ -253,7 +282,7 @@ impl<'b, M: Make> Node<'b, M> {
 
     fn inner<E: Error>(&self) -> Result<Self, E> {
         if self.depth >= MAX_DEPTH {
-            return Err(E::custom("nested too deeply"));
+            return Err(E::custom(TOO_DEEP));
         }
         Ok(Self {
             depth: self.depth + 1,

@@ -18,6 +18,7 @@ mod a11_pdk;
 mod a12_configuration;
 mod a13_cli;
 mod a14_spec;
+mod b04_bad_input;
 mod b04_scale;
 mod b06_cache;
 mod b07_vaults;

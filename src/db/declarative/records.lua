@@ -5,6 +5,7 @@ local kinds_of = require "moongate.db.declarative.kinds"
 local step = require("moongate.db.declarative.place").step
 
 local array_mt = require("cjson").array_mt
+local run_guarded = require("moongate.schema.engine.guard").run
 local null = ngx.null
 local pairs, type, next, floor, pcall, tostring = pairs, type, next, math.floor, pcall, tostring
 
@@ -59,9 +60,9 @@ function M.judge_own(schema, own)
   return copy
 end
 
--- As it, but what a schema's own function raises is an error of the entity.
+-- As it, but what a schema's own function raises is an error of the field, else of the entity.
 local function judge_guarded(schema, own)
-  local ok, copy, err = pcall(M.judge_own, schema, own)
+  local ok, copy, err = pcall(run_guarded, M.judge_own, schema, own)
   if not ok then
     return nil, { ["@entity"] = { tostring(copy) } }
   end
@@ -101,7 +102,7 @@ function judge_list(kinds, kind, variant, list)
   end
   local errs
   for i = 1, #list do
-    step(kind.name, i)
+    step(kind.name, i, list[i])
     local err = judge_item(kinds, kind, variant, list[i])
     if err then
       errs = errs or {}
@@ -197,6 +198,7 @@ function complete_list(kinds, kind, variant, list, context, nulls, opts)
     copy = {}
   end
   for k, item in pairs(list) do
+    step(kind.name, k, item)
     local row, err = complete_item(kinds, kind, variant, item, context, nulls, opts)
     -- A record that cannot be completed stays as it was given; judging it tells why.
     copy[k] = row == nil and err and item or row

@@ -1,0 +1,4 @@
+//! Loads of declarative texts, whole.
+#![allow(clippy::unwrap_used)]
+
+mod fuzz;
