@@ -18,6 +18,23 @@ function M.new(plugins)
   return db
 end
 
+local newest = {}
+
+--- What there are of entities with these plugins (see `moongate.db.entities`); kept as long as the plugins are
+--- the same.
+function M.entities(plugins)
+  local names = {}
+  for name in pairs(plugins) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  local key = table.concat(names, ",")
+  if newest.key ~= key then
+    newest = { key = key, entities = require("moongate.db.entities").describe(M.new(plugins)) }
+  end
+  return newest.entities
+end
+
 --- Makes `kong.db` of these plugins when it is first asked for: a state without plugins never pays for it.
 function M.lazily(plugins)
   local mt = getmetatable(kong)

@@ -1,25 +1,26 @@
 //! A snapshot as text: the declarative format, and entities by kind and id.
 
 use super::Snapshot;
+use super::yaml;
 use super::rows::{Foreign, Rows};
 use serde_json::Value;
 
 impl Snapshot {
-    /// The declarative YAML of which this snapshot would be made again: flat, with references as ids.
+    /// The declarative YAML of which this snapshot would be made again: flat, with references as ids, without the
+    /// workspace, which a file cannot name.
     ///
     /// # Source
     /// `kong/db/declarative/export.lua`
     pub fn to_yaml(&self) -> String {
         let mut out = "_format_version: \"3.0\"\n_transform: false\n".to_owned();
         for rows in self.rows.iter().filter(|rows| !rows.is_empty()) {
+            if rows.kind.name == "workspaces" {
+                continue;
+            }
             out.push_str(&rows.kind.name);
             out.push_str(":\n");
-            for at in rows.all() {
-                if let Some(row) = rows.value(*at)
-                    && let Ok(text) = serde_norway::to_string(&[flat(rows, row)])
-                {
-                    out.push_str(&text);
-                }
+            for row in rows.all().iter().filter_map(|at| rows.value(*at)) {
+                yaml::write_item(&mut out, &flat(rows, row), 0);
             }
         }
         out
@@ -49,6 +50,9 @@ impl Snapshot {
 }
 
 fn flat(rows: &Rows, mut row: Value) -> Value {
+    if let Some(fields) = row.as_object_mut() {
+        fields.shift_remove("ws_id");
+    }
     for Foreign { field, .. } in &rows.kind.foreign {
         let id = row.get(field).and_then(|reference| reference.get("id")).cloned();
         if let (Some(id), Some(fields)) = (id, row.as_object_mut()) {

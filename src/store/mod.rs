@@ -14,6 +14,7 @@ mod rows;
 pub mod scalar;
 mod snapshot;
 pub mod syntax;
+mod yaml;
 #[cfg(test)]
 pub mod testing;
 #[cfg(test)]

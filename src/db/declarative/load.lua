@@ -91,9 +91,9 @@ local function transformed(schema, row)
   return restore_nulls(row, changed)
 end
 
-local function refusal(tree, input, options, schema)
+local function refusal(tree, input, options, schema, text)
   place.leave()
-  local text = tree_text(tree)
+  text = text or tree_text(tree)
   local flattened
   if options.flatten_errors and type(input) == "table" then
     flattened = flatten.flatten(tree, input, schema and schema.kinds.schemas)
@@ -203,14 +203,15 @@ function M.load(input, options)
   local again = type(input) == "function" and input
   local document = again and again() or input
   if type(document) ~= "table" then
-    return refusal({ error = "expected an object" }, nil, options)
+    local text = "failed parsing declarative configuration: expected an object"
+    return refusal({ error = "expected an object" }, nil, options, nil, text)
   end
   local gateway
   document, gateway = prepared(document)
 
   local schema, err = schema_for(options)
   if not schema then
-    return refusal({ error = tostring(err) }, nil, options)
+    return refusal({ error = tostring(err) }, nil, options, nil, tostring(err))
   end
 
   local rows = setmetatable({

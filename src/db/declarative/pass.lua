@@ -110,6 +110,9 @@ local function register(self, kind, row)
   local name, schema = kind.name, kind.schema
   local id = kind.single_key and row[kind.single_key]
   if type(id) ~= "string" then
+    if id == null then
+      return nil
+    end
     id = pk_string(schema, row)
   end
   local keys = self.keys[name]

@@ -173,6 +173,11 @@ local function collect(kinds, input, found, parent_kind, parent_index)
       collect(kinds, item, found, kind, i)
 
       local item_id = pk_string(kind.schema, item)
+      for _, name in ipairs(kind.primary_key) do
+        if item[name] == null then
+          add_error(found.errs, parent_kind, parent_index, kind, i, { [name] = "required field missing" })
+        end
+      end
       local key = kind.name_key and item[kind.name_key]
       if key == null then
         key = nil

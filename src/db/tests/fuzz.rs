@@ -28,7 +28,7 @@ return { name = "fuzzed", fields = {
         elements = { type = "record", fields = { { deep = { type = "map", keys = { type = "string" },
           values = { type = "number" } } } } } } } },
     { other = { type = "map", keys = { type = "string" }, values = { type = "string" } } },
-    { body = { type = "json", json_schema = { inline = { type = "object",
+    { body = { type = "json", json_schema = { inline = { type = { "object", "null" },
         properties = { a = { type = "integer" } } } } } },
     { judged = { type = "string", custom_validator = function(v)
         if v == "raise" then error("raised by the schema") end
@@ -65,6 +65,10 @@ return { {
 } }
 "#;
 
+const CERT: &str = include_str!("../../libs/openssl/tests/cert.pem");
+const KEY: &str = include_str!("../../libs/openssl/tests/p256.pem");
+const PUBLIC: &str = include_str!("../../libs/openssl/tests/p256_pub.pem");
+
 fn seeds() -> Vec<Value> {
     let config = json!({ "text": "t", "judged": "j", "n": 2, "i": 3, "on": false, "list": ["a"], "set": ["a", "b"],
         "map": { "kk": [{ "deep": { "x": 1 } }] }, "other": { "a": "b" }, "body": { "a": 1 },
@@ -92,8 +96,9 @@ fn seeds() -> Vec<Value> {
                       { "name": "fuzzed", "service": "s", "config": { "old": "o", "judged": "j" } }],
           "vaults": [{ "name": "env", "prefix": "my-env", "config": { "prefix": "X_" } }],
           "key_sets": [{ "name": "set" }],
-          "keys": [{ "name": "k", "kid": "1", "set": "set", "jwk": "{\"kty\":\"oct\",\"kid\":\"1\",\"k\":\"aGk\"}" }],
-          "workspaces": [{ "name": "default" }], "snis": [], "certificates": [] }),
+          "keys": [{ "name": "k", "kid": "1", "set": "set", "pem": { "public_key": PUBLIC } }],
+          "workspaces": [{ "name": "default" }], "snis": [],
+          "certificates": [{ "cert": CERT, "key": KEY, "tags": ["c"], "snis": [{ "name": "a.test" }] }] }),
         json!({ "_format_version": "1.1", "_info": { "defaults": {} }, "services": [{ "name": "s", "host": "h",
           "routes": [{ "name": "r", "paths": ["/a/(b|c)"] }] }],
           "plugins": [{ "name": "fuzzed", "service": "s", "config": {} }] }),
@@ -104,9 +109,11 @@ fn seeds() -> Vec<Value> {
 fn odd(dice: &mut Dice) -> Value {
     let values = [
         json!(null), json!(true), json!(-1), json!(0.5), json!(1e308), json!(u64::MAX), json!(""), json!("s"),
-        json!("raise"), json!("bad"), json!("\0\u{2028}\u{1f600}"), json!("~/("), json!("/a//b"), json!("x".repeat(5000)),
+        json!("raise"), json!("bad"), json!("\0\u{2028}\u{1f600}"), json!("~/("), json!("/a//b"), json!("x".repeat(300)),
         json!([]), json!({}), json!([null]), json!([[]]), json!({ "id": "s" }), json!({ "id": null }), json!({ "a": { "b": [1] } }),
         json!(["a", "a"]), json!([1, "x", {}]), json!({ "": 1 }), json!({ "1": 1 }), json!("{vault://env/x}"),
+        json!("yes"), json!("010"), json!("1_0"), json!("12:30:45"), json!("~"), json!("null"), json!(".5"), json!("0x1F"),
+        json!(" a\n\nb\t: #c\n"), json!("- a"), json!("=<<"), json!("<<"), json!("2001-01-01"), json!("!!str a"), json!(".nan"),
         json!("8b4ae0b8-07b1-4d2c-9d0b-a5ff1f8b2b4a"), json!("~/((a{1000}){1000}){1000}"), json!({ "@entity": "x" }),
     ];
     dice.one(&values).clone()
@@ -232,12 +239,22 @@ fn check_flattened(plain: &Refused, flattened: &Refused, text: &str) {
     }
 }
 
-/// The rows, without what says when they were written.
+/// Lua's `table: 0x...` told the same each time.
+fn without_addresses(text: &str) -> String {
+    let mut parts = text.split("0x");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |told, part| told + part.trim_start_matches(|c: char| c.is_ascii_hexdigit()))
+}
+
+/// The rows, without what says when they were written and in which workspace.
 fn rows(snapshot: &Snapshot) -> Value {
     let mut all: Value = serde_json::from_str(&snapshot.to_json()).unwrap();
+    all.as_object_mut().unwrap().shift_remove("workspaces");
     for kind in all.as_object_mut().unwrap().values_mut() {
         for row in kind.as_object_mut().unwrap().values_mut() {
-            row.as_object_mut().unwrap().shift_remove("updated_at");
+            let row = row.as_object_mut().unwrap();
+            row.shift_remove("updated_at");
+            row.shift_remove("ws_id");
         }
     }
     all
@@ -247,7 +264,19 @@ fn rows(snapshot: &Snapshot) -> Value {
 fn check_round_trip(vm: &Vm, snapshot: &Snapshot, text: &str) {
     let yaml = snapshot.to_yaml();
     match load(vm, &yaml, Format::Yaml, &options(false)) {
-        Ok(again) => assert_eq!(rows(snapshot), rows(&again), "{yaml}\nof {text}"),
+        Ok(again) => {
+            let (first, second) = (rows(snapshot), rows(&again));
+            let mut all = Vec::new();
+            places(&first, "", &mut all);
+            places(&second, "", &mut all);
+            let differs = all.iter().rfind(|place| first.pointer(place) != second.pointer(place));
+            assert!(
+                differs.is_none(),
+                "{differs:?}: {:?}, then {:?}\nin {yaml}\nof {text}",
+                differs.map(|place| first.pointer(place)),
+                differs.map(|place| second.pointer(place)),
+            );
+        }
         Err(refused) => panic!("{}\nin {yaml}\nof {text}", refused.text),
     }
 }
@@ -270,9 +299,9 @@ fn b04_fuzz_a_file_is_taken_in_and_told_again_or_refused_with_its_places() {
     }
     let mut dice = Dice::new(2);
     let (mut taken, mut refused) = (0, 0);
-    for round in 0..rounds(2_400) {
+    for round in 0..rounds(2_000) {
         let mut file = dice.one(&seeds).clone();
-        for _ in 0..=dice.roll(4) {
+        for _ in 0..*dice.one(&[1, 1, 1, 2, 4]) {
             mutate(&mut dice, &mut file);
         }
         let (text, format) = match round % 3 {
@@ -286,13 +315,16 @@ fn b04_fuzz_a_file_is_taken_in_and_told_again_or_refused_with_its_places() {
             }
             Err(plain) => {
                 check_refusal(&plain, &text);
+                refused += 1;
+                if refused % 3 != 0 {
+                    continue;
+                }
                 let flattened = load(&vm, &text, format, &options(true)).err().unwrap();
                 check_refusal(&flattened, &text);
-                assert_eq!(plain.text, flattened.text);
+                assert_eq!(without_addresses(&plain.text), without_addresses(&flattened.text));
                 if file.is_object() {
                     check_flattened(&plain, &flattened, &text);
                 }
-                refused += 1;
             }
         }
     }
