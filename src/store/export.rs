@@ -1,8 +1,8 @@
 //! A snapshot as text: the declarative format, and entities by kind and id.
 
 use super::Snapshot;
-use super::yaml;
 use super::rows::{Foreign, Rows};
+use super::yaml;
 use serde_json::Value;
 
 impl Snapshot {

@@ -105,7 +105,9 @@ fn indent_of_parent(before: &[u8]) -> Option<usize> {
             b' ' => {}
             b'-' | b'?' if before.get(at + 1).is_none_or(|next| *next == b' ') => column = Some(at),
             _ if before[at..].starts_with(b"---") => return None,
-            _ if before[at..].trim_ascii_end().ends_with(b":") || before[at..].windows(2).any(|w| w == b": ") => {
+            _ if before[at..].trim_ascii_end().ends_with(b":")
+                || before[at..].windows(2).any(|w| w == b": ") =>
+            {
                 return Some(at);
             }
             _ => return column,

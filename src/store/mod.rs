@@ -14,11 +14,11 @@ mod rows;
 pub mod scalar;
 mod snapshot;
 pub mod syntax;
-mod yaml;
 #[cfg(test)]
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod yaml;
 
 pub use builder::Builder;
 pub use error::StoreError;

@@ -248,7 +248,11 @@ pub fn placed(error: &serde_norway::Error) -> String {
     let mut text = error.to_string();
     if text.len() > MAX_PROBLEM {
         let (head, tail) = (MAX_PROBLEM / 2, text.len() - MAX_PROBLEM / 2);
-        text = format!("{}...{}", &text[..text.floor_char_boundary(head)], &text[text.floor_char_boundary(tail)..]);
+        text = format!(
+            "{}...{}",
+            &text[..text.floor_char_boundary(head)],
+            &text[text.floor_char_boundary(tail)..]
+        );
     }
     match error.location() {
         Some(at) => {

@@ -105,7 +105,10 @@ fn write_text(out: &mut String, text: &str) {
 
 /// Whether a text without quotes is a text, whoever reads it.
 fn is_plain(text: &str) -> bool {
-    let first = text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b"/_".contains(&b));
+    let first = text
+        .bytes()
+        .next()
+        .is_some_and(|b| b.is_ascii_alphabetic() || b"/_".contains(&b));
     let middle = |b: u8| b.is_ascii_alphanumeric() || b"/_.-@+".contains(&b);
     // `y` and `n` are booleans to some
     first && text.len() > 1 && text.bytes().all(middle) && plain(text) == Plain::Text(text)

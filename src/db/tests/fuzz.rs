@@ -108,13 +108,50 @@ fn seeds() -> Vec<Value> {
 /// A value that belongs nowhere, or by chance somewhere.
 fn odd(dice: &mut Dice) -> Value {
     let values = [
-        json!(null), json!(true), json!(-1), json!(0.5), json!(1e308), json!(u64::MAX), json!(""), json!("s"),
-        json!("raise"), json!("bad"), json!("\0\u{2028}\u{1f600}"), json!("~/("), json!("/a//b"), json!("x".repeat(300)),
-        json!([]), json!({}), json!([null]), json!([[]]), json!({ "id": "s" }), json!({ "id": null }), json!({ "a": { "b": [1] } }),
-        json!(["a", "a"]), json!([1, "x", {}]), json!({ "": 1 }), json!({ "1": 1 }), json!("{vault://env/x}"),
-        json!("yes"), json!("010"), json!("1_0"), json!("12:30:45"), json!("~"), json!("null"), json!(".5"), json!("0x1F"),
-        json!(" a\n\nb\t: #c\n"), json!("- a"), json!("=<<"), json!("<<"), json!("2001-01-01"), json!("!!str a"), json!(".nan"),
-        json!("8b4ae0b8-07b1-4d2c-9d0b-a5ff1f8b2b4a"), json!("~/((a{1000}){1000}){1000}"), json!({ "@entity": "x" }),
+        json!(null),
+        json!(true),
+        json!(-1),
+        json!(0.5),
+        json!(1e308),
+        json!(u64::MAX),
+        json!(""),
+        json!("s"),
+        json!("raise"),
+        json!("bad"),
+        json!("\0\u{2028}\u{1f600}"),
+        json!("~/("),
+        json!("/a//b"),
+        json!("x".repeat(300)),
+        json!([]),
+        json!({}),
+        json!([null]),
+        json!([[]]),
+        json!({ "id": "s" }),
+        json!({ "id": null }),
+        json!({ "a": { "b": [1] } }),
+        json!(["a", "a"]),
+        json!([1, "x", {}]),
+        json!({ "": 1 }),
+        json!({ "1": 1 }),
+        json!("{vault://env/x}"),
+        json!("yes"),
+        json!("010"),
+        json!("1_0"),
+        json!("12:30:45"),
+        json!("~"),
+        json!("null"),
+        json!(".5"),
+        json!("0x1F"),
+        json!(" a\n\nb\t: #c\n"),
+        json!("- a"),
+        json!("=<<"),
+        json!("<<"),
+        json!("2001-01-01"),
+        json!("!!str a"),
+        json!(".nan"),
+        json!("8b4ae0b8-07b1-4d2c-9d0b-a5ff1f8b2b4a"),
+        json!("~/((a{1000}){1000}){1000}"),
+        json!({ "@entity": "x" }),
     ];
     dice.one(&values).clone()
 }
@@ -183,7 +220,10 @@ fn mutate(dice: &mut Dice, file: &mut Value) {
         }
         5 => {
             if let Some((Value::Object(fields), _)) = parent_of(file, &place) {
-                let names = ["name", "id", "config", "tags", "plugins", "routes", "service", "consumer", "unknown", "@entity"];
+                let names = [
+                    "name", "id", "config", "tags", "plugins", "routes", "service", "consumer", "unknown",
+                    "@entity",
+                ];
                 drop(fields.insert((*dice.one(&names)).to_owned(), odd(dice)));
             }
         }
@@ -217,10 +257,25 @@ fn check_refusal(refused: &Refused, text: &str) {
     let said = format!("{}\n{}\nof {text}", refused.text, refused.error);
     assert!(!refused.text.trim().is_empty(), "{said}");
     assert_eq!(refused.error["code"], 14, "{said}");
-    assert_eq!(refused.error["name"], "invalid declarative configuration", "{said}");
-    assert!(texts(&refused.error["fields"]) > 0 || refused.error["flattened_errors"][0].is_object(), "{said}");
-    assert!(refused.error["message"].as_str().is_some_and(|m| !m.is_empty()), "{said}");
-    for accident in ["stack traceback", "attempt to", "stack overflow", "bad argument", "/src/"] {
+    assert_eq!(
+        refused.error["name"], "invalid declarative configuration",
+        "{said}"
+    );
+    assert!(
+        texts(&refused.error["fields"]) > 0 || refused.error["flattened_errors"][0].is_object(),
+        "{said}"
+    );
+    assert!(
+        refused.error["message"].as_str().is_some_and(|m| !m.is_empty()),
+        "{said}"
+    );
+    for accident in [
+        "stack traceback",
+        "attempt to",
+        "stack overflow",
+        "bad argument",
+        "/src/",
+    ] {
         assert!(!refused.text.contains(accident), "{said}");
     }
 }
@@ -228,13 +283,25 @@ fn check_refusal(refused: &Refused, text: &str) {
 /// Every error is told once: of an entity, or where it stands.
 fn check_flattened(plain: &Refused, flattened: &Refused, text: &str) {
     let list = flattened.error["flattened_errors"].as_array().unwrap();
-    let of_entities: usize = list.iter().map(|entry| entry["errors"].as_array().unwrap().len()).sum();
+    let of_entities: usize = list
+        .iter()
+        .map(|entry| entry["errors"].as_array().unwrap().len())
+        .sum();
     let (all, left) = (texts(&plain.error["fields"]), texts(&flattened.error["fields"]));
-    assert_eq!(all, of_entities + left, "{}\n{}\nof {text}", plain.error, flattened.error);
+    assert_eq!(
+        all,
+        of_entities + left,
+        "{}\n{}\nof {text}",
+        plain.error,
+        flattened.error
+    );
     for entry in list {
         assert!(entry["entity_type"].is_string(), "{entry}");
         for error in entry["errors"].as_array().unwrap() {
-            assert!(error["message"].is_string() && error["type"].is_string(), "{entry}");
+            assert!(
+                error["message"].is_string() && error["type"].is_string(),
+                "{entry}"
+            );
         }
     }
 }
@@ -243,7 +310,9 @@ fn check_flattened(plain: &Refused, flattened: &Refused, text: &str) {
 fn without_addresses(text: &str) -> String {
     let mut parts = text.split("0x");
     let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |told, part| told + part.trim_start_matches(|c: char| c.is_ascii_hexdigit()))
+    parts.fold(first, |told, part| {
+        told + part.trim_start_matches(|c: char| c.is_ascii_hexdigit())
+    })
 }
 
 /// The rows, without what says when they were written and in which workspace.
@@ -269,7 +338,9 @@ fn check_round_trip(vm: &Vm, snapshot: &Snapshot, text: &str) {
             let mut all = Vec::new();
             places(&first, "", &mut all);
             places(&second, "", &mut all);
-            let differs = all.iter().rfind(|place| first.pointer(place) != second.pointer(place));
+            let differs = all
+                .iter()
+                .rfind(|place| first.pointer(place) != second.pointer(place));
             assert!(
                 differs.is_none(),
                 "{differs:?}: {:?}, then {:?}\nin {yaml}\nof {text}",
@@ -328,5 +399,8 @@ fn b04_fuzz_a_file_is_taken_in_and_told_again_or_refused_with_its_places() {
             }
         }
     }
-    assert!(taken > 200 && refused > 200, "{taken} taken in, {refused} refused");
+    assert!(
+        taken > 200 && refused > 200,
+        "{taken} taken in, {refused} refused"
+    );
 }

@@ -14,10 +14,49 @@ const SEEDS: &[&str] = &[
 ];
 
 const TOKENS: &[&[u8]] = &[
-    b"{", b"}", b"[", b"]", b":", b",", b"- ", b"\n", b"\n  ", b"\t", b"\"", b"'", b"\\", b"\\u0000", b"\\ud800", b"&a ",
-    b"*a", b"*base", b"<<: ", b"!", b"!!str ", b"!!null", b"|\n", b">\n", b"? ", b"%YAML 1.1\n---\n", b"---\n", b"...\n", b"#",
-    b"~", b"null", b"1e999", b"-", b"0x", b".nan", b"99999999999999999999", b"\0", b"\xc3", b"\xf0\x9f\x98\x80", b"\xe2\x80\xa8",
-    b"@", b"`", b"a: &x [*x]",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b":",
+    b",",
+    b"- ",
+    b"\n",
+    b"\n  ",
+    b"\t",
+    b"\"",
+    b"'",
+    b"\\",
+    b"\\u0000",
+    b"\\ud800",
+    b"&a ",
+    b"*a",
+    b"*base",
+    b"<<: ",
+    b"!",
+    b"!!str ",
+    b"!!null",
+    b"|\n",
+    b">\n",
+    b"? ",
+    b"%YAML 1.1\n---\n",
+    b"---\n",
+    b"...\n",
+    b"#",
+    b"~",
+    b"null",
+    b"1e999",
+    b"-",
+    b"0x",
+    b".nan",
+    b"99999999999999999999",
+    b"\0",
+    b"\xc3",
+    b"\xf0\x9f\x98\x80",
+    b"\xe2\x80\xa8",
+    b"@",
+    b"`",
+    b"a: &x [*x]",
 ];
 
 /// A text with up to eight changes: cut off, overwritten, something put in or taken out, a piece repeated, two
@@ -82,7 +121,10 @@ fn b04_fuzz_text_is_read_within_its_limits_or_refused_with_a_reason() {
                 let (depth, count, length) = measure(&value);
                 assert!(depth <= syntax::MAX_DEPTH, "depth {depth}: {text}");
                 let budget = text.len() * 32 + (1 << 20);
-                assert!(count * 16 + length <= budget, "{count} values, {length} bytes: {text}");
+                assert!(
+                    count * 16 + length <= budget,
+                    "{count} values, {length} bytes: {text}"
+                );
                 // what was read is told again, by either reader
                 let again = value.to_string();
                 assert_eq!(parse(&again, Format::Json, &MakeJson).unwrap(), value, "{text}");
@@ -107,15 +149,25 @@ fn b04_yaml_that_is_slow_to_read_is_refused_at_once() {
         ("[".repeat(n), "1:129: nested too deeply"),
         ("{\"a\":".repeat(n), "nested too deeply"),
         ("a:\n - {b: ".to_owned() + &"[a, ".repeat(n), "nested too deeply"),
-        ((0..n).map(|i| format!("%TAG !a{i}! b\n")).collect(), "too many %TAG directives"),
-        ("a: b\n...\n".to_owned() + &(0..n).map(|i| format!("%TAG !a{i}! b\n")).collect::<String>(), "too many %TAG"),
+        (
+            (0..n).map(|i| format!("%TAG !a{i}! b\n")).collect(),
+            "too many %TAG directives",
+        ),
+        (
+            "a: b\n...\n".to_owned() + &(0..n).map(|i| format!("%TAG !a{i}! b\n")).collect::<String>(),
+            "too many %TAG",
+        ),
     ] {
         let begun = std::time::Instant::now();
         let error = yaml(&text).unwrap_err().to_string();
         assert!(error.contains(wanted), "{error}");
         assert!(begun.elapsed().as_secs() < 5, "{:?}: {error}", begun.elapsed());
     }
-    let spaced = format!("a: &a {}yes\nb:\n{}", " ".repeat(1 << 20), "- *a\n".repeat(10_000));
+    let spaced = format!(
+        "a: &a {}yes\nb:\n{}",
+        " ".repeat(1 << 20),
+        "- *a\n".repeat(10_000)
+    );
     assert_eq!(yaml(&spaced).unwrap()["b"][9_999], json!(true));
     let quoted = "a: x ".to_owned() + &"\" ' [ | ".repeat(n);
     assert!(yaml(&quoted).is_ok());
