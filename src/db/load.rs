@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use md5::{Digest, Md5};
-use mlua::{Function, IntoLua, Lua, Table};
+use mlua::{Function, IntoLua, Lua, LuaString, Table};
 use serde_json::Value;
 
 use crate::schema::Converter;
@@ -70,6 +70,8 @@ pub fn load(vm: &Vm, text: &str, format: Format, options: &Options) -> Result<Sn
     let make = MakeLua::new(vm.lua()).map_err(|e| Refused::whole(plain(&e)))?;
     let input = syntax::parse(text, format, &make)?;
     let judged = vm.guarded(|lua| {
+        // most of what a load makes stays for a while: the heap may treble between two collections
+        lua.load("collectgarbage('setpause', 300)").exec()?;
         let first = RefCell::new(Some(input));
         lua.scope(|scope| {
             let again = scope.create_function(|_, ()| match first.take() {
@@ -101,6 +103,14 @@ fn plain(e: &mlua::Error) -> String {
     }
 }
 
+/// Rows cross over as JSON text: that is one call a row, and the encoder reads tables without asking Lua.
+const SINK: &str = "local add = ...
+    local cjson = require('cjson').new()
+    cjson.encode_number_precision(16)
+    cjson.encode_sparse_array(true)
+    local encode = cjson.encode
+    return function(kind, row) add(kind, encode(row)) end";
+
 fn judge(lua: &Lua, input: Function, options: &Options) -> mlua::Result<Result<Builder, Refused>> {
     let set = |names: &[String]| lua.create_table_from(names.iter().map(|name| (name.as_str(), true)));
     let converter = Rc::new(Converter::new(lua)?);
@@ -111,14 +121,13 @@ fn judge(lua: &Lua, input: Function, options: &Options) -> mlua::Result<Result<B
     told.set("flatten_errors", options.flatten_errors)?;
     let kinds = kinds_of(lua, &options.plugins)?;
     let builder = Rc::new(RefCell::new(Builder::new(kinds.clone())));
-    let rows = (builder.clone(), converter.clone());
-    told.set(
-        "sink",
-        lua.create_function(move |_, (kind, row): (String, mlua::Value)| {
-            let row = rows.1.value(&row)?;
-            rows.0.borrow_mut().add(&kind, row).map_err(mlua::Error::external)
-        })?,
-    )?;
+    let rows = builder.clone();
+    let add = lua.create_function(move |_, (kind, row): (LuaString, LuaString)| {
+        let row = serde_json::from_slice(&row.as_bytes()).map_err(mlua::Error::external)?;
+        let kind = kind.to_str()?;
+        rows.borrow_mut().add(&kind, row).map_err(mlua::Error::external)
+    })?;
+    told.set("sink", lua.load(SINK).set_name("=sink").call::<Function>(add)?)?;
     let again = builder.clone();
     told.set(
         "reset",
