@@ -1,6 +1,6 @@
 //! Certificates, the server names they serve, and CA certificates: as data, not parsed here.
 
-use super::CertificateIdx;
+use super::{CertificateIdx, or_default};
 use serde::Deserialize;
 
 /// A certificate chain and its key, in PEM.
@@ -17,7 +17,7 @@ pub struct Certificate {
     /// PEM key of another key type.
     pub key_alt: Option<String>,
     /// Free labels.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub tags: Vec<String>,
 }
 
@@ -29,7 +29,7 @@ pub struct Sni {
     /// Server name, with one wildcard at an end perhaps.
     pub name: String,
     /// Free labels.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub tags: Vec<String>,
     /// The certificate served.
     #[serde(skip)]
@@ -46,6 +46,6 @@ pub struct CaCertificate {
     /// SHA-256 digest in hex.
     pub cert_digest: Option<String>,
     /// Free labels.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub tags: Vec<String>,
 }

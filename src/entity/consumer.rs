@@ -1,5 +1,6 @@
 //! Consumers: who calls.
 
+use super::or_default;
 use serde::Deserialize;
 
 /// A client known by name.
@@ -15,6 +16,6 @@ pub struct Consumer {
     /// Unique name elsewhere.
     pub custom_id: Option<String>,
     /// Free labels.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub tags: Vec<String>,
 }
