@@ -20,8 +20,8 @@ pub fn set_current(snapshot: Arc<Snapshot>) -> Option<Arc<Snapshot>> {
     CURRENT.with(|current| current.borrow_mut().replace(snapshot))
 }
 
-/// The longest page.
-const MAX_PAGE: i64 = 1000;
+/// The longest page, whatever Lua takes for one.
+const MAX_PAGE: i64 = 1 << 20;
 
 fn text(a: &Args, i: usize) -> Option<&str> {
     a.str(i).and_then(|s| std::str::from_utf8(s).ok())

@@ -24,6 +24,9 @@ pub struct EntityKind {
     /// Fields that refer to other entities.
     #[serde(default)]
     pub foreign: Vec<Foreign>,
+    /// All fields; a row that is shown whole has null where one of them is unset.
+    #[serde(default)]
+    pub fields: Vec<String>,
 }
 
 /// A field that refers to another entity.
@@ -172,12 +175,11 @@ impl Rows {
         self.composed.get(key).copied()
     }
 
-    /// Ids with their rows as JSON text, by id ascending.
-    pub(super) fn by_ids(&self) -> impl Iterator<Item = (&str, &str)> {
+    /// Ids with the places of their rows, by id ascending.
+    pub(super) fn by_ids(&self) -> impl Iterator<Item = (&str, u32)> {
         let mut ids: Vec<(&str, u32)> = self.ids.iter().map(|(id, at)| (&**id, *at)).collect();
         ids.sort_unstable();
         ids.into_iter()
-            .map(|(id, at)| (id, self.text(at).unwrap_or("null")))
     }
 
     /// The places of all rows, by id ascending.
