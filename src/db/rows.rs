@@ -52,7 +52,7 @@ fn get(a: &Args, r: &mut Ret) {
 /// `get_by(kind, field, value)`: a row or nil; the field `cache_key` takes a composed key, workspace and all.
 fn get_by(a: &Args, r: &mut Ret) {
     one(a, r, |rows| match (text(a, 2)?, text(a, 3)?) {
-        ("cache_key", key) => rows.by_composed(key.rsplit_once(':')?.0),
+        ("cache_key", key) => rows.by_composed(key),
         (field, key) => rows.by_key(field, key),
     });
 }

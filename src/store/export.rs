@@ -2,6 +2,7 @@
 
 use super::Snapshot;
 use super::rows::{Foreign, Rows};
+use super::yaml_out;
 use serde_json::Value;
 
 /// There is one workspace, which is not shown.
@@ -25,10 +26,8 @@ impl Snapshot {
             out.push_str(&rows.kind.name);
             out.push_str(":\n");
             for at in rows.all() {
-                if let Some(row) = whole(rows, *at)
-                    && let Ok(text) = serde_norway::to_string(&[flat(rows, row)])
-                {
-                    out.push_str(&text);
+                if let Some(row) = whole(rows, *at) {
+                    yaml_out::item(&mut out, &flat(rows, row));
                 }
             }
         }

@@ -57,10 +57,20 @@ pub struct Rows {
     rank: Vec<u32>,
 }
 
-/// A composed key as its template says, without the workspace at its end.
-fn composed(template: &str, row: &Value) -> Option<String> {
+/// A composed key, or its template, without the workspace at its end where there is one, if an empty one: all rows
+/// are in the same.
+fn without_workspace<'k>(template: &str, key: &'k str) -> &'k str {
+    let scoped = template.ends_with(":{ws_id}") || template.ends_with(':');
+    match key.rsplit_once(':') {
+        Some((rest, _)) if scoped => rest,
+        _ => key,
+    }
+}
+
+/// A composed key as its template says.
+fn composed(template: &str, row: &Value) -> String {
     let mut key = String::new();
-    for (n, part) in template.rsplit_once(':')?.0.split(':').enumerate() {
+    for (n, part) in without_workspace(template, template).split(':').enumerate() {
         if n > 0 {
             key.push(':');
         }
@@ -69,7 +79,7 @@ fn composed(template: &str, row: &Value) -> Option<String> {
             None => key.push_str(part),
         }
     }
-    Some(key)
+    key
 }
 
 /// A value as it stands in a key: a reference is its id.
@@ -105,9 +115,8 @@ impl Rows {
                 index.insert(key.into(), at);
             }
         }
-        let template = self.kind.cache_key_template.as_deref();
-        if let Some(key) = template.and_then(|template| composed(template, row)) {
-            self.composed.insert(key.into(), at);
+        if let Some(template) = &self.kind.cache_key_template {
+            self.composed.insert(composed(template, row).into(), at);
         }
         for (Foreign { field: name, .. }, index) in self.kind.foreign.iter().zip(&mut self.children) {
             if let Some(parent) = row.get(name).and_then(key_text) {
@@ -170,9 +179,10 @@ impl Rows {
         self.keys[index].get(key).copied()
     }
 
-    /// The place of a row by its composed key without the workspace at its end.
+    /// The place of a row by its composed key, as its DAO makes it.
     pub fn by_composed(&self, key: &str) -> Option<u32> {
-        self.composed.get(key).copied()
+        let template = self.kind.cache_key_template.as_deref()?;
+        self.composed.get(without_workspace(template, key)).copied()
     }
 
     /// Ids with the places of their rows, by id ascending.

@@ -100,7 +100,11 @@ fn b04_a_swap_keeps_lua_states_and_renews_what_depends_on_the_configuration() {
     let configured = tell(&gateway)["configured"][3].as_str().unwrap().to_owned();
     let mut tags: Vec<&str> = configured.split(',').collect();
     tags.sort_unstable();
-    assert_eq!(tags, ["five", "four"], "all configurations, whatever they are for");
+    assert_eq!(
+        tags,
+        ["five", "four"],
+        "all configurations, whatever they are for"
+    );
 }
 
 #[test]
@@ -140,9 +144,8 @@ fn b04_a_request_under_way_ends_with_the_configuration_it_began_with() {
           kong.log.err("logged with ", conf.tag)
         end
         return P"#;
-    let with_waits = |tag: &str, retries| {
-        with(config(origin.port, tag, retries), "waits", json!({ "tag": tag }))
-    };
+    let with_waits =
+        |tag: &str, retries| with(config(origin.port, tag, retries), "waits", json!({ "tag": tag }));
     let (setup, admin) = Setup::new(&with(with_waits("old", 1), "probe", json!({})))
         .plugin("seen", SEEN)
         .plugin("tell", TELL)
@@ -153,18 +156,27 @@ fn b04_a_request_under_way_ends_with_the_configuration_it_began_with() {
     let mut slow = gateway.connect();
     slow.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
     let waiting = "kong.response.exit(200, tostring(ngx.shared.kong:get('waiting')))";
-    assert!(eventually(Duration::from_secs(5), || gateway.access(waiting).text() == "true"));
+    assert!(eventually(Duration::from_secs(5), || gateway
+        .access(waiting)
+        .text()
+        == "true"));
     // where nothing but another plugin is left, the old plugins still end their request
     admin.accept(&with(with_waits("new", 2), "probe", json!({})));
     assert_eq!(gateway.get("/", &[]).is(200).header("x-late"), Some("new"));
-    gateway.access("ngx.shared.kong:set('go', true) kong.response.exit(200)").is(200);
+    gateway
+        .access("ngx.shared.kong:set('go', true) kong.response.exit(200)")
+        .is(200);
     let answer = slow.answer(false).is(200);
     assert_eq!(
         (answer.header("x-tag"), answer.header("x-late")),
         (Some("old"), Some("old")),
         "plugins whose turn came after the swap, too"
     );
-    assert_eq!(answer.header("x-retries"), Some("2"), "rows are always the current ones");
+    assert_eq!(
+        answer.header("x-retries"),
+        Some("2"),
+        "rows are always the current ones"
+    );
     gateway.logged("logged with old");
 }
 
@@ -182,21 +194,44 @@ fn b04_a_configuration_is_sent_in_any_of_kongs_ways() {
     };
     let json_text = r#"{ "_format_version": "3.0", "services": [{ "name": "g", "host": "h" }] }"#;
     for (kind, body, name) in [
-        ("application/json", r#"{"_format_version":"3.0","services":[{"name":"a","host":"h"}]}"#.to_owned(), "a"),
-        ("application/json", json!({ "config": yaml("b") }).to_string(), "b"),
+        (
+            "application/json",
+            r#"{"_format_version":"3.0","services":[{"name":"a","host":"h"}]}"#.to_owned(),
+            "a",
+        ),
+        (
+            "application/json",
+            json!({ "config": yaml("b") }).to_string(),
+            "b",
+        ),
         ("text/yaml", yaml("c"), "c"),
         ("application/yaml", yaml("d"), "d"),
-        ("application/x-www-form-urlencoded", format!("config={}", encode(&yaml("e"))), "e"),
+        (
+            "application/x-www-form-urlencoded",
+            format!("config={}", encode(&yaml("e"))),
+            "e",
+        ),
         ("multipart/form-data; boundary=b", part(&yaml("f")), "f"),
-        ("application/json", json!({ "config": json_text }).to_string(), "g"),
+        (
+            "application/json",
+            json!({ "config": json_text }).to_string(),
+            "g",
+        ),
     ] {
         let answer = admin.post("", kind, &body).is(201);
-        assert_eq!(answer.header("content-type"), Some("application/json; charset=utf-8"));
+        assert_eq!(
+            answer.header("content-type"),
+            Some("application/json; charset=utf-8")
+        );
         let entities = answer.json();
         let services = entities["services"].as_object().unwrap();
         assert_eq!(services.len(), 1, "{kind}");
         let (id, entity) = services.iter().next().unwrap();
-        assert_eq!((&entity["id"], &entity["name"]), (&json!(id), &json!(name)), "{kind}");
+        assert_eq!(
+            (&entity["id"], &entity["name"]),
+            (&json!(id), &json!(name)),
+            "{kind}"
+        );
     }
     for (kind, body) in [
         ("application/x-www-form-urlencoded", "a=b"),
@@ -204,7 +239,11 @@ fn b04_a_configuration_is_sent_in_any_of_kongs_ways() {
         ("text/yaml", " \n"),
     ] {
         let answer = admin.post("", kind, body).is(400).json();
-        assert_eq!(answer, json!({ "message": "expected a declarative configuration" }), "{kind}");
+        assert_eq!(
+            answer,
+            json!({ "message": "expected a declarative configuration" }),
+            "{kind}"
+        );
     }
     admin.post("", "image/png", "x").is(415);
     for body in ["{", ""] {
@@ -212,7 +251,10 @@ fn b04_a_configuration_is_sent_in_any_of_kongs_ways() {
         assert_eq!(broken, json!({ "message": "Cannot parse JSON body" }));
     }
     let nothing = admin.ask("POST", "/config", &[], b"").is(400).json();
-    assert_eq!(nothing, json!({ "message": "expected a declarative configuration" }));
+    assert_eq!(
+        nothing,
+        json!({ "message": "expected a declarative configuration" })
+    );
     gateway.get("/", &[]).is(404);
 }
 
@@ -227,7 +269,11 @@ fn b04_the_same_configuration_is_not_loaded_twice() {
     assert!(again.body.is_empty());
     assert_eq!(tell(&gateway)["configured"], json!(["one", "two"]));
     admin.post("", "application/json", &text).is(201);
-    assert_eq!(tell(&gateway)["configured"], json!(["one", "two", "two"]), "without the check it is");
+    assert_eq!(
+        tell(&gateway)["configured"],
+        json!(["one", "two", "two"]),
+        "without the check it is"
+    );
     let wrapped = json!({ "config": text, "check_hash": 1 }).to_string();
     admin.post("", "application/json", &wrapped).is(304);
 }
@@ -236,7 +282,10 @@ fn b04_the_same_configuration_is_not_loaded_twice() {
 fn b04_a_refused_configuration_changes_nothing_and_says_why() {
     let origin = Origin::echo();
     let (gateway, admin) = start(&config(origin.port, "one", 1));
-    let answer = admin.refuse("", &json!({ "_format_version": "1.1", "services": [{ "port": -12 }] }));
+    let answer = admin.refuse(
+        "",
+        &json!({ "_format_version": "1.1", "services": [{ "port": -12 }] }),
+    );
     assert_eq!(
         answer,
         json!({
@@ -249,16 +298,26 @@ fn b04_a_refused_configuration_changes_nothing_and_says_why() {
                 port=\"value should be between 0 and 65535\"}}}",
         })
     );
-    let text = admin.post("", "application/json", r#"{"config":"bobby tables"}"#).is(400).json();
+    let text = admin
+        .post("", "application/json", r#"{"config":"bobby tables"}"#)
+        .is(400)
+        .json();
     let error = "failed parsing declarative configuration: expected an object";
     assert_eq!(text["fields"], json!({ "error": error }));
-    assert_eq!(text["message"], format!("declarative config is invalid: {{error=\"{error}\"}}"));
+    assert_eq!(
+        text["message"],
+        format!("declarative config is invalid: {{error=\"{error}\"}}")
+    );
     let id = "0855b320-0dd2-547d-891d-601e9b38647f";
     let twice = json!({ "_format_version": "3.0", "services": [
         { "id": id, "name": "foo", "host": "h" }, { "id": id, "name": "bar", "host": "h" },
     ] });
-    let violation = format!("uniqueness violation: 'services' entity with primary key set to '{id}' already declared");
-    assert_eq!(admin.refuse("", &twice)["fields"], json!({ "services": [null, violation] }));
+    let violation =
+        format!("uniqueness violation: 'services' entity with primary key set to '{id}' already declared");
+    assert_eq!(
+        admin.refuse("", &twice)["fields"],
+        json!({ "services": [null, violation] })
+    );
     let conflict = json!({ "_format_version": "3.0", "consumers": [
         { "username": "foo", "custom_id": "conflict" }, { "username": "bar", "custom_id": "conflict" },
     ] });
@@ -267,7 +326,11 @@ fn b04_a_refused_configuration_changes_nothing_and_says_why() {
         "uniqueness violation: 'consumers' entity with custom_id set to 'conflict' already declared"
     );
     assert_eq!(gateway.get("/", &[]).is(200).header("x-tag"), Some("one"));
-    assert_eq!(tell(&gateway)["configured"], json!(["one"]), "configure is not called");
+    assert_eq!(
+        tell(&gateway)["configured"],
+        json!(["one"]),
+        "configure is not called"
+    );
 }
 
 #[test]
@@ -282,7 +345,10 @@ fn b04_errors_are_flattened_by_entity_on_demand() {
     let plain = admin.refuse("", &config);
     assert!(plain.get("flattened_errors").is_none());
     let answer = admin.refuse("?flatten_errors=1", &config);
-    assert_eq!((&answer["code"], &answer["name"]), (&json!(14), &json!("invalid declarative configuration")));
+    assert_eq!(
+        (&answer["code"], &answer["name"]),
+        (&json!(14), &json!("invalid declarative configuration"))
+    );
     let flattened = answer["flattened_errors"].as_array().unwrap();
     let of = |kind: &str| {
         let found: Vec<&Value> = flattened.iter().filter(|e| e["entity_type"] == kind).collect();
@@ -295,7 +361,10 @@ fn b04_errors_are_flattened_by_entity_on_demand() {
     assert_eq!(service["entity_id"], "0855b320-0dd2-547d-891d-601e9b38647f");
     assert_eq!(service["entity_tags"], json!(["t1", "t2"]));
     assert_eq!(service["entity"]["port"], 99999);
-    assert!(service["entity"].get("routes").is_none(), "children are not repeated");
+    assert!(
+        service["entity"].get("routes").is_none(),
+        "children are not repeated"
+    );
     assert_eq!(
         service["errors"],
         json!([{ "type": "field", "field": "port", "message": "value should be between 0 and 65535" }])
@@ -316,7 +385,10 @@ fn b04_errors_are_flattened_by_entity_on_demand() {
             json!({ "type": "field", "field": "config.tag", "message": "expected a string" }),
         ]
     );
-    assert!(answer["fields"].as_object().unwrap().is_empty(), "what was flattened is not said twice: {answer:#}");
+    assert!(
+        answer["fields"].as_object().unwrap().is_empty(),
+        "what was flattened is not said twice: {answer:#}"
+    );
 }
 
 #[test]
@@ -333,7 +405,10 @@ fn b04_while_one_is_being_loaded_others_are_told_to_come_again() {
                     let r = admin.post("", "application/json", &text);
                     if r.status == 429 {
                         assert_eq!(r.header("retry-after"), Some("1"));
-                        assert_eq!(r.json(), json!({ "message": "Currently loading previous configuration" }));
+                        assert_eq!(
+                            r.json(),
+                            json!({ "message": "Currently loading previous configuration" })
+                        );
                     }
                     r.status
                 })
@@ -354,30 +429,67 @@ fn b04_what_is_exported_makes_the_same_entities() {
     let (_gateway, admin) = start(&service(1));
     let mut all = config(1, "one", 1);
     all["services"][0]["plugins"] = json!([{ "name": "seen", "config": {
-        "tag": "with: 'quotes' \"and\" # marks\nand a second line", "n": 0.5, "list": ["yes", "1", "null", ""],
+        "tag": "with: 'quotes' \"and\" # marks\nand a second line", "n": 0.5, "list": ["yes", "1", "null", " "],
         "map": { "on": "off", "a b": "~" },
     } }]);
-    all["consumers"] = json!([{ "username": "bob", "custom_id": "007", "tags": ["x", "y"] }, { "username": "1e3" }]);
+    all["consumers"] =
+        json!([{ "username": "bob", "custom_id": "007", "tags": ["x", "y"] }, { "username": "1e3" }]);
     all["upstreams"] = json!([{ "name": "pool", "targets": [{ "target": "127.0.0.1:81", "weight": 5 }] }]);
     let first = admin.accept(&all);
-    assert!(first.get("workspaces").is_none(), "the workspace is nobody's business");
-    assert!(first["services"].as_object().unwrap().values().all(|s| s.get("ws_id").is_none()));
-    assert_eq!(first["routes"].as_object().unwrap().values().next().unwrap()["service"]["id"],
-        *first["services"].as_object().unwrap().keys().next().unwrap());
+    assert!(
+        first.get("workspaces").is_none(),
+        "the workspace is nobody's business"
+    );
+    assert!(
+        first["services"]
+            .as_object()
+            .unwrap()
+            .values()
+            .all(|s| s.get("ws_id").is_none())
+    );
+    assert_eq!(
+        first["routes"].as_object().unwrap().values().next().unwrap()["service"]["id"],
+        *first["services"].as_object().unwrap().keys().next().unwrap()
+    );
     let yaml = admin.export();
-    assert!(yaml.contains("_format_version: \"3.0\"") && yaml.contains("_transform: false"), "{yaml}");
+    assert!(
+        yaml.contains("_format_version: \"3.0\"") && yaml.contains("_transform: false"),
+        "{yaml}"
+    );
     assert!(!yaml.contains("ws_id") && !yaml.contains("workspaces"), "{yaml}");
     let second = admin.post("", "text/yaml", &yaml).is(201).json();
-    assert_eq!(first, second);
-    assert_eq!(admin.export(), yaml);
+    for (kind, entities) in first.as_object().unwrap() {
+        for (id, entity) in entities.as_object().unwrap() {
+            let mut same = second[kind][id].clone();
+            same["updated_at"] = entity["updated_at"].clone();
+            if entity.get("updated_at").is_none() {
+                same.as_object_mut().unwrap().remove("updated_at");
+            }
+            assert_eq!(*entity, same, "{kind}");
+        }
+        assert_eq!(
+            entities.as_object().unwrap().len(),
+            second[kind].as_object().unwrap().len()
+        );
+    }
+    let timeless = |yaml: &str| {
+        let lines = yaml.lines().filter(|line| !line.contains("updated_at:"));
+        lines.map(|line| format!("{line}\n")).collect::<String>()
+    };
+    assert_eq!(timeless(&admin.export()), timeless(&yaml));
 }
 
 #[test]
 fn b04_what_the_api_has_not_it_says() {
-    let (setup, admin) = Setup::new(&service(1)).set("admin_client_max_body_size", "1k").admin();
+    let (setup, admin) = Setup::new(&service(1))
+        .set("nginx_admin_client_max_body_size", "1k")
+        .admin();
     let _gateway = setup.start();
     let message = |r: crate::support::Response| r.json()["message"].as_str().unwrap().to_owned();
-    assert_eq!(message(admin.ask("GET", "/nothing", &[], b"").is(404)), "Not found");
+    assert_eq!(
+        message(admin.ask("GET", "/nothing", &[], b"").is(404)),
+        "Not found"
+    );
     for method in ["PUT", "DELETE", "PATCH"] {
         let r = admin.ask(method, "/config", &[("Content-Type", "application/json")], b"{}");
         assert_eq!(message(r.is(405)), "Method not allowed");
@@ -387,7 +499,9 @@ fn b04_what_the_api_has_not_it_says() {
     let options = admin.ask("OPTIONS", "/config", &[], b"").is(204);
     assert_eq!(options.header("allow"), Some("GET, HEAD, OPTIONS, POST"));
     admin.post("", "text/yaml", &"#".repeat(2000)).is(413);
-    let r = admin.ask("GET", "/config/", &[("Origin", "http://gui.test")], b"").is(200);
+    let r = admin
+        .ask("GET", "/config/", &[("Origin", "http://gui.test")], b"")
+        .is(200);
     assert_eq!(r.header("access-control-allow-origin"), Some("http://gui.test"));
     assert!(r.header("server").unwrap().starts_with("moongate/"));
     assert!(r.header("x-kong-admin-latency").is_some());
@@ -399,7 +513,13 @@ fn b04_swaps_under_load_lose_no_request() {
     let slow = "local P = { PRIORITY = 5, VERSION = '1.0.0' }
         function P:access(conf) ngx.sleep(0.002) assert(kong.db.services:select_by_name('s')) assert(conf.tag) end
         return P";
-    let config = |i: usize| with(config(origin.port, &i.to_string(), 1), "slow", json!({ "tag": "t" }));
+    let config = |i: usize| {
+        with(
+            config(origin.port, &i.to_string(), 1),
+            "slow",
+            json!({ "tag": "t" }),
+        )
+    };
     let (setup, admin) = Setup::new(&config(0))
         .plugin("seen", SEEN)
         .plugin("tell", TELL)
@@ -438,7 +558,9 @@ fn b04_a_reload_keeps_what_was_posted_unless_a_file_is_declared() {
     assert_eq!(tell(&gateway)["cached"], "posted");
     gateway.signal("HUP");
     gateway.logged("reloaded");
-    let fresh = eventually(Duration::from_secs(10), || tell(&gateway)["requests"].as_u64() < Some(3));
+    let fresh = eventually(Duration::from_secs(10), || {
+        tell(&gateway)["requests"].as_u64() < Some(3)
+    });
     assert!(fresh, "fresh Lua states");
     assert_eq!(tell(&gateway)["configured"], json!(["posted"]));
 
@@ -456,20 +578,35 @@ fn b04_a_plugin_that_is_new_to_the_lua_states_gets_fresh_ones() {
     let (setup, admin) = Setup::new(&config(origin.port, "one", 1))
         .plugin("seen", SEEN)
         .plugin("tell", TELL)
-        .plugin("late", "local P = { PRIORITY = 1, VERSION = '1.0.0' }
+        .plugin(
+            "late",
+            "local P = { PRIORITY = 1, VERSION = '1.0.0' }
             local started = 'no'
             function P:init_worker() started = 'yes' end
             function P:header_filter(conf) kong.response.set_header('X-Late', started .. conf.tag) end
-            return P")
+            return P",
+        )
         .set("plugins", "bundled")
         .admin();
     let gateway = setup.start();
     tell(&gateway);
-    let first = admin.accept(&with(config(origin.port, "two", 2), "late", json!({ "tag": "!" })));
+    let first = admin.accept(&with(
+        config(origin.port, "two", 2),
+        "late",
+        json!({ "tag": "!" }),
+    ));
     assert_eq!(first["plugins"].as_object().unwrap().len(), 3);
     assert_eq!(gateway.get("/", &[]).is(200).header("x-late"), Some("yes!"));
-    assert_eq!(tell(&gateway)["configured"], json!(["two"]), "a module of a fresh state");
-    admin.accept(&with(config(origin.port, "three", 3), "late", json!({ "tag": "?" })));
+    assert_eq!(
+        tell(&gateway)["configured"],
+        json!(["two"]),
+        "a module of a fresh state"
+    );
+    admin.accept(&with(
+        config(origin.port, "three", 3),
+        "late",
+        json!({ "tag": "?" }),
+    ));
     assert_eq!(gateway.get("/", &[]).is(200).header("x-late"), Some("yes?"));
     assert_eq!(tell(&gateway)["configured"], json!(["two", "three"]));
     let error = admin.refuse("", &with(config(1, "four", 4), "absent", json!({})));
@@ -490,7 +627,18 @@ fn b04_a_plugin_whose_code_is_broken_refuses_the_configuration() {
     let gateway = setup.start();
     tell(&gateway);
     let error = admin.refuse("", &with(config(1, "two", 2), "broken", json!({})));
-    assert!(error["message"].as_str().unwrap().contains("at load"), "{error}");
+    assert_eq!(
+        (&error["code"], &error["name"]),
+        (&json!(14), &json!("invalid declarative configuration"))
+    );
+    let message = error["fields"]["error"].as_str().unwrap();
+    assert!(
+        message.contains("'broken'") && message.contains("at load"),
+        "{error}"
+    );
     let told = tell(&gateway);
-    assert_eq!((&told["cached"], &told["configured"]), (&json!("one"), &json!(["one"])));
+    assert_eq!(
+        (&told["cached"], &told["configured"]),
+        (&json!("one"), &json!(["one"]))
+    );
 }

@@ -41,7 +41,9 @@ fn start() -> (Gateway, Admin) {
 /// The only entity of a kind.
 #[track_caller]
 fn only(entities: &Value, kind: &str) -> Value {
-    let all = entities[kind].as_object().unwrap_or_else(|| panic!("no {kind}: {entities:#}"));
+    let all = entities[kind]
+        .as_object()
+        .unwrap_or_else(|| panic!("no {kind}: {entities:#}"));
     assert_eq!(all.len(), 1, "{all:#?}");
     all.values().next().unwrap().clone()
 }
@@ -66,12 +68,19 @@ fn b04_formats_before_3_0_have_their_paths_migrated() {
         ] });
         let flat = json!({ "_format_version": format, "routes": [{ "name": "r", "paths": [path] }] });
         for config in [nested, flat] {
-            assert_eq!(only(&admin.accept(&config), "routes")["paths"], json!([wanted]), "{format} {path}");
+            assert_eq!(
+                only(&admin.accept(&config), "routes")["paths"],
+                json!([wanted]),
+                "{format} {path}"
+            );
         }
     }
     for format in [json!("1.0"), json!("2.0"), json!("4.0"), json!("3")] {
         let error = admin.refuse("", &json!({ "_format_version": format }));
-        assert_eq!(error["fields"]["_format_version"], "expected one of: 1.1, 2.1, 3.0", "{format}");
+        assert_eq!(
+            error["fields"]["_format_version"], "expected one of: 1.1, 2.1, 3.0",
+            "{format}"
+        );
     }
     let error = admin.refuse("", &json!({ "services": [] }));
     assert_eq!(error["fields"]["_format_version"], "required field missing");
@@ -89,7 +98,10 @@ fn b04_notes_are_no_entities() {
     );
     for kind in ["services", "plugins"] {
         let entity = only(&entities, kind);
-        assert!(entity.as_object().unwrap().keys().all(|k| !k.starts_with('_')), "{entity:#}");
+        assert!(
+            entity.as_object().unwrap().keys().all(|k| !k.starts_with('_')),
+            "{entity:#}"
+        );
     }
     assert_eq!(entities.as_object().unwrap().len(), 2, "{entities:#}");
     assert!(!admin.export().contains("note"));
@@ -133,8 +145,18 @@ fn b04_references_go_by_name_or_id_flat_and_nested() {
     }
     let service = only(&flat, "services");
     assert_eq!(
-        (&service["protocol"], &service["host"], &service["port"], &service["path"]),
-        (&json!("https"), &json!("example.test"), &json!(443), &json!("/base"))
+        (
+            &service["protocol"],
+            &service["host"],
+            &service["port"],
+            &service["path"]
+        ),
+        (
+            &json!("https"),
+            &json!("example.test"),
+            &json!(443),
+            &json!("/base")
+        )
     );
     for entities in [&flat, &nested] {
         let plugin = only(entities, "plugins");
@@ -150,10 +172,11 @@ fn b04_references_go_by_name_or_id_flat_and_nested() {
     for route in admin.accept(&by_id)["routes"].as_object().unwrap().values() {
         assert_eq!(route["service"]["id"], service["id"]);
     }
-    let lost = json!({ "_format_version": "3.0", "routes": [{ "name": "r", "paths": ["/"], "service": "none" }] });
+    let lost =
+        json!({ "_format_version": "3.0", "routes": [{ "name": "r", "paths": ["/"], "service": "none" }] });
     assert_eq!(
         admin.refuse("", &lost)["fields"]["routes"],
-        json!([{ "service": ["invalid reference 'service: none' (no such entity in 'services')"] }])
+        json!({ "r": ["invalid reference 'service: none' (no such entry in 'services')"] })
     );
 }
 
@@ -167,11 +190,21 @@ fn b04_ids_are_uuids_of_names() {
          consumers:\n- { username: my-user }\n",
     );
     // RFC 4122 version 5, in the namespace of the kind, which is one of fd02801f-0957-4a15-a55a-c8d9606f30b5
-    assert_eq!(only(&entities, "services")["id"], "0855b320-0dd2-547d-891d-601e9b38647f");
-    assert_eq!(only(&entities, "consumers")["id"], "4b1b701d-de2b-5588-9aa2-3b97061d9f52");
-    assert_eq!(only(&entities, "routes")["id"], "da7ba03a-f1be-52d4-8a7e-c8f32640689a");
+    assert_eq!(
+        only(&entities, "services")["id"],
+        "0855b320-0dd2-547d-891d-601e9b38647f"
+    );
+    assert_eq!(
+        only(&entities, "consumers")["id"],
+        "4b1b701d-de2b-5588-9aa2-3b97061d9f52"
+    );
+    assert_eq!(
+        only(&entities, "routes")["id"],
+        "da7ba03a-f1be-52d4-8a7e-c8f32640689a"
+    );
     let own = "b5b1f5a2-8f11-4f0c-9a35-6a3a5d3f2c10";
-    let given = json!({ "_format_version": "3.0", "services": [{ "id": own, "name": "my-service", "host": "h" }] });
+    let given =
+        json!({ "_format_version": "3.0", "services": [{ "id": own, "name": "my-service", "host": "h" }] });
     assert_eq!(only(&admin.accept(&given), "services")["id"], own);
 }
 
@@ -189,13 +222,21 @@ fn b04_texts_are_transformed_unless_they_were_before() {
     };
     for transform in [None, Some(true)] {
         let entities = admin.accept(&config(transform));
-        assert_eq!(only(&entities, "secrets")["text"], "QUIET@4b1b701d", "clear texts are not repeated");
+        assert_eq!(
+            only(&entities, "secrets")["text"],
+            "QUIET@4b1b701d",
+            "clear texts are not repeated"
+        );
         assert!(admin.export().contains("QUIET@4b1b701d"), "{}", admin.export());
     }
     let exported = admin.export();
     assert!(exported.contains("_transform: false"));
     admin.post("", "text/yaml", &exported).is(201);
-    assert!(admin.export().contains("QUIET@4b1b701d\n"), "once is enough: {}", admin.export());
+    assert!(
+        admin.export().contains("QUIET@4b1b701d\n"),
+        "once is enough: {}",
+        admin.export()
+    );
     admin.accept(&config(Some(false)));
     assert!(admin.export().contains("text: quiet"));
     let error = admin.refuse("", &json!({ "_format_version": "3.0", "_transform": "no" }));
@@ -205,9 +246,7 @@ fn b04_texts_are_transformed_unless_they_were_before() {
 #[test]
 fn b04_yaml_is_read_as_kong_reads_it() {
     let origin = Origin::echo();
-    let text = format!(
-        "# a comment\n---\n_format_version: \"3.0\"\nx-anchors: &defaults\n  retries: 3\n"
-    );
+    let text = format!("# a comment\n---\n_format_version: \"3.0\"\nx-anchors: &defaults\n  retries: 3\n");
     let (_gateway, admin) = start();
     // unknown top-level keys are refused, with or without an anchor in them
     let error = admin.post("", "text/yaml", &text).is(400).json();
@@ -223,7 +262,10 @@ fn b04_yaml_is_read_as_kong_reads_it() {
     let services = entities["services"].as_object().unwrap();
     assert_eq!(services.len(), 2);
     let other = services.values().find(|s| s["name"] == "other").unwrap();
-    assert_eq!((&other["port"], &other["enabled"], &other["retries"]), (&json!(origin.port), &json!(false), &json!(16)));
+    assert_eq!(
+        (&other["port"], &other["enabled"], &other["retries"]),
+        (&json!(origin.port), &json!(false), &json!(16))
+    );
     assert_eq!(other["tags"], json!(["yes", "2020-01-01", "~x"]));
 }
 
@@ -247,9 +289,15 @@ fn parse(name: &str, text: &str) -> (bool, String) {
 
 #[test]
 fn b04_config_parse_prints_errors_as_a_tree() {
-    let (ok, said) = parse("kong.yml", "_format_version: '3.0'\nservices:\n- { name: s, host: h }\n");
+    let (ok, said) = parse(
+        "kong.yml",
+        "_format_version: '3.0'\nservices:\n- { name: s, host: h }\n",
+    );
     assert!(ok && said.contains("parse successful"), "{said}");
-    let (ok, said) = parse("kong.yml", "_format_version: '3.0'\nservices:\n- { name: s, host: h }\n- name: t\n");
+    let (ok, said) = parse(
+        "kong.yml",
+        "_format_version: '3.0'\nservices:\n- { name: s, host: h }\n- name: t\n",
+    );
     assert!(!ok);
     assert!(
         said.contains("Error: Failed parsing:\nin 'services':\n  - in entry 2 of 'services':\n    in 'host': required field missing\n"),
@@ -264,8 +312,14 @@ fn b04_config_parse_prints_errors_as_a_tree() {
         in 'paths':\n          - in entry 1 of 'paths': should start with: / (fixed path) or ~/ (regex path)\n";
     assert!(said.contains(tree), "{said}");
     let (ok, said) = parse("kong.yml", "_format_version: '3.0'\nservices: [\n");
-    assert!(!ok && said.contains("failed parsing declarative configuration"), "{said}");
+    assert!(
+        !ok && said.contains("failed parsing declarative configuration"),
+        "{said}"
+    );
     let (ok, said) = parse("kong.txt", "_format_version: '3.0'\n");
     assert!(!ok, "{said}");
-    assert!(said.contains("unknown file type: ") && said.contains("(Accepted types: json, yaml)"), "{said}");
+    assert!(
+        said.contains("unknown file type: ") && said.contains("(Accepted types: json, yaml)"),
+        "{said}"
+    );
 }

@@ -187,15 +187,22 @@ return P
 /// `/token`, `/open` (token or anonymous), `/login`, `/club` (token and member).
 fn config(port: u16) -> Value {
     let mut config = service(port);
-    let route = |name: &str, plugins: Value| {
-        json!({ "name": name, "paths": [format!("/{name}")], "strip_path": false, "plugins": plugins })
-    };
+    let route = |name: &str, plugins: Value| json!({ "name": name, "paths": [format!("/{name}")], "strip_path": false, "plugins": plugins });
     config["services"][0]["routes"] = json!([
         route("token", json!([{ "name": "token" }])),
-        route("open", json!([{ "name": "token", "config": { "anonymous": "nobody" } }])),
+        route(
+            "open",
+            json!([{ "name": "token", "config": { "anonymous": "nobody" } }])
+        ),
         route("login", json!([{ "name": "login" }])),
-        route("club", json!([{ "name": "token" }, { "name": "members", "config": { "allow": ["gold", "silver"] } }])),
-        route("guarded", json!([{ "name": "members", "config": { "allow": ["gold"] } }])),
+        route(
+            "club",
+            json!([{ "name": "token" }, { "name": "members", "config": { "allow": ["gold", "silver"] } }])
+        ),
+        route(
+            "guarded",
+            json!([{ "name": "members", "config": { "allow": ["gold"] } }])
+        ),
     ]);
     config["consumers"] = json!([
         { "username": "ann", "custom_id": "7", "tokens": [{ "token": "ann-1" }, { "token": "ann-2" }],
@@ -243,15 +250,26 @@ fn b08_tokens_authenticate() {
     let r = gateway.get("/token", &[("x-token", "wrong")]).is(401);
     assert_eq!(r.json()["message"], "Unauthorized");
     assert!(origin.seen().is_empty());
-    let spoof = [("x-token", "ann-2"), ("X-Consumer-Username", "root"), ("X-Anonymous-Consumer", "true")];
+    let spoof = [
+        ("x-token", "ann-2"),
+        ("X-Consumer-Username", "root"),
+        ("X-Anonymous-Consumer", "true"),
+    ];
     let r = gateway.get("/token", &spoof).is(200);
     marked(&r, "anns");
     assert_eq!(r.seen_all("x-consumer-username"), ["ann"]);
     assert_eq!(r.seen("x-consumer-custom-id").as_deref(), Some("7"));
     assert_eq!(r.seen("x-anonymous-consumer"), None);
     let id = r.seen("x-consumer-id").unwrap();
-    assert_eq!(r.header("x-mark"), Some(format!("anns {id}").as_str()), "for the consumer");
-    assert_eq!(r.seen("x-credential-identifier").as_deref(), r.header("x-credential"));
+    assert_eq!(
+        r.header("x-mark"),
+        Some(format!("anns {id}").as_str()),
+        "for the consumer"
+    );
+    assert_eq!(
+        r.seen("x-credential-identifier").as_deref(),
+        r.header("x-credential")
+    );
     let r = gateway.get("/token", &[("x-token", "bob-1")]).is(200);
     marked(&r, "everybodys");
     assert_eq!(r.seen("x-consumer-username").as_deref(), Some("bob"));
@@ -278,15 +296,17 @@ fn b08_the_anonymous_are_somebody() {
 fn b08_passwords_are_kept_as_digests() {
     let origin = Origin::echo();
     let (gateway, admin) = start(origin.port);
-    let login = |text: &str| {
-        gateway.get("/login", &[("Authorization", &basic(text))])
-    };
+    let login = |text: &str| gateway.get("/login", &[("Authorization", &basic(text))]);
     let r = login("ann:secret:word").is(200);
     marked(&r, "anns");
     assert_eq!(r.seen("x-consumer-username").as_deref(), Some("ann"));
     for wrong in ["ann:secret", "ann:", "bob:secret:word", "", "ann"] {
         let r = login(wrong).is(401);
-        assert_eq!(r.header("www-authenticate"), Some("Basic realm=\"here\""), "{wrong}");
+        assert_eq!(
+            r.header("www-authenticate"),
+            Some("Basic realm=\"here\""),
+            "{wrong}"
+        );
         assert_eq!(r.json()["message"], "Unauthorized");
     }
     let exported = admin.export();
@@ -306,7 +326,11 @@ fn b08_members_are_let_in() {
     assert_eq!(r.seen("x-consumer-groups").as_deref(), Some("admins, gold"));
     gateway.logged("groups: admins+gold of ann");
     let r = gateway.get("/guarded", &[("x-token", "ann-1")]).is(401);
-    assert_eq!(r.json()["message"], "Unauthorized", "without a plugin that authenticates there is nobody");
+    assert_eq!(
+        r.json()["message"],
+        "Unauthorized",
+        "without a plugin that authenticates there is nobody"
+    );
 }
 
 #[test]

@@ -242,19 +242,28 @@ impl Admin {
 
     /// `POST /config`.
     pub fn post(self, query: &str, kind: &str, body: &str) -> Response {
-        self.ask("POST", &format!("/config{query}"), &[("Content-Type", kind)], body.as_bytes())
+        self.ask(
+            "POST",
+            &format!("/config{query}"),
+            &[("Content-Type", kind)],
+            body.as_bytes(),
+        )
     }
 
     /// Takes in a configuration, which must be accepted; the answer.
     #[track_caller]
     pub fn accept(self, config: &Value) -> Value {
-        self.post("", "application/json", &config.to_string()).is(201).json()
+        self.post("", "application/json", &config.to_string())
+            .is(201)
+            .json()
     }
 
     /// The error object of a configuration that must be refused.
     #[track_caller]
     pub fn refuse(self, query: &str, config: &Value) -> Value {
-        self.post(query, "application/json", &config.to_string()).is(400).json()
+        self.post(query, "application/json", &config.to_string())
+            .is(400)
+            .json()
     }
 
     /// `GET /config`: the YAML.
