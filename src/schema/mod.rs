@@ -167,7 +167,6 @@ const ENTITIES: &[(&str, Source)] = &[
 /// When Lua is out of memory.
 pub fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("schema", "is_regex", op::raw(ops::is_regex))?;
-    r.op("schema", "is_pem", op::raw(ops::is_pem))?;
     r.op("schema", "is_router_regex", op::raw(ops::is_router_regex))?;
     r.op("schema", "check_expression", op::raw(ops::check_expression))?;
     for (name, source) in ENGINE {

@@ -1,10 +1,7 @@
-//! What validators ask of Rust: whether a text compiles as a regular expression, whether it is PEM, whether a
-//! route's expression can be matched.
+//! What validators ask of Rust: whether a text compiles as a regular expression, whether a route's expression
+//! can be matched.
 //!
-//! Must not: read certificates (that is `tls`); here only the wrapping is judged.
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+//! Must not: match requests (that is `router`).
 
 use crate::vm::{Args, Ret};
 
@@ -36,43 +33,4 @@ pub(super) fn check_expression(a: &Args, r: &mut Ret) {
         Ok(()) => r.bool(true),
         Err(why) => r.bool(false).str(why),
     };
-}
-
-/// `is_pem(text, label)`: true, or false and why. Labels match by their end, so that "PRIVATE KEY" takes
-/// "RSA PRIVATE KEY".
-pub(super) fn is_pem(a: &Args, r: &mut Ret) {
-    let text = a.str(1).and_then(|s| std::str::from_utf8(s).ok());
-    let label = a.str(2).and_then(|s| std::str::from_utf8(s).ok());
-    let (Some(text), Some(label)) = (text, label) else {
-        r.bool(false).lit("not a text");
-        return;
-    };
-    match pem(text, label) {
-        Ok(()) => r.bool(true),
-        Err(why) => r.bool(false).lit(why),
-    };
-}
-
-fn pem(text: &str, label: &str) -> Result<(), &'static str> {
-    let (_, rest) = text.split_once("-----BEGIN ").ok_or("no PEM block found")?;
-    let (name, rest) = rest.split_once("-----").ok_or("no PEM block found")?;
-    if !name.ends_with(label) {
-        return Err("PEM block of another kind");
-    }
-    let (body, end) = rest.split_once("-----END ").ok_or("PEM block has no end")?;
-    if !end.starts_with(name) {
-        return Err("PEM block has no end");
-    }
-    // Header lines ("Proc-Type: ...") come before an empty line.
-    let body = body.trim_start_matches(['\r', '\n']);
-    let body = match body.split_once("\n\n") {
-        Some((head, body)) if head.contains(':') => body,
-        _ => body,
-    };
-    let packed: String = body.split_whitespace().collect();
-    match STANDARD.decode(packed) {
-        Ok(der) if der.first() == Some(&0x30) => Ok(()),
-        Ok(_) => Err("not DER"),
-        Err(_) => Err("bad base64"),
-    }
 }

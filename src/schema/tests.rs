@@ -255,6 +255,6 @@ fn a10_certificates_keys_and_code() {
         err["config"]["code"]
             .as_str()
             .unwrap()
-            .starts_with("error parsing expression: ")
+            .starts_with("Error parsing function: ")
     );
 }

@@ -20,6 +20,7 @@ mod a13_cli;
 mod a14_spec;
 mod b04_config;
 mod b04_documents;
+mod b04_scale;
 mod b05_dao;
 mod b06_cache;
 mod b07_vaults;

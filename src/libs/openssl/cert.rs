@@ -242,7 +242,7 @@ impl Cert {
         self.algorithm = signature_identifier(key, alg).ok_or(OpError::Digest)?;
         let tbs = self.tbs().ok_or(OpError::Failed("invalid time"))?;
         self.signature = match alg {
-            Some(alg) => sign::sign_hash(key, alg, &alg.digest(&tbs), Padding::Pkcs1)?,
+            Some(alg) => sign::sign_digested(key, alg, &tbs, Padding::Pkcs1)?,
             None => sign::sign_text(key, &tbs)?,
         };
         self.tbs = Some(tbs);
@@ -272,7 +272,7 @@ impl Cert {
         if !fits {
             return Err(OpError::Failed("wrong public key type"));
         }
-        sign::verify_hash(key, alg, &alg.digest(&tbs), &self.signature, padding)
+        sign::verify_digested(key, alg, &tbs, &self.signature, padding)
     }
 }
 

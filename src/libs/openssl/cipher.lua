@@ -1,8 +1,10 @@
---- `resty.openssl.cipher`: AES in the modes CBC, ECB, CTR and GCM. What `update` takes in comes out with `final`.
+--- `resty.openssl.cipher`: AES in the modes CBC, ECB, CTR and GCM. What `update` takes in comes out with
+--- `final`.
 
 local ops = require("moongate.ops").openssl
 
-local ipairs, rawget, setmetatable, tonumber, tostring, type = ipairs, rawget, setmetatable, tonumber, tostring, type
+local ipairs, rawget, setmetatable = ipairs, rawget, setmetatable
+local tonumber, tostring, type = tonumber, tostring, type
 
 local _M = {}
 local mt = { __index = _M }
@@ -124,7 +126,8 @@ function _M:final(s)
   local data = table.concat(self._data)
   self._data = {}
   local tag
-  data, tag = ops.cipher_run(self.algo, self._encrypt, self._padded, self._key, self._iv, self._aad, self._tag, data)
+  local given = self._tag
+  data, tag = ops.cipher_run(self.algo, self._encrypt, self._padded, self._key, self._iv, self._aad, given, data)
   if not data then
     if self._aead then
       return nil, "cipher:final: EVP_CipherFinal_ex failed"
@@ -183,7 +186,8 @@ function _M:derive(key, salt, count, md)
   if salt then
     salt = (salt .. ("\0"):rep(8)):sub(1, 8)
   end
-  local out = ops.bytes_to_key(md or "sha1", salt or "", key, tonumber(count) or 1, self.key_size + self.iv_size)
+  local length = self.key_size + self.iv_size
+  local out = ops.bytes_to_key(md or "sha1", salt or "", key, tonumber(count) or 1, length)
   if not out then
     return nil, nil, ('cipher:derive: invalid digest type "%s"'):format(md)
   end

@@ -1,4 +1,4 @@
---- `resty.openssl.err`: there is no queue of errors behind these modules; each error is said where it happens.
+--- `resty.openssl.err`: there is no queue of errors behind these modules; each is said where it happens.
 
 local function format_error(context)
   return tostring(context) .. " failed"

@@ -1,4 +1,5 @@
-//! Extensions from OpenSSL's configuration words, and as its printer shows them: those that people write by hand.
+//! Extensions from OpenSSL's configuration words, and as its printer shows them: those that people write by
+//! hand.
 //!
 //! Must not: read an extension for a decision (that is `cert` and `verify`).
 

@@ -48,7 +48,8 @@ local function load_rsa(jwk, public_only)
       end
     end
   end
-  return fromdata(ops.key_from_rsa(parts[1], parts[2], parts[3], parts[4], parts[5], parts[6], parts[7], parts[8]))
+  local p = parts
+  return fromdata(ops.key_from_rsa(p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8]))
 end
 
 local function load_ec(jwk, public_only)
@@ -77,7 +78,8 @@ local function load_ec(jwk, public_only)
   end
   local longest = #x > size and #x or #y
   if longest > size then
-    return nil, ("jwk:load_jwk: pad_ec_coordinate: coordinate length %d is longer than expected %d"):format(longest, size)
+    return nil, ("jwk:load_jwk: pad_ec_coordinate: coordinate length %d is longer than expected %d")
+      :format(longest, size)
   end
   return fromdata(ops.key_from_ec(crv, x, y, d))
 end

@@ -38,7 +38,8 @@ local function hkdf(o, length)
 end
 
 local function scrypt(o, length)
-  return ops.scrypt(o.pass or "", o.salt or "", tonumber(o.n) or 1048576, tonumber(o.r) or 8, tonumber(o.p) or 1, length)
+  local n, r, p = tonumber(o.n) or 1048576, tonumber(o.r) or 8, tonumber(o.p) or 1
+  return ops.scrypt(o.pass or "", o.salt or "", n, r, p, length)
 end
 
 local KINDS = { PBKDF2 = pbkdf2, HKDF = hkdf, SCRYPT = scrypt, ["ID-SCRYPT"] = scrypt }
@@ -135,7 +136,8 @@ local function derive_by_table(options)
   return out
 end
 
---- Derives `length` bytes as `options` say: `pass`, `salt`, `iter`, `digest`, `key`, `info`, `mode`, `n`, `r`, `p`.
+--- Derives `length` bytes as `options` say (`pass`, `salt`, `iter`, `digest`; `key`, `info`, `mode`; `n`, `r`,
+--- `p`).
 function _M:derive(length, options)
   if not _M.istype(self) then
     return derive_by_table(self)

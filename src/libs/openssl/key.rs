@@ -30,6 +30,7 @@ pub struct RsaKey {
     pub secret: Option<RsaSecret>,
     public: OnceCell<Option<Box<rsa::PublicKey>>>,
     private: OnceCell<Option<Box<rsa::PrivateKey>>>,
+    pair: OnceCell<Option<Box<ring::rsa::KeyPair>>>,
 }
 
 /// The private part of an RSA key. Only `d` is always there.
@@ -65,6 +66,7 @@ impl RsaKey {
             secret,
             public: OnceCell::new(),
             private: OnceCell::new(),
+            pair: OnceCell::new(),
         })
     }
 
@@ -90,7 +92,7 @@ impl RsaKey {
             .as_deref()
     }
 
-    /// The key for private operations; None without a private part, or when the numbers do not belong together.
+    /// The key for private operations; None without a private part, or when the numbers do not fit.
     pub fn private(&self) -> Option<&rsa::PrivateKey> {
         self.private
             .get_or_init(|| {
@@ -105,6 +107,13 @@ impl RsaKey {
                     .ok()
                     .map(Box::new)
             })
+            .as_deref()
+    }
+
+    /// ring's form of the key, if ring takes it.
+    pub fn pair(&self) -> Option<&ring::rsa::KeyPair> {
+        self.pair
+            .get_or_init(|| super::fast::rsa_pair(self).map(Box::new))
             .as_deref()
     }
 
@@ -236,6 +245,15 @@ impl EcKey {
         Self::from_point(curve, &point)
     }
 
+    /// A private key from its scalar and its point, which is not computed again.
+    pub fn from_pair(curve: Curve, scalar: &[u8], point: &[u8]) -> Option<Self> {
+        let secret = Zeroizing::new(pad(scalar, curve.size())?);
+        with_curve!(curve, c => c::SecretKey::from_slice(&secret).map(|_| ()).ok())?;
+        let mut key = Self::from_point(curve, point)?;
+        key.secret = Some(secret);
+        Some(key)
+    }
+
     /// A private key from its scalar.
     pub fn from_scalar(curve: Curve, scalar: &[u8]) -> Option<Self> {
         let secret = Zeroizing::new(pad(scalar, curve.size())?);
@@ -252,7 +270,7 @@ impl EcKey {
 
     /// Makes a key.
     pub fn generate(curve: Curve) -> Option<Self> {
-        // A random string is a valid scalar but for a chance of less than 2^-30; P-521 has seven bits to spare.
+        // A random string is a valid scalar but for a chance below 2^-30; P-521 has seven bits to spare.
         (0..64).find_map(|_| {
             let mut scalar = Zeroizing::new(vec![0; curve.size()]);
             getrandom::fill(&mut scalar).ok()?;
@@ -375,7 +393,7 @@ impl Key {
     pub fn size(&self) -> usize {
         match self {
             Self::Rsa(k) => k.size(),
-            // In DER a number whose first bit may be set has a zero before it; those of P-521 never have it set.
+            // In DER a number whose first bit is set has a zero before it; those of P-521 never have it set.
             Self::Ec(k) => match k.curve {
                 Curve::P521 => 2 * (k.curve.size() + 2) + 3,
                 _ => 2 * (k.curve.size() + 3) + 2,

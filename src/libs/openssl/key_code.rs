@@ -105,9 +105,11 @@ fn read_sec1(der: &[u8], curve: Option<Curve>) -> Result<Key> {
         None => None,
     };
     let curve = curve.or(said).ok_or(KeyError::Unsupported)?;
-    EcKey::from_scalar(curve, scalar)
-        .map(Key::Ec)
-        .ok_or(KeyError::Unsupported)
+    let key = match inner.optional(0xa1)? {
+        Some(point) => EcKey::from_pair(curve, scalar, point.reader().bits()?),
+        None => EcKey::from_scalar(curve, scalar),
+    };
+    key.map(Key::Ec).ok_or(KeyError::Unsupported)
 }
 
 fn read_pkcs8(der: &[u8]) -> Result<Key> {

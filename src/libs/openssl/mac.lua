@@ -6,7 +6,8 @@ local wrap, istype = require("moongate.openssl.object").kind()
 
 local setmetatable, tostring = setmetatable, tostring
 
-local UNSUPPORTED = "error:308010C:digital envelope routines:inner_evp_generic_fetch:unsupported:evp/evp_fetch.c:355:"
+local UNSUPPORTED = "error:308010C:digital envelope routines:inner_evp_generic_fetch:unsupported:"
+  .. "evp/evp_fetch.c:355:"
 
 local _M = {
   istype = istype,

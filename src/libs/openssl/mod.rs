@@ -1,8 +1,8 @@
 //! `resty.openssl.*`: keys, certificates, digests and ciphers with the names, results and error texts of
 //! lua-resty-openssl, over Rust crates instead of a linked OpenSSL.
 //!
-//! A Lua object is a table whose `ctx` is a cdata; the cdata has the number of a Rust object (`handles`) and gives
-//! it back when collected. Must not: reach the request, the network or files; raise for what the library returns.
+//! A Lua object is a table whose `ctx` is a cdata; the cdata has the number of a Rust object (`handles`) and
+//! gives it back when collected. Must not: reach the request or the network; raise where the library returns.
 
 mod asn1;
 mod bignum;
@@ -11,6 +11,7 @@ mod cipher;
 mod digest;
 mod errors;
 mod extension;
+mod fast;
 mod general;
 mod handles;
 mod key;

@@ -1,6 +1,6 @@
 //! Distinguished names.
 //!
-//! Must not: compare names by anything but their DER (RFC 5280's folding is the verifier's to do, and it does not).
+//! Must not: compare names by anything but their DER (nobody folds case or spaces as RFC 5280 allows).
 
 use super::asn1::{self, Asn1Error};
 use super::objects;

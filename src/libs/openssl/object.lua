@@ -7,8 +7,8 @@ local free = ops.free
 
 local _M = {}
 
---- A kind of object: a constructor from a Rust number (nil stays nil), the test whether `v.ctx` is of the kind, and
---- the test whether a cdata is.
+--- A kind of object: a constructor from a Rust number (nil stays nil), the test whether `v.ctx` is of the
+--- kind, and the test whether a cdata is.
 function _M.kind()
   -- a name of its own each time: a module may be loaded again, and a C type has its metatable for ever
   local name = "moongate_openssl_" .. ops.unique()

@@ -1,4 +1,4 @@
-//! The names that OpenSSL gives to object identifiers: the ones that keys, certificates and their users speak of.
+//! The names that OpenSSL gives to object identifiers: those that keys, certificates and users speak of.
 //!
 //! Must not: grow into a list of everything; an identifier that is not here is shown by its number.
 

@@ -198,7 +198,7 @@ fn extensions(a: &Args, r: &mut Ret) {
     });
 }
 
-/// `cert_set_extension(cert, oid, critical, value, place or nil)`: adds one, or puts it in place of the one there.
+/// `cert_set_extension(cert, oid, critical, value, place or nil)`: adds one, or puts it in the place.
 fn set_extension(a: &Args, r: &mut Ret) {
     let (Some(cert), Some(oid), Some(value)) = (
         handles::get::<Held>(a, 1),

@@ -274,7 +274,8 @@ fn padding(a: &Args, i: usize, alg: Alg) -> Result<Padding, OpError> {
 
 /// What is to be signed: argument `i` is a text, or the number of a digest under way.
 enum Signed {
-    Text(Vec<u8>),
+    Text,
+    Digested(Alg),
     Hash(Alg, Vec<u8>),
 }
 
@@ -283,18 +284,14 @@ fn signed(a: &Args, i: usize, key: &Key, md: usize) -> Result<Signed, OpError> {
         let running: &Running = &digest.running.borrow();
         return Ok(Signed::Hash(digest.alg, running.result()));
     }
-    let bytes = a.str(i).unwrap_or_default();
     let named = match a.kind(md) {
         Kind::String => Some(text(a, md).and_then(Alg::by_name).ok_or(OpError::Digest)?),
         _ => None,
     };
     match (key, named) {
-        (Key::Okp(_), None) => Ok(Signed::Text(bytes.to_vec())),
+        (Key::Okp(_), None) => Ok(Signed::Text),
         (Key::Okp(_), Some(_)) => Err(OpError::Digest),
-        (_, named) => {
-            let alg = named.unwrap_or(Alg::Sha256);
-            Ok(Signed::Hash(alg, alg.digest(bytes)))
-        }
+        (_, named) => Ok(Signed::Digested(named.unwrap_or(Alg::Sha256))),
     }
 }
 
@@ -304,8 +301,10 @@ fn sign_op(a: &Args, r: &mut Ret) {
         r.nil();
         return;
     };
+    let text = a.str(2).unwrap_or_default();
     let done = signed(a, 2, &key, 3).and_then(|what| match what {
-        Signed::Text(text) => sign::sign_text(&key, &text),
+        Signed::Text => sign::sign_text(&key, text),
+        Signed::Digested(alg) => sign::sign_digested(&key, alg, text, padding(a, 4, alg)?),
         Signed::Hash(alg, hash) => sign::sign_hash(&key, alg, &hash, padding(a, 4, alg)?),
     });
     match done {
@@ -320,8 +319,10 @@ fn verify_op(a: &Args, r: &mut Ret) {
         r.nil();
         return;
     };
+    let text = a.str(3).unwrap_or_default();
     let done = signed(a, 3, &key, 4).and_then(|what| match what {
-        Signed::Text(text) => sign::verify_text(&key, &text, signature),
+        Signed::Text => sign::verify_text(&key, text, signature),
+        Signed::Digested(alg) => sign::verify_digested(&key, alg, text, signature, padding(a, 5, alg)?),
         Signed::Hash(alg, hash) => sign::verify_hash(&key, alg, &hash, signature, padding(a, 5, alg)?),
     });
     match done {

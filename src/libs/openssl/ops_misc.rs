@@ -209,7 +209,7 @@ fn cipher_run(a: &Args, r: &mut Ret) {
     };
 }
 
-/// `bn_new(text or number, base)`: base 10, 16, 2 for octets, 256 for an INTEGER's contents; nil when it is none.
+/// `bn_new(text or number, base)`: base 10, 16, 2 for octets, 256 for an INTEGER's contents.
 fn bn_new(a: &Args, r: &mut Ret) {
     let n = match (a.kind(1), a.int(2)) {
         (Kind::Number, _) => a.int(1).filter(|n| *n >= 0).map(BigInt::from),

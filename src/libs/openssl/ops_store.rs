@@ -197,8 +197,8 @@ fn certs_get(a: &Args, r: &mut Ret) {
     };
 }
 
-/// `certs_verify(trusted, cert, untrusted or nil, depth or nil, flags, purpose or nil)`: the chain's number, or
-/// nil and why.
+/// `certs_verify(trusted, cert, untrusted or nil, depth or nil, flags, purpose or nil)`: the number of the
+/// chain, or nil and why.
 fn certs_verify(a: &Args, r: &mut Ret) {
     let (Some(trusted), Some(cert)) = (handles::get::<HeldCerts>(a, 1), handles::get::<Held>(a, 2)) else {
         r.nil();

@@ -111,7 +111,8 @@ local function generate(config)
   local kind = config.type or "RSA"
   if kind == "RSA" then
     local exp = config.exp
-    return ops.key_generate_rsa(config.bits or 2048, type(exp) == "table" and exp:to_number() or tonumber(exp))
+    exp = type(exp) == "table" and exp:to_number() or tonumber(exp)
+    return ops.key_generate_rsa(config.bits or 2048, exp)
   elseif kind == "EC" then
     return ops.key_generate_ec(config.curve or "prime192v1")
   end
@@ -190,8 +191,6 @@ function _M:get_provider_name()
   return "default"
 end
 
-local RSA_PARAMETERS = { n = true, e = true, d = true, p = true, q = true, dmp1 = true, dmq1 = true, iqmp = true }
-
 --- The key's numbers, by name: `bn` objects, but octets of Ed25519 and X25519.
 function _M:get_parameters()
   local id = self.ctx.id
@@ -209,7 +208,6 @@ function _M:get_parameters()
       end
       return bn.from_binary(bytes)
     end,
-    __parameters = RSA_PARAMETERS,
   })
 end
 
@@ -283,7 +281,8 @@ function _M:decrypt(s, padding, opts)
   return crypt(self, "decrypt", s, padding, opts)
 end
 
-for _, name in ipairs({ "sign_raw", "verify_raw", "verify_recover", "derive", "encapsulate", "decapsulate" }) do
+local MISSING = { "sign_raw", "verify_raw", "verify_recover", "derive", "encapsulate", "decapsulate" }
+for _, name in ipairs(MISSING) do
   _M[name] = function()
     error("not supported: resty.openssl.pkey:" .. name, 2)
   end

@@ -7,6 +7,7 @@ use rsa::traits::PublicKeyParts as _;
 use rsa::{BoxedUint, Oaep, Pkcs1v15Encrypt, Pkcs1v15Sign, Pss};
 
 use super::digest::{Alg, with_digest};
+use super::fast;
 use super::key::{Curve, EcKey, Key, Okp, RsaKey, with_curve};
 
 /// RSA paddings.
@@ -77,6 +78,28 @@ pub fn sign_hash(key: &Key, alg: Alg, hash: &[u8], padding: Padding) -> Result<V
     }
 }
 
+/// Signs a text, over the digest `alg` of it.
+///
+/// # Errors
+/// When the key cannot.
+pub fn sign_digested(key: &Key, alg: Alg, text: &[u8], padding: Padding) -> Result<Vec<u8>> {
+    match fast::sign(key, alg, text, padding) {
+        Some(signature) => Ok(signature),
+        None => sign_hash(key, alg, &alg.digest(text), padding),
+    }
+}
+
+/// Whether `signature` is the key's for the digest `alg` of `text`.
+///
+/// # Errors
+/// When the key, or the padding, is of another kind.
+pub fn verify_digested(key: &Key, alg: Alg, text: &[u8], signature: &[u8], padding: Padding) -> Result<bool> {
+    if fast::verifies(key, Some(alg), text, signature, padding) {
+        return Ok(true);
+    }
+    verify_hash(key, alg, &alg.digest(text), signature, padding)
+}
+
 /// Signs a text with a key that takes no digest (Ed25519).
 ///
 /// # Errors
@@ -93,7 +116,7 @@ pub fn sign_text(key: &Key, text: &[u8]) -> Result<Vec<u8>> {
     }
 }
 
-/// ECDSA takes the leftmost bits of a digest as a number: a short one gets zeros before it, to the curve's size.
+/// ECDSA takes the leftmost bits of a digest as a number: a short one gets zeros before it.
 fn as_scalar(hash: &[u8], curve: Curve) -> Vec<u8> {
     let mut out = vec![0; curve.size().saturating_sub(hash.len())];
     out.extend_from_slice(hash);
@@ -112,6 +135,9 @@ fn sign_ec(key: &EcKey, hash: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// Whether `signature` is the key's for the digest `hash` that `alg` made.
+///
+/// # Errors
+/// When the key, or the padding, is of another kind.
 pub fn verify_hash(key: &Key, alg: Alg, hash: &[u8], signature: &[u8], padding: Padding) -> Result<bool> {
     match key {
         Key::Rsa(k) => {
@@ -152,6 +178,9 @@ fn verify_ec(key: &EcKey, hash: &[u8], signature: &[u8]) -> bool {
 /// When the key is another.
 pub fn verify_text(key: &Key, text: &[u8], signature: &[u8]) -> Result<bool> {
     use ed25519_dalek::Verifier as _;
+    if fast::verifies(key, None, text, signature, Padding::None) {
+        return Ok(true);
+    }
     match key {
         Key::Okp(k) if k.kind == Okp::Ed25519 => {
             let Ok(key) = ed25519_dalek::VerifyingKey::from_bytes(&k.public) else {
@@ -225,8 +254,8 @@ pub fn encrypt(key: &Key, data: &[u8], padding: Padding) -> Result<Vec<u8>> {
     done.map_err(|_| OpError::TooLarge)
 }
 
-/// Decrypts with an RSA key. With PKCS#1 padding that is wrong the result is a random-looking text, the same for
-/// the same input, as OpenSSL since 3.2 gives: an error there would tell an attacker what he asks.
+/// Decrypts with an RSA key. With PKCS#1 padding that is wrong the result is a random-looking text, the same
+/// for the same input, as OpenSSL since 3.2 gives: an error there would tell an attacker what he asks.
 ///
 /// # Errors
 /// When the key is another or public, or the padding is wrong.

@@ -1,8 +1,8 @@
 //! Whether a chain of certificates leads to one that is trusted.
 //!
 //! Judges signatures, names, key identifiers, validity, basic constraints, key usage, path length, critical
-//! extensions and, if asked, the leaf's purpose, and says what is wrong in OpenSSL's words. Revocation lists and
-//! name constraints are not judged: a critical extension that would ask for it fails the chain. Must not: read a
+//! extensions and, if asked, the leaf's purpose, and says what is wrong in OpenSSL's words. Revocation lists
+//! and name constraints are not judged: name constraints fail the chain, critical or not. Must not: read a
 //! clock or decide which certificates are trusted.
 
 use super::cert::Cert;
@@ -154,6 +154,9 @@ fn judge(path: &[Cert], terms: Terms) -> Result<(), &'static str> {
             return Err("unhandled critical extension");
         }
         if i > 0 {
+            if cert.extension("nameConstraints").is_some() {
+                return Err("unsupported name constraint type");
+            }
             may_sign(cert, below)?;
             if cert.subject_der() != cert.issuer_der() {
                 below += 1;
@@ -179,8 +182,8 @@ fn judge(path: &[Cert], terms: Terms) -> Result<(), &'static str> {
 
 fn has_unknown_critical(cert: &Cert) -> bool {
     cert.extensions.iter().any(|e| {
-        let known = objects::by_contents(&e.oid).is_some_and(|o| KNOWN.contains(&o.sn));
-        e.critical && !known
+        let name = objects::by_contents(&e.oid).map_or("", |o| o.sn);
+        e.critical && !KNOWN.contains(&name)
     })
 }
 

@@ -1,5 +1,5 @@
---- `resty.openssl.version`: what users ask before they choose a way; the answers are those of OpenSSL 3.2, whose
---- behaviour these modules have, though none is linked.
+--- `resty.openssl.version`: what users ask before they choose a way; the answers are those of OpenSSL 3.2,
+--- whose behaviour these modules have, though none is linked.
 
 local TEXT = "OpenSSL 3.2.3 3 Sep 2024"
 

@@ -104,9 +104,12 @@ function _M:check_private_key(key)
   end
   local same_kind = self:get_pubkey()
   same_kind = same_kind and same_kind.key_type == key.key_type
-  return false, "x509:check_private_key: error:"
-    .. (same_kind and "5800074:x509 certificate routines:X509_check_private_key:key values mismatch:x509/x509_cmp.c:405:"
-      or "5800073:x509 certificate routines:X509_check_private_key:key type mismatch:x509/x509_cmp.c:408:")
+  local code, reason, line = "5800073", "key type mismatch", 408
+  if same_kind then
+    code, reason, line = "5800074", "key values mismatch", 405
+  end
+  return false, ("x509:check_private_key: error:%s:x509 certificate routines:X509_check_private_key:"
+    .. "%s:x509/x509_cmp.c:%d:"):format(code, reason, line)
 end
 
 --- Signs with a key, over a digest object's algorithm (sha256 without one).

@@ -1,12 +1,13 @@
---- `resty.openssl.x509.store`: trusted certificates, and whether others lead to them. Revocation lists are not
---- supported.
+--- `resty.openssl.x509.store`: trusted certificates, and whether others lead to them. Revocation lists are
+--- not supported.
 
 local ops = require("moongate.ops").openssl
 local chain = require "resty.openssl.x509.chain"
 local x509 = require "resty.openssl.x509"
 local wrap, istype = require("moongate.openssl.object").kind()
 
-local error, ipairs, select, setmetatable, tonumber, type = error, ipairs, select, setmetatable, tonumber, type
+local error, ipairs, select, setmetatable = error, ipairs, select, setmetatable
+local tonumber, type = tonumber, type
 
 local _M = { istype = istype }
 local mt = { __index = _M }
@@ -36,7 +37,7 @@ _M.verify_flags = {
   X509_V_FLAG_NO_CHECK_TIME = 0x200000,
 }
 
--- IGNORE_CRITICAL, TRUSTED_FIRST, PARTIAL_CHAIN, NO_ALT_CHAINS, NO_CHECK_TIME: what verification knows to heed
+-- what verification heeds: IGNORE_CRITICAL, TRUSTED_FIRST, PARTIAL_CHAIN, NO_ALT_CHAINS, NO_CHECK_TIME
 local HEEDED = bit.bor(0x10, 0x8000, 0x80000, 0x100000, 0x200000)
 
 -- purposes by OpenSSL's short name: the extended key usage that a leaf must not exclude
@@ -76,6 +77,8 @@ function _M:add(item)
   return ops.certs_add(self.ctx.id, item.ctx.id)
 end
 
+local BLOCK = "%-%-%-%-%-BEGIN [%w ]*CERTIFICATE%-%-%-%-%-.-%-%-%-%-%-END [%w ]*CERTIFICATE%-%-%-%-%-"
+
 local function load(self, path)
   local file = io.open(path, "rb")
   local text = file and file:read("*a")
@@ -83,7 +86,7 @@ local function load(self, path)
     file:close()
   end
   local added = 0
-  for block in (text or ""):gmatch("%-%-%-%-%-BEGIN [%w ]*CERTIFICATE%-%-%-%-%-.-%-%-%-%-%-END [%w ]*CERTIFICATE%-%-%-%-%-") do
+  for block in (text or ""):gmatch(BLOCK) do
     local cert = x509.new(block .. "\n", "PEM")
     if cert then
       self:add(cert)
@@ -159,11 +162,17 @@ function _M:set_flags(...)
   return true
 end
 
-local METHODS = { default = false, ssl_client = PURPOSES.sslclient, ssl_server = PURPOSES.sslserver, pkcs7 = PURPOSES.smimesign,
-  smime_sign = PURPOSES.smimesign }
+-- verification methods by OpenSSL's names: the purpose of each
+local METHODS = {
+  default = false,
+  ssl_client = PURPOSES.sslclient,
+  ssl_server = PURPOSES.sslserver,
+  pkcs7 = PURPOSES.smimesign,
+  smime_sign = PURPOSES.smimesign,
+}
 
---- Whether a certificate leads to a trusted one, over those of a chain: true, or the whole chain if wanted. Else nil
---- and OpenSSL's words for why.
+--- Whether a certificate leads to a trusted one, over those of a chain: true, or the whole chain if wanted.
+--- Else nil and OpenSSL's words for why.
 function _M:verify(cert, others, return_chain, _, verify_method, flags)
   if not x509.istype(cert) then
     return nil, "x509.store:verify: expect a x509 instance at #1"

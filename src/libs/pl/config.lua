@@ -17,7 +17,8 @@ local DEFAULTS = {
   keysep = "=",
 }
 
---- Iterates over lines that are neither blank nor comments, those that end in a backslash joined with the next.
+--- Iterates over lines that are neither blank nor comments, those that end in a backslash joined with the
+--- next.
 function M.lines(file)
   local opened, err
   if type(file) == "string" then
@@ -98,8 +99,8 @@ local function convert(options, value)
 end
 
 --- Reads settings from a file or an object that reads like one; nil and an error. `cnfg` may have `smart`,
---- `variabilize`, `convert_numbers`, `convert_boolean`, `trim_space`, `trim_quotes`, `ignore_assign`, `list_delim`,
---- `keysep`.
+--- `variabilize`, `convert_numbers`, `convert_boolean`, `trim_space`, `trim_quotes`, `ignore_assign`,
+--- `list_delim`, `keysep`.
 function M.read(file, cnfg)
   local iterate, err = M.lines(file)
   if not iterate then

@@ -4,6 +4,9 @@
 local M = {}
 local mt = { __index = M }
 
+-- taken now: what is called so later may itself go through here
+local at = ngx.timer.at
+
 local count = 0
 
 --- A set of timers.
@@ -43,7 +46,7 @@ local function run(self, job, premature, ...)
   end
   -- the next run is counted from the end of this one
   if not job.once and self.jobs[job.name] == job and not premature then
-    ngx.timer.at(job.delay, function(early, ...) return run(self, job, early, ...) end, ...)
+    at(job.delay, function(early, ...) return run(self, job, early, ...) end, ...)
   end
 end
 
@@ -62,7 +65,7 @@ local function begin(self, once, name, delay, callback, ...)
   end
   local job = { name = name, once = once, delay = delay, callback = callback }
   self.jobs[name] = job
-  local ok, err = ngx.timer.at(delay, function(early, ...) return run(self, job, early, ...) end, ...)
+  local ok, err = at(delay, function(early, ...) return run(self, job, early, ...) end, ...)
   if not ok then
     self.jobs[name] = nil
     return nil, err

@@ -70,6 +70,11 @@ end
 return P
 "#;
 
+/// The gateway under test: this build's, or the one that `MOONGATE_BIN` names (a release build, to measure).
+fn binary() -> PathBuf {
+    std::env::var_os("MOONGATE_BIN").map_or_else(|| env!("CARGO_BIN_EXE_moongate").into(), PathBuf::from)
+}
+
 /// What a gateway is started with.
 pub struct Setup {
     dir: TempDir,
@@ -167,7 +172,7 @@ return {{ name = "{name}", fields = {{ {{ protocols = typedefs.protocols_http }}
 
     fn command(&self) -> Command {
         let dir = self.dir.path();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_moongate"));
+        let mut command = Command::new(binary());
         let plugins = if self.plugins.is_empty() {
             "off".into()
         } else {

@@ -1,0 +1,125 @@
+//! Bytes that were changed on the way.
+
+use super::certs::TERMS;
+use super::*;
+
+/// A small, plain generator: the same mutations in each run.
+struct Rng(u64);
+
+impl Rng {
+    fn next(&mut self, below: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % below.max(1) as u64) as usize
+    }
+
+    /// `bytes` cut, or with some of them changed, removed, doubled.
+    fn mutate(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut out = bytes.to_vec();
+        if self.next(4) == 0 {
+            out.truncate(self.next(out.len()));
+        }
+        for _ in 0..=self.next(3) {
+            let i = self.next(out.len());
+            match (self.next(4), out.get_mut(i)) {
+                (_, None) => {}
+                (0, Some(b)) => *b ^= 1 << self.next(8),
+                (1, Some(b)) => *b = [0, 1, 0x7f, 0x80, 0xff, 0x30, 0x84][self.next(7)],
+                (2, _) => drop(out.remove(i)),
+                (_, Some(b)) => {
+                    let b = *b;
+                    out.insert(i, b);
+                }
+            }
+        }
+        out
+    }
+}
+
+/// What users do with whatever came out of bytes.
+fn use_key(key: &Key, rng: &mut Rng) {
+    let _ = (key_code::write_spki(key), key.size());
+    // operations are slow: not with each
+    let one_in = if matches!(key, Key::Rsa(_)) { 40 } else { 8 };
+    if rng.next(one_in) == 0 {
+        let _ = (key_code::write_pkcs8(key), sign(key, b"x"));
+        let _ = verify(key, b"x", &[1; 256]);
+        let _ = sign::encrypt(key, b"x", Padding::Pkcs1);
+    }
+}
+
+fn use_cert(cert: &Cert) {
+    let _ = (
+        cert.write(),
+        cert.public_bits(),
+        cert.basic_constraints(),
+        cert.signature_algorithm(),
+    );
+    for e in &cert.extensions {
+        let _ = (
+            extension::print(e),
+            general::read(&e.value),
+            extension::purposes(&e.value),
+        );
+    }
+    let _ = verify::verify(
+        cert,
+        std::slice::from_ref(cert),
+        std::slice::from_ref(cert),
+        TERMS,
+    );
+    if let Some(key) = cert.public_key() {
+        let _ = cert.verify(&key);
+    }
+}
+
+#[test]
+fn b2_two_thousand_mutations_of_each_form_never_panic() {
+    let mut rng = Rng(0x9e37_79b9_7f4a_7c15);
+    let mut loaded = 0;
+    let keys = PRIVATE
+        .iter()
+        .map(|(_, text)| *text)
+        .chain(PUBLIC.iter().copied());
+    for text in keys {
+        let der = data(text);
+        for _ in 0..2000 {
+            let read = [
+                key_code::read_pem(&rng.mutate(text), true, true, None),
+                key_code::read_private_der(&rng.mutate(&der), None),
+                key_code::read_spki(&rng.mutate(&der)),
+            ];
+            for key in read.iter().flatten() {
+                loaded += 1;
+                use_key(key, &mut rng);
+            }
+        }
+    }
+    assert!(loaded > 500, "only {loaded} mutations were keys at all");
+    let text = fixture!("cert");
+    let der = data(text);
+    let mut loaded = 0;
+    for _ in 0..2000 {
+        let mutated = [
+            rng.mutate(&der),
+            pem::blocks(&rng.mutate(text))
+                .next_block()
+                .map_or(Vec::new(), |b| b.data),
+        ];
+        for bytes in mutated {
+            let _ = errors::der(&bytes);
+            if let Ok(cert) = Cert::read(&bytes) {
+                loaded += 1;
+                use_cert(&cert);
+            }
+        }
+    }
+    assert!(loaded > 100, "only {loaded} mutations were certificates at all");
+    for text in ENCRYPTED {
+        for _ in 0..40 {
+            let _ =
+                key_code::read_pem(&rng.mutate(text), true, true, Some(b"secret")).map(|k| k.is_private());
+        }
+    }
+}
