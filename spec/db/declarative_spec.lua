@@ -311,8 +311,9 @@ describe("B4 a refused declarative file", function()
         end
       end
     end
-    assert.same({ error = "expected an object" }, (refused("text")))
-    assert.same({ error = "expected an object" }, (refused(nil)))
+    local no_object = { error = "failed parsing declarative configuration: expected an object" }
+    assert.same(no_object, (refused("text")))
+    assert.same(no_object, (refused(nil)))
   end)
 
   it("is told entity by entity", function()

@@ -11,9 +11,12 @@ use crate::pdk::multipart;
 
 const UNEXPECTED: &str = "An unexpected error occurred";
 
+/// What it can be asked.
+pub(super) const METHODS: &str = "GET, HEAD, OPTIONS, POST";
+
 pub(super) async fn answer(asked: &Asked, api: &Api) -> Answer {
     match asked.method {
-        Method::GET => export(api).await,
+        Method::GET | Method::HEAD => export(api).await,
         Method::POST => load(asked, api).await,
         _ => Answer::message(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
     }
@@ -29,6 +32,10 @@ async fn export(api: &Api) -> Answer {
 }
 
 async fn load(asked: &Asked, api: &Api) -> Answer {
+    let kind = asked.content_type.as_str();
+    if !kind.is_empty() && !KINDS.iter().any(|known| kind.starts_with(known)) {
+        return Answer::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, String::new());
+    }
     let load = match sent(asked) {
         Ok(load) => load,
         Err(message) => return Answer::message(StatusCode::BAD_REQUEST, message),
@@ -56,6 +63,15 @@ async fn load(asked: &Asked, api: &Api) -> Answer {
         Ok(Loaded::Failed(_)) | Err(_) => Answer::message(StatusCode::INTERNAL_SERVER_ERROR, UNEXPECTED),
     }
 }
+
+/// The media types that are taken; a body need not say what it is.
+const KINDS: [&str; 5] = [
+    "application/json",
+    "multipart/form-data",
+    "application/x-www-form-urlencoded",
+    "application/yaml",
+    "text/yaml",
+];
 
 /// The configuration in a request: the field `config` of a form, of multipart or of JSON, or else the body itself.
 fn sent(asked: &Asked) -> Result<Load, &'static str> {
@@ -94,6 +110,7 @@ fn sent(asked: &Asked) -> Result<Load, &'static str> {
                         .filter_map(|(k, v)| Some((k.to_owned(), text(v?)))),
                 );
             }
+            Err(e) if e.is_syntax() || e.is_eof() => return Err("Cannot parse JSON body"),
             _ => text = Some(lossy(&asked.body)),
         }
     } else {
@@ -154,6 +171,7 @@ mod tests {
             path: "/config".to_owned(),
             query: query.to_owned(),
             content_type: content_type.to_owned(),
+            cors_headers: None,
             body: body.to_owned().into(),
         }
     }

@@ -8,7 +8,11 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, SERVER};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_HEADERS, ALLOW, CONTENT_TYPE, HeaderName,
+    HeaderValue, ORIGIN, SERVER,
+};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
@@ -37,6 +41,8 @@ pub(super) struct Asked {
     pub(super) query: String,
     /// `Content-Type`, lower-cased up to its parameters.
     pub(super) content_type: String,
+    /// `Access-Control-Request-Headers`.
+    pub(super) cors_headers: Option<HeaderValue>,
     /// The body.
     pub(super) body: Bytes,
 }
@@ -104,6 +110,7 @@ async fn respond(request: Request<Incoming>, api: &Api) -> Response<Whole> {
         ACCESS_CONTROL_ALLOW_ORIGIN,
         origin.unwrap_or(HeaderValue::from_static("*")),
     );
+    headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
     let took = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     headers.insert("x-kong-admin-latency", HeaderValue::from(took));
     headers.extend(answer.headers);
@@ -112,8 +119,28 @@ async fn respond(request: Request<Incoming>, api: &Api) -> Response<Whole> {
 
 async fn route(asked: &Asked, api: &Api) -> Answer {
     match asked.path.trim_end_matches('/') {
-        "/config" => config::answer(asked, api).await,
+        "/config" => match asked.method {
+            Method::OPTIONS => options(config::METHODS, asked),
+            _ => config::answer(asked, api).await,
+        },
         _ => Answer::message(StatusCode::NOT_FOUND, "Not found"),
+    }
+}
+
+/// What a browser asks before it asks for a resource with these methods.
+fn options(methods: &'static str, asked: &Asked) -> Answer {
+    let wanted = asked.cors_headers.clone();
+    Answer {
+        status: StatusCode::NO_CONTENT,
+        body: None,
+        headers: vec![
+            (ALLOW, HeaderValue::from_static(methods)),
+            (ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods)),
+            (
+                ACCESS_CONTROL_ALLOW_HEADERS,
+                wanted.unwrap_or(HeaderValue::from_static("Content-Type")),
+            ),
+        ],
     }
 }
 
@@ -139,6 +166,7 @@ async fn read(request: Request<Incoming>, max: u64) -> Result<Asked, Answer> {
         path: head.uri.path().to_owned(),
         query: head.uri.query().unwrap_or_default().to_owned(),
         content_type: content_type(&head.headers),
+        cors_headers: head.headers.get(ACCESS_CONTROL_REQUEST_HEADERS).cloned(),
         body: bytes,
     })
 }

@@ -37,12 +37,14 @@ pub struct Refused {
 
 impl Refused {
     /// An error that has no place among the entities.
-    fn whole(text: String) -> Self {
+    pub fn whole(text: String) -> Self {
         let fields = serde_json::json!({ "error": text });
+        // as Kong prints a Lua table
+        let printed = format!("{{error={}}}", fields["error"]);
         let error = serde_json::json!({
             "code": 14,
             "name": "invalid declarative configuration",
-            "message": format!("declarative config is invalid: {fields}"),
+            "message": format!("declarative config is invalid: {printed}"),
             "fields": fields,
         });
         Self { text, error }

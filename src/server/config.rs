@@ -58,7 +58,7 @@ impl From<ConfigError> for Refusal {
             text: error.to_string(),
             json: match error {
                 ConfigError::Document(_, refused) => refused.error,
-                other => serde_json::json!({ "message": other.to_string() }),
+                other => Refused::whole(other.to_string()).error,
             },
         }
     }
@@ -87,16 +87,21 @@ struct Text {
 }
 
 fn declared(settings: &Settings, source: &Source) -> Result<Option<Text>, ConfigError> {
-    let file = source
-        .file
-        .clone()
-        .or_else(|| settings.declarative_config.clone());
-    if let Some(file) = file {
+    let of_settings = || settings.declarative_config.clone();
+    let text_comes_first = source.file.is_none() && source.text.is_some();
+    if !text_comes_first && let Some(file) = source.file.clone().or_else(of_settings) {
         let name = file.to_string_lossy().into_owned();
         let text = std::fs::read_to_string(&file).map_err(|e| ConfigError::Read(name.clone(), e))?;
+        let Some(format) = Format::of_file(&name) else {
+            let message = format!("unknown file type: {name}. (Accepted types: json, yaml)");
+            return Err(ConfigError::Document(
+                Some(name),
+                Box::new(Refused::whole(message)),
+            ));
+        };
         return Ok(Some(Text {
             text,
-            format: Format::of_file(&name).unwrap_or_default(),
+            format,
             file: Some(name),
         }));
     }
@@ -142,18 +147,20 @@ fn vaults(settings: &Settings) -> Vec<String> {
     settings.array("vaults").into_iter().map(name).collect()
 }
 
-/// Reads and judges a configuration. With `check` plugins are loaded, too, to find broken ones.
+/// Reads and judges a configuration. Plugins' code is loaded, too, to find what is broken, unless it is all among
+/// `loaded`, which runs already.
 ///
 /// # Errors
 /// What is wrong, with the place.
-pub fn prepare(settings: Settings, source: &Source, check: bool) -> Result<Prepared, ConfigError> {
+pub fn prepare(settings: Settings, source: &Source, loaded: &[String]) -> Result<Prepared, ConfigError> {
     let vm = rooms::control(&settings)?;
     crate::pdk::configuration::set(
         &settings.configuration_json(),
         &settings.configuration_without_secrets(),
     );
     let mut used: BTreeSet<String> = settings.plugins.names.iter().cloned().collect();
-    if check {
+    let known = |names: &BTreeSet<String>| names.iter().all(|name| loaded.contains(name));
+    if !known(&used) {
         let named: Vec<String> = used.iter().cloned().collect();
         vm.guarded(|lua| Registry::load(lua, &named))?;
     }
@@ -169,6 +176,7 @@ pub fn prepare(settings: Settings, source: &Source, check: bool) -> Result<Prepa
     };
     let router = Router::build(&snapshot)?;
     used.extend(snapshot.plugins.iter().map(|plugin| plugin.name.clone()));
+    let check = !known(&used);
     let plugins: Vec<String> = used.into_iter().collect();
     if check {
         vm.guarded(|lua| Registry::load(lua, &plugins))?;

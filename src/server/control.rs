@@ -93,11 +93,12 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
     let format = AccessFormat::named(settings.proxy_access_log.format.as_deref());
     let errors = ErrorLog::new(error_sink.clone(), level.clone(), std::process::id());
     shared_dictionaries(&settings);
-    let prepared = config::prepare(settings.clone(), &declared, true)?;
+    let prepared = config::prepare(settings.clone(), &declared, &[])?;
     let count = settings.nginx_worker_processes.max(1);
-    let mut listeners = bind(&settings, count)?;
+    // the proxy's last: who can connect there can connect to all of them
     let echoes = echo_listeners(&settings)?;
     let admins = admin_listeners(&settings)?;
+    let mut listeners = bind(&settings, count)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -374,7 +375,8 @@ impl Running {
             Err(e) => return self.log(Level::Error, &format!("reload refused: {e}")),
         };
         let mut source = self.declared.clone();
-        if source.file.is_none() && source.text.is_none() {
+        let declares = settings.declarative_config.is_some() || settings.declarative_config_string.is_some();
+        if source.file.is_none() && source.text.is_none() && !declares {
             source.text.clone_from(&self.posted);
         }
         self.prepare(settings, source, Purpose::Reload);
@@ -382,10 +384,14 @@ impl Running {
 
     /// Judges on a thread of its own: a slow configuration does not hold signals up.
     fn prepare(&mut self, settings: Settings, source: Source, purpose: Purpose) {
-        let check = matches!(purpose, Purpose::Reload);
+        // fresh Lua states load everything; living ones have what they run with
+        let loaded = match purpose {
+            Purpose::Reload => Vec::new(),
+            Purpose::Swap(..) => self.current.plugins.clone(),
+        };
         let judge = move || {
             super::process::be_nice();
-            config::prepare(settings, &source, check).map_err(Refusal::from)
+            config::prepare(settings, &source, &loaded).map_err(Refusal::from)
         };
         self.preparing = Some(Preparing {
             judged: tokio::task::spawn_blocking(judge),
@@ -410,9 +416,7 @@ impl Running {
                     flatten_errors: load.flatten_errors,
                     ..Source::default()
                 };
-                let mut settings = self.settings.clone();
-                settings.declarative_config = None;
-                self.prepare(settings, source, Purpose::Swap(load.text, tell));
+                self.prepare(self.settings.clone(), source, Purpose::Swap(load.text, tell));
             }
         }
     }
@@ -420,14 +424,23 @@ impl Running {
     async fn apply(&mut self, judged: (Result<Prepared, Refusal>, Purpose)) {
         let (result, purpose) = judged;
         match (result, purpose) {
-            (Ok(prepared), Purpose::Reload) => self.hand_out(prepared).await,
-            (Err(e), Purpose::Reload) => self.log(Level::Error, &format!("reload refused: {}", e.text)),
-            (Ok(prepared), Purpose::Swap(text, tell)) => {
-                self.swap(prepared).await;
-                self.posted = Some(text);
-                let snapshot = self.current.snapshot.clone();
-                tokio::task::spawn_blocking(move || tell.send(Loaded::Done(snapshot.to_json())));
+            (Ok(prepared), Purpose::Reload) => {
+                if let Err(e) = self.hand_out(prepared).await {
+                    self.log(Level::Error, &format!("reload failed: {e}"));
+                }
             }
+            (Err(e), Purpose::Reload) => self.log(Level::Error, &format!("reload refused: {}", e.text)),
+            (Ok(prepared), Purpose::Swap(text, tell)) => match self.swap(prepared).await {
+                Ok(()) => {
+                    self.posted = Some(text);
+                    let snapshot = self.current.snapshot.clone();
+                    tokio::task::spawn_blocking(move || tell.send(Loaded::Done(snapshot.to_json())));
+                }
+                Err(e) => {
+                    self.log(Level::Error, &format!("configuration not loaded: {e}"));
+                    drop(tell.send(Loaded::Failed(e)));
+                }
+            },
             (Err(e), Purpose::Swap(_, tell)) => {
                 self.log(Level::Error, &format!("configuration refused: {}", e.text));
                 drop(tell.send(Loaded::Refused(e.json)));
@@ -439,7 +452,7 @@ impl Running {
     }
 
     /// Lets every worker's living state take in a configuration; one whose plugins are not loaded there is reloaded.
-    async fn swap(&mut self, prepared: Prepared) {
+    async fn swap(&mut self, prepared: Prepared) -> Result<(), String> {
         let mut waiting = Vec::new();
         for o in &self.orders {
             let (tx, rx) = oneshot::channel();
@@ -457,6 +470,7 @@ impl Running {
         crate::shared::cache::purge_all();
         self.replaced(prepared);
         self.log(Level::Notice, "declarative configuration loaded");
+        Ok(())
     }
 
     /// The workers have let go of the configuration before, or will soon: it is freed where nobody waits.
@@ -482,7 +496,8 @@ impl Running {
             .map_err(|e| e.to_string())
     }
 
-    async fn hand_out(&mut self, prepared: Prepared) {
+    /// Gives every worker fresh Lua states for a configuration.
+    async fn hand_out(&mut self, prepared: Prepared) -> Result<(), String> {
         self.errors.level().set(level_of(&prepared.settings));
         let mut waiting = Vec::new();
         for o in &self.orders {
@@ -498,14 +513,13 @@ impl Running {
                 Err(_) => failed = Some(format!("worker {id} is gone")),
             }
         }
-        match failed {
-            Some(e) => self.log(Level::Error, &format!("reload failed: {e}")),
-            None => {
-                crate::shared::cache::purge_all();
-                self.settings = (*prepared.settings).clone();
-                self.replaced(prepared);
-                self.log(Level::Notice, "reloaded");
-            }
+        if let Some(e) = failed {
+            return Err(e);
         }
+        crate::shared::cache::purge_all();
+        self.settings = (*prepared.settings).clone();
+        self.replaced(prepared);
+        self.log(Level::Notice, "reloaded");
+        Ok(())
     }
 }

@@ -65,7 +65,7 @@ pub fn parse_config(settings: Settings, path: &Path) -> Result<(), String> {
         file: Some(path.to_owned()),
         ..Source::default()
     };
-    config::prepare(settings, &source, true)
+    config::prepare(settings, &source, &[])
         .map(|_| ())
         .map_err(|e| match e {
             ConfigError::Document(_, refused) => refused.text,

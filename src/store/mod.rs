@@ -15,6 +15,7 @@ mod snapshot;
 pub mod syntax;
 #[cfg(test)]
 mod tests;
+mod yaml_out;
 
 pub use builder::Builder;
 pub use error::StoreError;

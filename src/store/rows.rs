@@ -27,6 +27,9 @@ pub struct EntityKind {
     /// Fields that refer to other entities.
     #[serde(default)]
     pub foreign: Vec<Foreign>,
+    /// All fields; a row that is shown whole has null where one of them is unset.
+    #[serde(default)]
+    pub fields: Vec<String>,
 }
 
 /// A field that refers to another entity.
@@ -57,6 +60,31 @@ pub struct Rows {
     order: Vec<u32>,
     /// The place of each row in `order`.
     rank: Vec<u32>,
+}
+
+/// A composed key, or its template, without the workspace at its end where there is one, if an empty one: all rows
+/// are in the same.
+fn without_workspace<'k>(template: &str, key: &'k str) -> &'k str {
+    let scoped = template.ends_with(":{ws_id}") || template.ends_with(':');
+    match key.rsplit_once(':') {
+        Some((rest, _)) if scoped => rest,
+        _ => key,
+    }
+}
+
+/// A composed key as its template says.
+fn composed(template: &str, field: impl Fn(&str) -> Option<String>) -> String {
+    let mut key = String::new();
+    for (n, part) in without_workspace(template, template).split(':').enumerate() {
+        if n > 0 {
+            key.push(':');
+        }
+        match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
+            Some(name) => key.push_str(&field(name).unwrap_or_default()),
+            None => key.push_str(part),
+        }
+    }
+    key
 }
 
 /// A value as it stands in a key: a reference is its id.
@@ -100,21 +128,6 @@ impl<'de> Visitor<'de> for Keys<'_> {
         }
         Ok(found)
     }
-}
-
-/// A composed key as its template says, without the workspace at its end.
-fn composed(template: &str, field: impl Fn(&str) -> Option<String>) -> Option<String> {
-    let mut key = String::new();
-    for (n, part) in template.rsplit_once(':')?.0.split(':').enumerate() {
-        if n > 0 {
-            key.push(':');
-        }
-        match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
-            Some(name) => key.push_str(&field(name).unwrap_or_default()),
-            None => key.push_str(part),
-        }
-    }
-    Some(key)
 }
 
 impl Rows {
@@ -163,9 +176,8 @@ impl Rows {
                 index.insert(key.into(), at);
             }
         }
-        let template = self.kind.cache_key_template.as_deref();
-        if let Some(key) = template.and_then(|template| composed(template, &field)) {
-            self.composed.insert(key.into(), at);
+        if let Some(template) = &self.kind.cache_key_template {
+            self.composed.insert(composed(template, field).into(), at);
         }
         for (Foreign { field: name, .. }, index) in self.kind.foreign.iter().zip(&mut self.children) {
             if let Some(parent) = field(name) {
@@ -229,17 +241,17 @@ impl Rows {
         self.keys[index].get(key).copied()
     }
 
-    /// The place of a row by its composed key without the workspace at its end.
+    /// The place of a row by its composed key, as its DAO makes it.
     pub fn by_composed(&self, key: &str) -> Option<u32> {
-        self.composed.get(key).copied()
+        let template = self.kind.cache_key_template.as_deref()?;
+        self.composed.get(without_workspace(template, key)).copied()
     }
 
-    /// Ids with their rows as JSON text, by id ascending.
-    pub(super) fn by_ids(&self) -> impl Iterator<Item = (&str, &str)> {
+    /// Ids with the places of their rows, by id ascending.
+    pub(super) fn by_ids(&self) -> impl Iterator<Item = (&str, u32)> {
         let mut ids: Vec<(&str, u32)> = self.ids.iter().map(|(id, at)| (&**id, *at)).collect();
         ids.sort_unstable();
         ids.into_iter()
-            .map(|(id, at)| (id, self.text(at).unwrap_or("null")))
     }
 
     /// The places of all rows, by id ascending.

@@ -76,6 +76,10 @@ fn kinds() -> Vec<EntityKind> {
         kind("consumers", &["username", "custom_id"], &[]),
         kind("plugins", &["instance_name"], &[("consumer", "consumers")]),
         kind("keyauth_credentials", &["key"], &[("consumer", "consumers")]),
+        EntityKind {
+            cache_key_template: Some("keys:{kid}:{set}".to_owned()),
+            ..kind("keys", &[], &[])
+        },
     ]
 }
 
@@ -95,7 +99,14 @@ fn b05_rows_are_found_by_every_key() {
     builder.add("plugins", &plugin.to_string()).unwrap();
     assert!(builder.add("nothing", r#"{ "id": "x" }"#).is_err());
     assert!(builder.add("plugins", r#"{ "id": "x", "name": 1 }"#).is_err());
+    for (id, set) in [("1", "a"), ("2", "b")] {
+        let key = json!({ "id": id, "kid": "k", "set": { "id": set } });
+        builder.add("keys", &key.to_string()).unwrap();
+    }
     let snapshot = builder.finish("hash".to_owned());
+    let keys = snapshot.rows("keys").unwrap();
+    let at = ["keys:k:a", "keys:k:b", "keys:k:c"].map(|key| keys.by_composed(key));
+    assert_eq!(at, [Some(0), Some(1), None], "a key without a workspace");
     assert_eq!(snapshot.consumer_by_username("ann"), Some(ConsumerIdx(1)));
     assert_eq!(snapshot.consumer_by_id("c2"), Some(ConsumerIdx(0)));
     assert_eq!(snapshot.plugins[0].consumer, Some(ConsumerIdx(0)));
@@ -114,5 +125,6 @@ fn b05_rows_are_found_by_every_key() {
     assert!(keys.of_parent("consumer", "c9").is_empty());
     assert_eq!(keys.by_key("key", "z"), Some(2));
     let plugins = snapshot.rows("plugins").unwrap();
-    assert_eq!(plugins.by_composed("plugins:one:::c2:"), Some(0));
+    assert_eq!(plugins.by_composed("plugins:one:::c2::ws"), Some(0));
+    assert_eq!(plugins.by_composed("plugins:one:::c2:::ws"), None);
 }

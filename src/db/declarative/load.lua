@@ -18,8 +18,6 @@ local pairs, type, tostring, error, pcall = pairs, type, tostring, error, pcall
 
 local M = {}
 
-local errors = Errors.new("declarative")
-
 local function names_of(set)
   local names = {}
   for name in pairs(set or {}) do
@@ -100,9 +98,15 @@ local function refusal(tree, input, options, schema)
   if options.flatten_errors and type(input) == "table" then
     flattened = flatten.flatten(tree, input, schema and schema.kinds.schemas)
   end
-  local err_t = errors:declarative_config(tree)
+  local err_t = Errors:declarative_config(tree)
   err_t.flattened_errors = flattened
   return nil, tree, flattened, text, err_t
+end
+
+-- What is refused without a look at its entities: the text is the error itself.
+local function unreadable(err)
+  local tree = { error = err }
+  return nil, tree, nil, err, Errors:declarative_config(tree)
 end
 
 local Rows = {}
@@ -204,14 +208,14 @@ function M.load(input, options)
   local again = type(input) == "function" and input
   local document = again and again() or input
   if type(document) ~= "table" then
-    return refusal({ error = "expected an object" }, nil, options)
+    return unreadable("failed parsing declarative configuration: expected an object")
   end
   local gateway
   document, gateway = prepared(document)
 
   local schema, err = schema_for(options)
   if not schema then
-    return refusal({ error = tostring(err) }, nil, options)
+    return unreadable(tostring(err))
   end
 
   local rows = setmetatable({
