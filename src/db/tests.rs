@@ -352,3 +352,21 @@ fn b04_what_is_wrong_is_told_all_at_once() {
         (&json!(14), &json!("invalid declarative configuration"))
     );
 }
+
+#[test]
+fn b04_schemas_are_made_once_for_one_set_of_plugins() {
+    let house = House::of("{ a = { type = 'integer' } }", "");
+    house.done(json!({ "a": 1 }));
+    let shared: bool = house
+        .vm
+        .lua()
+        .load(
+            "local setup, plugins = require 'moongate.db.setup', { p = true }
+             local db = setup.new(plugins)
+             return setup.new { p = true } == db and setup.schemas(plugins).plugins == db.plugins.schema
+               and setup.schemas {} == nil and setup.new {} ~= db",
+        )
+        .eval()
+        .unwrap();
+    assert!(shared);
+}
