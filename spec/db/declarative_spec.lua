@@ -57,7 +57,6 @@ local function remove()
   for _, name in ipairs { "moon-a.schema", "moon-throws.schema", "moon-auth.schema", "moon-auth.daos" } do
     package.loaded["kong.plugins." .. name] = nil
   end
-  declarative.forget()
 end
 
 local function load(document, more)

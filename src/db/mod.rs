@@ -7,6 +7,8 @@ mod load;
 mod rows;
 #[cfg(test)]
 pub mod testing;
+#[cfg(test)]
+mod tests;
 mod yaml;
 
 pub use load::{Options, Refused, empty, hash, install_daos, load};

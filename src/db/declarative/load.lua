@@ -9,6 +9,7 @@ local declarative_config = require "kong.db.schema.others.declarative_config"
 local flatten = require "moongate.db.flatten"
 local migrate_route_paths = require "kong.db.declarative.migrations.route_path"
 local place = require "moongate.db.declarative.place"
+local setup = require "moongate.db.setup"
 local tree_text = require "moongate.db.declarative.tree"
 
 local array_mt = require("cjson").array_mt
@@ -33,18 +34,14 @@ local newest = {}
 local function schema_for(options)
   local key = names_of(options.plugins) .. ";" .. (options.vaults and names_of(options.vaults) or "-")
   if newest.key ~= key then
-    local schema, err = declarative_config.load(options.plugins or {}, options.vaults)
+    local plugins = options.plugins or {}
+    local schema, err = declarative_config.load(plugins, options.vaults, false, setup.schemas(plugins))
     if not schema then
       return nil, err
     end
     newest = { key = key, schema = schema }
   end
   return newest.schema
-end
-
---- Forgets what was made of plugins' schemas.
-function M.forget()
-  newest = {}
 end
 
 --- Where in the file the last `load` was when it was stopped or something was raised; nil if it came to its

@@ -1,6 +1,7 @@
 -- A whole file judged and completed by its entities' records: what one record schema with lists of records
 -- inside would say, entity by entity.
 
+local guard = require "moongate.schema.engine.guard"
 local kinds_of = require "moongate.db.declarative.kinds"
 local step = require("moongate.db.declarative.place").step
 
@@ -59,9 +60,9 @@ function M.judge_own(schema, own)
   return copy
 end
 
--- As it, but what a schema's own function raises is an error of the entity.
+-- As it, but what a schema's own function raises is an error of its field, or of the entity.
 local function judge_guarded(schema, own)
-  local ok, copy, err = pcall(M.judge_own, schema, own)
+  local ok, copy, err = pcall(guard.run, M.judge_own, schema, own)
   if not ok then
     return nil, { ["@entity"] = { tostring(copy) } }
   end
