@@ -186,8 +186,10 @@ fn b04_ids_are_uuids_of_names() {
     let entities = yaml(
         admin,
         "_format_version: '3.0'\n\
-         services:\n- name: my-service\n  host: h\n  routes:\n  - { name: r, paths: [ / ] }\n\
-         consumers:\n- { username: my-user }\n",
+         services:\n- name: my-service\n  host: h\n  routes:\n  - { name: r, paths: [ / ] }\n  \
+         plugins:\n  - { name: mark }\n\
+         consumers:\n- username: my-user\n  secrets: [ { name: n, text: t } ]\n\
+         upstreams:\n- { name: pool, targets: [ { target: '127.0.0.1:81' } ] }\n",
     );
     // RFC 4122 version 5, in the namespace of the kind, which is one of fd02801f-0957-4a15-a55a-c8d9606f30b5
     assert_eq!(
@@ -201,6 +203,24 @@ fn b04_ids_are_uuids_of_names() {
     assert_eq!(
         only(&entities, "routes")["id"],
         "da7ba03a-f1be-52d4-8a7e-c8f32640689a"
+    );
+    // of the fields of a cache key: plugins:*:mark:(route):(service):(consumer), secrets:*:n
+    assert_eq!(
+        only(&entities, "plugins")["id"],
+        "5655e3b8-5eb5-57ac-96b8-da093149fa99"
+    );
+    assert_eq!(
+        only(&entities, "secrets")["id"],
+        "fb23a96c-0245-5e8d-ace1-f1e994dd65fa"
+    );
+    // targets:*:(upstream):127.0.0.1:81
+    assert_eq!(
+        only(&entities, "upstreams")["id"],
+        "84cf81c7-fae6-5920-b712-292931a8c3ff"
+    );
+    assert_eq!(
+        only(&entities, "targets")["id"],
+        "f6fe641a-e03c-58fc-b81b-358e47b9b7c8"
     );
     let own = "b5b1f5a2-8f11-4f0c-9a35-6a3a5d3f2c10";
     let given =
@@ -246,10 +266,10 @@ fn b04_texts_are_transformed_unless_they_were_before() {
 #[test]
 fn b04_yaml_is_read_as_kong_reads_it() {
     let origin = Origin::echo();
-    let text = format!("# a comment\n---\n_format_version: \"3.0\"\nx-anchors: &defaults\n  retries: 3\n");
+    let text = "# a comment\n---\n_format_version: \"3.0\"\nx-anchors: &defaults\n  retries: 3\n";
     let (_gateway, admin) = start();
     // unknown top-level keys are refused, with or without an anchor in them
-    let error = admin.post("", "text/yaml", &text).is(400).json();
+    let error = admin.post("", "text/yaml", text).is(400).json();
     assert_eq!(error["fields"]["x-anchors"], "unknown field");
     let entities = yaml(
         admin,

@@ -44,8 +44,8 @@ fn config() -> Value {
     let mut config = with(service(1), "keeper", json!({}));
     let note = |i: usize| {
         let mut tags = vec!["all".to_owned()];
-        tags.extend((i % 2 == 0).then(|| "even".to_owned()));
-        tags.extend((i % 5 == 0).then(|| "five".to_owned()));
+        tags.extend(i.is_multiple_of(2).then(|| "even".to_owned()));
+        tags.extend(i.is_multiple_of(5).then(|| "five".to_owned()));
         json!({ "name": format!("n{i:02}"), "kind": format!("k{i}"), "owner": if i < 20 { "bob" } else { "ann" },
             "size": i * 100, "tags": tags })
     };
