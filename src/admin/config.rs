@@ -1,4 +1,6 @@
 //! `/config`: the whole configuration, to read and to replace.
+//!
+//! Must not: judge what was sent, or wait for it where others are answered.
 
 use http::header::{HeaderName, HeaderValue};
 use http::{Method, StatusCode};
