@@ -7,9 +7,10 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use super::http::{Answer, Asked};
+use super::http::{Answer, Asked, Content};
 use super::{Api, Ask, Load, Loaded};
 use crate::pdk::multipart;
+use crate::store::JsonPieces;
 
 const UNEXPECTED: &str = "An unexpected error occurred";
 
@@ -45,10 +46,14 @@ async fn load(asked: &Asked, api: &Api) -> Answer {
     let (tell, told) = oneshot::channel();
     let _ = api.asks.send(Ask::Load(load, tell)).await;
     match told.await {
-        Ok(Loaded::Done(entities)) => Answer::new(StatusCode::CREATED, entities),
+        Ok(Loaded::Done(snapshot)) => Answer {
+            status: StatusCode::CREATED,
+            body: Content::Pieces(Box::new(JsonPieces::new(snapshot))),
+            headers: Vec::new(),
+        },
         Ok(Loaded::Unchanged) => Answer {
             status: StatusCode::NOT_MODIFIED,
-            body: None,
+            body: Content::None,
             headers: Vec::new(),
         },
         Ok(Loaded::Refused(error)) => Answer::new(StatusCode::BAD_REQUEST, error.to_string()),

@@ -23,6 +23,7 @@ use serde_json::json;
 use tokio::net::TcpStream;
 
 use super::{Api, config};
+use crate::store::JsonPieces;
 
 /// How long a client may take for a head, and for a body.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
@@ -47,12 +48,23 @@ pub(super) struct Asked {
     pub(super) body: Bytes,
 }
 
+/// The body of an answer.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// None (304).
+    None,
+    /// JSON text.
+    Text(String),
+    /// JSON text that is made while it is sent.
+    Pieces(Box<JsonPieces>),
+}
+
 /// An answer: status, JSON text, further headers.
 pub(super) struct Answer {
     /// The status.
     pub(super) status: StatusCode,
-    /// The body; none for 304.
-    pub(super) body: Option<String>,
+    /// The body.
+    pub(super) body: Content,
     /// Further headers.
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -62,7 +74,7 @@ impl Answer {
     pub(super) fn new(status: StatusCode, body: String) -> Self {
         Self {
             status,
-            body: Some(body),
+            body: Content::Text(body),
             headers: Vec::new(),
         }
     }
@@ -87,15 +99,14 @@ pub(super) async fn connection(stream: TcpStream, api: Api) {
         .await;
 }
 
-async fn respond(request: Request<Incoming>, api: &Api) -> Response<Whole> {
+async fn respond(request: Request<Incoming>, api: &Api) -> Response<Content> {
     let begun = Instant::now();
     let origin = request.headers().get(ORIGIN).cloned();
     let answer = match read(request, api.max_body).await {
         Ok(asked) => route(&asked, api).await,
         Err(refused) => refused,
     };
-    let text = answer.body.map(Bytes::from);
-    let mut response = Response::new(Whole(text));
+    let mut response = Response::new(answer.body);
     *response.status_mut() = answer.status;
     let headers = response.headers_mut();
     headers.insert(
@@ -132,7 +143,7 @@ fn options(methods: &'static str, asked: &Asked) -> Answer {
     let wanted = asked.cors_headers.clone();
     Answer {
         status: StatusCode::NO_CONTENT,
-        body: None,
+        body: Content::None,
         headers: vec![
             (ALLOW, HeaderValue::from_static(methods)),
             (ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods)),
@@ -190,10 +201,7 @@ async fn collect(mut body: Incoming, max: u64) -> Result<Bytes, Answer> {
     }
 }
 
-/// A body that is there at once.
-struct Whole(Option<Bytes>);
-
-impl Body for Whole {
+impl Body for Content {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -201,14 +209,26 @@ impl Body for Whole {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
+        let text = match &mut *self {
+            Self::None => None,
+            Self::Text(text) => Some(std::mem::take(text)),
+            Self::Pieces(pieces) => pieces.next(),
+        };
+        if !matches!(*self, Self::Pieces(_)) {
+            *self = Self::None;
+        }
+        Poll::Ready(text.map(|text| Ok(Frame::data(Bytes::from(text)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_none()
+        matches!(self, Self::None)
     }
 
     fn size_hint(&self) -> http_body::SizeHint {
-        http_body::SizeHint::with_exact(self.0.as_ref().map_or(0, |b| b.len() as u64))
+        match self {
+            Self::None => http_body::SizeHint::with_exact(0),
+            Self::Text(text) => http_body::SizeHint::with_exact(text.len() as u64),
+            Self::Pieces(_) => http_body::SizeHint::default(),
+        }
     }
 }

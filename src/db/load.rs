@@ -72,8 +72,6 @@ pub fn load(vm: &Vm, text: &str, format: Format, options: &Options) -> Result<Sn
     let reader = Reader::new(vm.lua()).map_err(|e| Refused::whole(plain(&e)))?;
     let input = reader.read(text, format)?;
     let judged = vm.guarded(|lua| {
-        // most of what a load makes stays for a while: the heap may treble between two collections
-        lua.load("collectgarbage('setpause', 300)").exec()?;
         let first = RefCell::new(Some(input));
         lua.scope(|scope| {
             let again = scope.create_function(|_, ()| match first.take() {
@@ -111,7 +109,13 @@ const SINK: &str = "local add = ...
     cjson.encode_number_precision(16)
     cjson.encode_sparse_array(true)
     local encode = cjson.encode
-    return function(kind, row) add(kind, encode(row)) end";
+    local null = ngx.null
+    return function(kind, row)
+        for field, value in pairs(row) do
+            if value == null then row[field] = nil end
+        end
+        add(kind, encode(row))
+    end";
 
 fn judge(lua: &Lua, input: Function, options: &Options) -> mlua::Result<Result<Builder, Refused>> {
     let set = |names: &[String]| lua.create_table_from(names.iter().map(|name| (name.as_str(), true)));

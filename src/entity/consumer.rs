@@ -1,6 +1,5 @@
 //! Consumers: who calls.
 
-use super::or_default;
 use serde::Deserialize;
 
 /// A client known by name.
@@ -15,7 +14,4 @@ pub struct Consumer {
     pub username: Option<String>,
     /// Unique name elsewhere.
     pub custom_id: Option<String>,
-    /// Free labels.
-    #[serde(default, deserialize_with = "or_default")]
-    pub tags: Vec<String>,
 }

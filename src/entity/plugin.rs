@@ -23,9 +23,6 @@ pub struct PluginEntity {
     /// The configuration, judged and completed by the plugin's schema.
     #[serde(default, deserialize_with = "or_default")]
     pub config: Value,
-    /// Free labels.
-    #[serde(default, deserialize_with = "or_default")]
-    pub tags: Vec<String>,
     /// The route it applies to.
     #[serde(skip)]
     pub route: Option<RouteIdx>,

@@ -70,9 +70,6 @@ pub struct Route {
     /// Seconds since the epoch; orders equal routes.
     #[serde(default, deserialize_with = "or_default")]
     pub created_at: u64,
-    /// Free labels.
-    #[serde(default, deserialize_with = "or_default")]
-    pub tags: Vec<String>,
     /// The service served; a route without one is answered by plugins only.
     #[serde(skip)]
     pub service: Option<ServiceIdx>,

@@ -36,9 +36,6 @@ pub struct Service {
     pub read_timeout: Duration,
     /// A service that is not enabled has no routes in the router.
     pub enabled: bool,
-    /// Free labels.
-    #[serde(default, deserialize_with = "or_default")]
-    pub tags: Vec<String>,
     /// Whether the upstream's certificate is verified; none: as the settings say.
     pub tls_verify: Option<bool>,
     /// Longest certificate chain accepted.

@@ -39,9 +39,6 @@ pub struct Upstream {
     /// Whether SRV names take the place of target names in Host.
     #[serde(default, deserialize_with = "or_default")]
     pub use_srv_name: bool,
-    /// Free labels.
-    #[serde(default, deserialize_with = "or_default")]
-    pub tags: Vec<String>,
     /// In order of declaration.
     #[serde(skip)]
     pub targets: Vec<Target>,
@@ -66,9 +63,6 @@ pub struct Target {
     /// Share of the traffic; 0: none.
     #[serde(deserialize_with = "or_default")]
     pub weight: u16,
-    /// Free labels.
-    #[serde(default, deserialize_with = "or_default")]
-    pub tags: Vec<String>,
 }
 
 impl Target {

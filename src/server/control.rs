@@ -3,15 +3,14 @@
 //! Must not: run plugins on traffic.
 
 use std::net::TcpListener;
-use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 
 use super::config::{self, Prepared, Refusal};
+use super::judge::Judge;
 use super::worker::{self, Order, Start};
 use super::{Error, Source, pidfile};
 use crate::admin::{self, Api, Ask, Loaded};
@@ -26,9 +25,6 @@ use crate::settings::{LogTarget, Settings, Sources};
 /// How long SIGTERM waits for the workers.
 const STOP_LIMIT: Duration = Duration::from_millis(700);
 
-/// How long control waits until nobody uses a configuration that was replaced.
-const LET_GO_LIMIT: Duration = Duration::from_secs(60);
-
 struct Running {
     settings: Settings,
     declared: Source,
@@ -36,6 +32,7 @@ struct Running {
     posted: Option<String>,
     current: Prepared,
     preparing: Option<Preparing>,
+    judge: Judge,
     /// SIGHUP came while a configuration was being judged.
     reload_again: bool,
     orders: Vec<mpsc::UnboundedSender<Order>>,
@@ -46,7 +43,7 @@ struct Running {
 
 /// A configuration that is being judged on a thread of its own, and what for.
 struct Preparing {
-    judged: JoinHandle<Result<Prepared, Refusal>>,
+    judged: oneshot::Receiver<Result<Prepared, Refusal>>,
     purpose: Purpose,
 }
 
@@ -93,7 +90,13 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
     let format = AccessFormat::named(settings.proxy_access_log.format.as_deref());
     let errors = ErrorLog::new(error_sink.clone(), level.clone(), std::process::id());
     shared_dictionaries(&settings);
-    let prepared = config::prepare(settings.clone(), &declared, &[])?;
+    let judge = Judge::start().map_err(|e| Error::System("judge thread", e))?;
+    let first = (settings.clone(), declared.clone());
+    let judged = judge.run(move || config::prepare(first.0, &first.1, &[]).map_err(|e| e.to_string()));
+    let prepared = judged
+        .blocking_recv()
+        .unwrap_or_else(|_| Err("the configuration could not be judged".to_owned()))
+        .map_err(Error::Refused)?;
     let count = settings.nginx_worker_processes.max(1);
     // the proxy's last: who can connect there can connect to all of them
     let echoes = echo_listeners(&settings)?;
@@ -115,6 +118,7 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
         posted: None,
         current: prepared.clone(),
         preparing: None,
+        judge,
         reload_again: false,
         orders: Vec::new(),
         threads: Vec::new(),
@@ -394,7 +398,7 @@ impl Running {
             config::prepare(settings, &source, &loaded).map_err(Refusal::from)
         };
         self.preparing = Some(Preparing {
-            judged: tokio::task::spawn_blocking(judge),
+            judged: self.judge.run(judge),
             purpose,
         });
     }
@@ -403,7 +407,7 @@ impl Running {
         match ask {
             Ask::Export(tell) => {
                 let snapshot = self.current.snapshot.clone();
-                tokio::task::spawn_blocking(move || tell.send(snapshot.to_yaml()));
+                drop(self.judge.run(move || drop(tell.send(snapshot.to_yaml()))));
             }
             Ask::Load(_, tell) if self.preparing.is_some() => drop(tell.send(Loaded::Busy)),
             Ask::Load(load, tell) => {
@@ -433,8 +437,7 @@ impl Running {
             (Ok(prepared), Purpose::Swap(text, tell)) => match self.swap(prepared).await {
                 Ok(()) => {
                     self.posted = Some(text);
-                    let snapshot = self.current.snapshot.clone();
-                    tokio::task::spawn_blocking(move || tell.send(Loaded::Done(snapshot.to_json())));
+                    drop(tell.send(Loaded::Done(self.current.snapshot.clone())));
                 }
                 Err(e) => {
                     self.log(Level::Error, &format!("configuration not loaded: {e}"));
@@ -476,13 +479,7 @@ impl Running {
     /// The workers have let go of the configuration before, or will soon: it is freed where nobody waits.
     fn replaced(&mut self, prepared: Prepared) {
         let old = std::mem::replace(&mut self.current, prepared);
-        tokio::task::spawn_blocking(move || {
-            let given_up = Instant::now() + LET_GO_LIMIT;
-            while Arc::strong_count(&old.snapshot) > 1 && Instant::now() < given_up {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            drop(old);
-        });
+        self.judge.let_go(old);
     }
 
     fn settings_again(&self) -> Result<Settings, String> {

@@ -4,6 +4,7 @@ use super::Snapshot;
 use super::rows::{Foreign, Rows};
 use super::yaml_out;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// There is one workspace, which is not shown.
 const WORKSPACES: &str = "workspaces";
@@ -33,27 +34,69 @@ impl Snapshot {
         }
         out
     }
+}
 
-    /// All entities as JSON: `{ kind: { id: entity } }`.
-    pub fn to_json(&self) -> String {
-        let mut out = "{".to_owned();
-        for rows in self.shown() {
-            if out.len() > 1 {
-                out.push(',');
-            }
-            out.push_str(&format!("{}:{{", Value::from(rows.kind.name.as_str())));
-            for (n, (id, at)) in rows.by_ids().enumerate() {
-                if n > 0 {
+/// All entities of a snapshot as JSON, `{ kind: { id: entity } }`, piece by piece: it may be larger than anybody
+/// wants to hold.
+#[derive(Debug)]
+pub struct JsonPieces {
+    snapshot: Arc<Snapshot>,
+    /// The next kind's place, and the next row's among its rows by id.
+    at: (usize, usize),
+    begun: bool,
+    any: bool,
+}
+
+/// About how long a piece is, in bytes.
+const PIECE: usize = 64 << 10;
+
+impl JsonPieces {
+    /// Of this snapshot.
+    pub fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self {
+            snapshot,
+            at: (0, 0),
+            begun: false,
+            any: false,
+        }
+    }
+}
+
+impl Iterator for JsonPieces {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        let mut out = String::new();
+        if !self.begun {
+            out.push('{');
+            self.begun = true;
+        }
+        while out.len() < PIECE {
+            let Some(rows) = self.snapshot.shown().nth(self.at.0) else {
+                if self.at.0 != usize::MAX {
+                    out.push('}');
+                    self.at.0 = usize::MAX;
+                }
+                break;
+            };
+            let Some(at) = rows.all().get(self.at.1) else {
+                out.push('}');
+                self.at = (self.at.0 + 1, 0);
+                continue;
+            };
+            if self.at.1 == 0 {
+                if std::mem::replace(&mut self.any, true) {
                     out.push(',');
                 }
-                out.push_str(&Value::from(id).to_string());
-                out.push(':');
-                out.push_str(&whole(rows, at).unwrap_or_default().to_string());
+                out.push_str(&format!("{}:{{", Value::from(rows.kind.name.as_str())));
+            } else {
+                out.push(',');
             }
-            out.push('}');
+            let row = whole(rows, *at).unwrap_or_default();
+            out.push_str(&format!("{}:{row}", Value::from(rows.id_of(&row))));
+            self.at.1 += 1;
         }
-        out.push('}');
-        out
+        (!out.is_empty()).then_some(out)
     }
 }
 

@@ -247,11 +247,13 @@ impl Rows {
         self.composed.get(without_workspace(template, key)).copied()
     }
 
-    /// Ids with the places of their rows, by id ascending.
-    pub(super) fn by_ids(&self) -> impl Iterator<Item = (&str, u32)> {
-        let mut ids: Vec<(&str, u32)> = self.ids.iter().map(|(id, at)| (&**id, *at)).collect();
-        ids.sort_unstable();
-        ids.into_iter()
+    /// The primary key of a row.
+    pub(super) fn id_of(&self, row: &Value) -> String {
+        let fields = self.kind.primary_key.iter();
+        let parts: Vec<String> = fields
+            .filter_map(|name| row.get(name).and_then(key_text))
+            .collect();
+        parts.join(":")
     }
 
     /// The places of all rows, by id ascending.
