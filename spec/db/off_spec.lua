@@ -422,6 +422,7 @@ describe("B5 kong.db over a snapshot", function()
         name = "spec_keys", primary_key = { "id" }, endpoint_key = "key", cache_key = { "key" },
         unique = { "key" }, foreign = { { field = "consumer", reference = "consumers" } },
         workspaceable = true, ttl = true, set_fields = { "tags" },
+        fields = { "id", "created_at", "consumer", "key", "note", "tags" },
       }, by_name.spec_keys)
       assert.equal("spec_groups:{consumer}:{group}::::{ws_id}", by_name.spec_groups.cache_key_template)
       assert.equal("keys:{kid}:{set}", by_name.keys.cache_key_template)

@@ -81,8 +81,12 @@ function M.install(rows, cache_keys)
       end
       return page(list, size, after)
     end,
-    tagged = function(entity, tags, cond, size, after)
+    tagged = function(entity, joined, cond, size, after)
       calls.tagged = calls.tagged + 1
+      local tags = {}
+      for tag in joined:gmatch("[^\n]+") do
+        tags[#tags + 1] = tag
+      end
       local list = pick(sorted(rows[entity]), function(row)
         local n = 0
         for _, tag in ipairs(tags) do

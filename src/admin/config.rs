@@ -1,21 +1,26 @@
 //! `/config`: the whole configuration, to read and to replace.
+//!
+//! Must not: judge what was sent, or wait for it where others are answered.
 
 use http::header::{HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use super::http::{Answer, Asked};
+use super::http::{Answer, Asked, Content};
 use super::{Api, Ask, Load, Loaded};
 use crate::db::Refused;
 use crate::pdk::multipart;
-use crate::store::syntax;
+use crate::store::{JsonPieces, syntax};
 
 const UNEXPECTED: &str = "An unexpected error occurred";
 
+/// What it can be asked.
+pub(super) const METHODS: &str = "GET, HEAD, OPTIONS, POST";
+
 pub(super) async fn answer(asked: &Asked, api: &Api) -> Answer {
     match asked.method {
-        Method::GET => export(api).await,
+        Method::GET | Method::HEAD => export(api).await,
         Method::POST => load(asked, api).await,
         _ => Answer::message(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
     }
@@ -31,12 +36,13 @@ async fn export(api: &Api) -> Answer {
 }
 
 async fn load(asked: &Asked, api: &Api) -> Answer {
+    let kind = asked.content_type.as_str();
+    if !kind.is_empty() && !KINDS.iter().any(|known| kind.starts_with(known)) {
+        return Answer::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, String::new());
+    }
     let load = match sent(asked) {
         Ok(load) => load,
-        Err(Unread::Nothing) => {
-            let message = "expected a declarative configuration";
-            return Answer::message(StatusCode::BAD_REQUEST, message);
-        }
+        Err(Unread::Nothing(message)) => return Answer::message(StatusCode::BAD_REQUEST, message),
         Err(Unread::NoText(refused)) => {
             return Answer::new(StatusCode::BAD_REQUEST, refused.error.to_string());
         }
@@ -44,10 +50,14 @@ async fn load(asked: &Asked, api: &Api) -> Answer {
     let (tell, told) = oneshot::channel();
     let _ = api.asks.send(Ask::Load(load, tell)).await;
     match told.await {
-        Ok(Loaded::Done(entities)) => Answer::new(StatusCode::CREATED, entities),
+        Ok(Loaded::Done(snapshot)) => Answer {
+            status: StatusCode::CREATED,
+            body: Content::Pieces(Box::new(JsonPieces::new(snapshot))),
+            headers: Vec::new(),
+        },
         Ok(Loaded::Unchanged) => Answer {
             status: StatusCode::NOT_MODIFIED,
-            body: None,
+            body: Content::None,
             headers: Vec::new(),
         },
         Ok(Loaded::Refused(error)) => Answer::new(StatusCode::BAD_REQUEST, error.to_string()),
@@ -69,7 +79,7 @@ async fn load(asked: &Asked, api: &Api) -> Answer {
 #[derive(Debug)]
 enum Unread {
     /// There is none.
-    Nothing,
+    Nothing(&'static str),
     /// It is not UTF-8.
     NoText(Box<Refused>),
 }
@@ -79,13 +89,23 @@ fn text_of(bytes: &[u8]) -> Result<String, Unread> {
     let text = syntax::text(bytes).map_err(|e| Unread::NoText(Box::new(e.into())))?;
     Ok(text.to_owned())
 }
+/// The media types that are taken; a body need not say what it is.
+const KINDS: [&str; 5] = [
+    "application/json",
+    "multipart/form-data",
+    "application/x-www-form-urlencoded",
+    "application/yaml",
+    "text/yaml",
+];
 
 /// The configuration in a request: the field `config` of a form, of multipart or of JSON, or else the body itself.
 fn sent(asked: &Asked) -> Result<Load, Unread> {
+    const NOTHING: &str = "expected a declarative configuration";
     let mut fields: Vec<(String, String)> = pairs(&asked.query)?;
     let mut text = None;
     if asked.content_type.starts_with("multipart/form-data") {
-        let parts = multipart::parse(&asked.body, asked.content_type.as_bytes()).ok_or(Unread::Nothing)?;
+        let parts =
+            multipart::parse(&asked.body, asked.content_type.as_bytes()).ok_or(Unread::Nothing(NOTHING))?;
         for part in &parts {
             fields.push((text_of(part.name)?, text_of(part.value)?));
         }
@@ -117,6 +137,10 @@ fn sent(asked: &Asked) -> Result<Load, Unread> {
                         .filter_map(|(k, v)| Some((k.to_owned(), text(v?)))),
                 );
             }
+            Err(e) if e.is_syntax() || e.is_eof() => {
+                text_of(&asked.body)?;
+                return Err(Unread::Nothing("Cannot parse JSON body"));
+            }
             _ => text = Some(text_of(&asked.body)?),
         }
     } else {
@@ -132,7 +156,7 @@ fn sent(asked: &Asked) -> Result<Load, Unread> {
     let text = field("config")
         .or(text)
         .filter(|text| !text.trim().is_empty())
-        .ok_or(Unread::Nothing)?;
+        .ok_or(Unread::Nothing(NOTHING))?;
     let truthy = |value: String| matches!(value.to_lowercase().as_str(), "true" | "1" | "on" | "yes");
     Ok(Load {
         text,
@@ -175,6 +199,7 @@ mod tests {
             path: "/config".to_owned(),
             query: query.to_owned(),
             content_type: content_type.to_owned(),
+            cors_headers: None,
             body: body.to_owned().into(),
         }
     }

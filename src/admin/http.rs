@@ -8,7 +8,11 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, SERVER};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_HEADERS, ALLOW, CONTENT_TYPE, HeaderName,
+    HeaderValue, ORIGIN, SERVER,
+};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
@@ -19,6 +23,7 @@ use serde_json::json;
 use tokio::net::TcpStream;
 
 use super::{Api, config};
+use crate::store::JsonPieces;
 
 /// How long a client may take for a head, and for a body.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
@@ -37,16 +42,29 @@ pub(super) struct Asked {
     pub(super) query: String,
     /// `Content-Type`, lower-cased up to its parameters.
     pub(super) content_type: String,
+    /// `Access-Control-Request-Headers`.
+    pub(super) cors_headers: Option<HeaderValue>,
     /// The body.
     pub(super) body: Bytes,
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// None (304).
+    None,
+    /// JSON text.
+    Text(String),
+    /// JSON text that is made while it is sent.
+    Pieces(Box<JsonPieces>),
 }
 
 /// An answer: status, JSON text, further headers.
 pub(super) struct Answer {
     /// The status.
     pub(super) status: StatusCode,
-    /// The body; none for 304.
-    pub(super) body: Option<String>,
+    /// The body.
+    pub(super) body: Content,
     /// Further headers.
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -56,7 +74,7 @@ impl Answer {
     pub(super) fn new(status: StatusCode, body: String) -> Self {
         Self {
             status,
-            body: Some(body),
+            body: Content::Text(body),
             headers: Vec::new(),
         }
     }
@@ -81,15 +99,14 @@ pub(super) async fn connection(stream: TcpStream, api: Api) {
         .await;
 }
 
-async fn respond(request: Request<Incoming>, api: &Api) -> Response<Whole> {
+async fn respond(request: Request<Incoming>, api: &Api) -> Response<Content> {
     let begun = Instant::now();
     let origin = request.headers().get(ORIGIN).cloned();
     let answer = match read(request, api.max_body).await {
         Ok(asked) => route(&asked, api).await,
         Err(refused) => refused,
     };
-    let text = answer.body.map(Bytes::from);
-    let mut response = Response::new(Whole(text));
+    let mut response = Response::new(answer.body);
     *response.status_mut() = answer.status;
     let headers = response.headers_mut();
     headers.insert(
@@ -104,6 +121,7 @@ async fn respond(request: Request<Incoming>, api: &Api) -> Response<Whole> {
         ACCESS_CONTROL_ALLOW_ORIGIN,
         origin.unwrap_or(HeaderValue::from_static("*")),
     );
+    headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
     let took = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     headers.insert("x-kong-admin-latency", HeaderValue::from(took));
     headers.extend(answer.headers);
@@ -112,8 +130,28 @@ async fn respond(request: Request<Incoming>, api: &Api) -> Response<Whole> {
 
 async fn route(asked: &Asked, api: &Api) -> Answer {
     match asked.path.trim_end_matches('/') {
-        "/config" => config::answer(asked, api).await,
+        "/config" => match asked.method {
+            Method::OPTIONS => options(config::METHODS, asked),
+            _ => config::answer(asked, api).await,
+        },
         _ => Answer::message(StatusCode::NOT_FOUND, "Not found"),
+    }
+}
+
+/// What a browser asks before it asks for a resource with these methods.
+fn options(methods: &'static str, asked: &Asked) -> Answer {
+    let wanted = asked.cors_headers.clone();
+    Answer {
+        status: StatusCode::NO_CONTENT,
+        body: Content::None,
+        headers: vec![
+            (ALLOW, HeaderValue::from_static(methods)),
+            (ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods)),
+            (
+                ACCESS_CONTROL_ALLOW_HEADERS,
+                wanted.unwrap_or(HeaderValue::from_static("Content-Type")),
+            ),
+        ],
     }
 }
 
@@ -139,6 +177,7 @@ async fn read(request: Request<Incoming>, max: u64) -> Result<Asked, Answer> {
         path: head.uri.path().to_owned(),
         query: head.uri.query().unwrap_or_default().to_owned(),
         content_type: content_type(&head.headers),
+        cors_headers: head.headers.get(ACCESS_CONTROL_REQUEST_HEADERS).cloned(),
         body: bytes,
     })
 }
@@ -162,10 +201,7 @@ async fn collect(mut body: Incoming, max: u64) -> Result<Bytes, Answer> {
     }
 }
 
-/// A body that is there at once.
-struct Whole(Option<Bytes>);
-
-impl Body for Whole {
+impl Body for Content {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -173,14 +209,26 @@ impl Body for Whole {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
+        let text = match &mut *self {
+            Self::None => None,
+            Self::Text(text) => Some(std::mem::take(text)),
+            Self::Pieces(pieces) => pieces.next(),
+        };
+        if !matches!(*self, Self::Pieces(_)) {
+            *self = Self::None;
+        }
+        Poll::Ready(text.map(|text| Ok(Frame::data(Bytes::from(text)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_none()
+        matches!(self, Self::None)
     }
 
     fn size_hint(&self) -> http_body::SizeHint {
-        http_body::SizeHint::with_exact(self.0.as_ref().map_or(0, |b| b.len() as u64))
+        match self {
+            Self::None => http_body::SizeHint::with_exact(0),
+            Self::Text(text) => http_body::SizeHint::with_exact(text.len() as u64),
+            Self::Pieces(_) => http_body::SizeHint::default(),
+        }
     }
 }

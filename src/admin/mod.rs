@@ -9,9 +9,13 @@
 mod config;
 mod http;
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
+
+use crate::store::Snapshot;
 
 /// What a client asks of the gateway.
 #[derive(Debug)]
@@ -36,8 +40,8 @@ pub struct Load {
 /// What became of it.
 #[derive(Debug)]
 pub enum Loaded {
-    /// All workers run it; the entities by kind and id, as JSON.
-    Done(String),
+    /// All workers run it.
+    Done(Arc<Snapshot>),
     /// The current one has the same hash.
     Unchanged,
     /// It was refused: Kong's error object.

@@ -56,7 +56,7 @@ mod tests {
             unique: vec!["name".to_owned()],
             ..EntityKind::default()
         }]);
-        let row = serde_json::json!({ "id": "u", "name": "pool", "slots": 10 });
+        let row = r#"{ "id": "u", "name": "pool", "slots": 10 }"#;
         builder.add("upstreams", row).unwrap();
         let snapshot = builder.finish(String::new());
         assert_eq!(

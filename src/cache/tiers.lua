@@ -16,6 +16,10 @@ local M = {}
 local MISS = {}
 M.MISS = MISS
 
+-- What a stranger asks for in vain may be as long as a request's head, and the own tier counts values, not
+-- bytes: misses of longer keys are left to the shared tier, which counts bytes.
+local LONGEST_MISS = 256
+
 -- A shared value's flags: two bits below, how often it was renewed in the upper half.
 local STALE, NO_TTL = 1, 2
 M.STALE, M.NO_TTL = STALE, NO_TTL
@@ -61,6 +65,9 @@ end
 -- serializer.
 function M.keep_own(self, key, value, ttl, neg_ttl, serializer)
   if value == nil then
+    if #key > LONGEST_MISS then
+      return MISS
+    end
     value, ttl = MISS, neg_ttl
   elseif serializer then
     local ok, made, err = pcall(serializer, value)

@@ -57,11 +57,13 @@ local function describe(dao)
     workspaceable = schema.workspaceable == true,
     ttl = schema.ttl == true,
     set_fields = {},
+    fields = {},
   }
   if #entity.cache_key > 1 then
     entity.cache_key_template = cache_key_template(dao)
   end
   for name, field in schema:each_field() do
+    table.insert(entity.fields, name)
     if field.unique then
       table.insert(entity.unique, name)
     end
@@ -76,7 +78,7 @@ end
 
 --- All entities of `db` (`kong.db` if not given), those an entity refers to before it: a list of { name,
 -- primary_key, endpoint_key, cache_key, cache_key_template, unique, foreign = { { field, reference } },
--- workspaceable, ttl, set_fields }.
+-- workspaceable, ttl, set_fields, fields }.
 function M.describe(db)
   local daos = (db or kong.db).daos
   local described, sorted = {}, {}

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use md5::{Digest, Md5};
-use mlua::{Function, IntoLua, Lua, Table};
+use mlua::{Function, IntoLua, Lua, LuaString, Table};
 use serde_json::Value;
 
 use crate::schema::Converter;
@@ -39,10 +39,12 @@ impl Refused {
     /// An error that has no place among the entities.
     pub fn whole(text: String) -> Self {
         let fields = serde_json::json!({ "error": text });
+        // as Kong prints a Lua table
+        let printed = format!("{{error={}}}", fields["error"]);
         let error = serde_json::json!({
             "code": 14,
             "name": "invalid declarative configuration",
-            "message": format!("declarative config is invalid: {fields}"),
+            "message": format!("declarative config is invalid: {printed}"),
             "fields": fields,
         });
         Self { text, error }
@@ -67,14 +69,14 @@ pub fn hash(text: &str) -> String {
 /// What is wrong with it, all of it at once, with the places.
 pub fn load(vm: &Vm, text: &str, format: Format, options: &Options) -> Result<Snapshot, Refused> {
     // what is no text of its format is refused before anything is made of it
-    let make = MakeLua::new(vm.lua()).map_err(|e| Refused::whole(plain(&e)))?;
-    let input = syntax::parse(text, format, &make)?;
+    let reader = Reader::new(vm.lua()).map_err(|e| Refused::whole(plain(&e)))?;
+    let input = reader.read(text, format)?;
     let judged = vm.guarded(|lua| {
         let first = RefCell::new(Some(input));
         lua.scope(|scope| {
             let again = scope.create_function(|_, ()| match first.take() {
                 Some(input) => Ok(input),
-                None => syntax::parse(text, format, &make).map_err(mlua::Error::external),
+                None => reader.read(text, format).map_err(mlua::Error::external),
             })?;
             judge(lua, again, options)
         })
@@ -101,6 +103,20 @@ fn plain(e: &mlua::Error) -> String {
     }
 }
 
+/// Rows cross over as JSON text: that is one call a row, and the encoder reads tables without asking Lua.
+const SINK: &str = "local add = ...
+    local cjson = require('cjson').new()
+    cjson.encode_number_precision(16)
+    cjson.encode_sparse_array(true)
+    local encode = cjson.encode
+    local null = ngx.null
+    return function(kind, row)
+        for field, value in pairs(row) do
+            if value == null then row[field] = nil end
+        end
+        add(kind, encode(row))
+    end";
+
 fn judge(lua: &Lua, input: Function, options: &Options) -> mlua::Result<Result<Builder, Refused>> {
     let set = |names: &[String]| lua.create_table_from(names.iter().map(|name| (name.as_str(), true)));
     let converter = Rc::new(Converter::new(lua)?);
@@ -111,14 +127,12 @@ fn judge(lua: &Lua, input: Function, options: &Options) -> mlua::Result<Result<B
     told.set("flatten_errors", options.flatten_errors)?;
     let kinds = kinds_of(lua, &options.plugins)?;
     let builder = Rc::new(RefCell::new(Builder::new(kinds.clone())));
-    let rows = (builder.clone(), converter.clone());
-    told.set(
-        "sink",
-        lua.create_function(move |_, (kind, row): (String, mlua::Value)| {
-            let row = rows.1.value(&row)?;
-            rows.0.borrow_mut().add(&kind, row).map_err(mlua::Error::external)
-        })?,
-    )?;
+    let rows = builder.clone();
+    let add = lua.create_function(move |_, (kind, row): (LuaString, LuaString)| {
+        let (kind, row) = (kind.to_str()?, row.to_str()?);
+        rows.borrow_mut().add(&kind, &row).map_err(mlua::Error::external)
+    })?;
+    told.set("sink", lua.load(SINK).set_name("=sink").call::<Function>(add)?)?;
     let again = builder.clone();
     told.set(
         "reset",
@@ -149,7 +163,8 @@ fn function(require: &Function, module: &str, name: &str) -> mlua::Result<Functi
 fn kinds_of(lua: &Lua, plugins: &[String]) -> mlua::Result<Vec<EntityKind>> {
     let require: Function = lua.globals().get("require")?;
     let plugins = lua.create_table_from(plugins.iter().map(|name| (name.as_str(), true)))?;
-    let kinds = function(&require, "moongate.db.setup", "entities")?.call(plugins)?;
+    let db: Table = function(&require, "moongate.db.setup", "new")?.call(plugins)?;
+    let kinds = function(&require, "moongate.db.entities", "describe")?.call(db)?;
     let kinds = Converter::new(lua)?.value(&kinds)?;
     serde_json::from_value(lists(kinds)).map_err(mlua::Error::external)
 }
@@ -187,25 +202,59 @@ pub fn install_daos(vm: &Vm, plugins: &[String]) -> mlua::Result<()> {
     })
 }
 
-/// Makes Lua values: null is `ngx.null`, lists are marked as arrays.
-struct MakeLua<'l> {
+/// Reads texts into Lua tables: null is `ngx.null`, lists are marked as arrays.
+struct Reader<'l> {
     lua: &'l Lua,
     array: Table,
+    json: Function,
 }
 
-impl<'l> MakeLua<'l> {
+impl<'l> Reader<'l> {
     fn new(lua: &'l Lua) -> mlua::Result<Self> {
         let require: Function = lua.globals().get("require")?;
-        let array = require.call::<Table>("cjson")?.get("array_mt")?;
-        Ok(Self { lua, array })
+        Ok(Self {
+            lua,
+            array: require.call::<Table>("cjson")?.get("array_mt")?,
+            json: lua.load(JSON).set_name("=reader").call(syntax::MAX_DEPTH)?,
+        })
+    }
+
+    /// JSON goes through the decoder that Lua has anyway, which is the fastest way into tables.
+    fn read(&self, text: &str, format: Format) -> Result<mlua::Value, StoreError> {
+        if text.len() > syntax::MAX_TEXT {
+            return Err(StoreError::Limit("more than 64 MiB"));
+        }
+        if format == Format::Yaml {
+            return syntax::parse(text, format, self);
+        }
+        let (value, problem): (mlua::Value, Option<String>) =
+            self.json.call(text).map_err(|e| StoreError::Syntax(plain(&e)))?;
+        match problem {
+            None => Ok(value),
+            // what starts like JSON is told what is wrong with it as JSON
+            Some(problem) if format == Format::Json || text.trim_start().starts_with('{') => {
+                syntax::parse(text, Format::Yaml, self)
+                    .ok()
+                    .filter(|_| format != Format::Json)
+                    .ok_or(StoreError::Syntax(problem))
+            }
+            Some(_) => syntax::parse(text, Format::Yaml, self),
+        }
     }
 }
+
+/// A decoder of its own: limits as for YAML, empty lists stay lists, numbers are finite.
+const JSON: &str = "local cjson = require('cjson.safe').new()
+    cjson.decode_array_with_array_mt(true)
+    cjson.decode_invalid_numbers(false)
+    cjson.decode_max_depth(...)
+    return cjson.decode";
 
 fn out_of(e: mlua::Error) -> String {
     e.to_string()
 }
 
-impl Make for MakeLua<'_> {
+impl Make for Reader<'_> {
     type Made = mlua::Value;
     type List = (Table, usize);
     type Object = Table;

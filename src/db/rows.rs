@@ -20,8 +20,8 @@ pub fn set_current(snapshot: Arc<Snapshot>) -> Option<Arc<Snapshot>> {
     CURRENT.with(|current| current.borrow_mut().replace(snapshot))
 }
 
-/// The longest page.
-const MAX_PAGE: i64 = 1000;
+/// The longest page, whatever Lua takes for one.
+const MAX_PAGE: i64 = 1 << 20;
 
 fn text(a: &Args, i: usize) -> Option<&str> {
     a.str(i).and_then(|s| std::str::from_utf8(s).ok())
@@ -52,7 +52,7 @@ fn get(a: &Args, r: &mut Ret) {
 /// `get_by(kind, field, value)`: a row or nil; the field `cache_key` takes a composed key, workspace and all.
 fn get_by(a: &Args, r: &mut Ret) {
     one(a, r, |rows| match (text(a, 2)?, text(a, 3)?) {
-        ("cache_key", key) => rows.by_composed(key.rsplit_once(':')?.0),
+        ("cache_key", key) => rows.by_composed(key),
         (field, key) => rows.by_key(field, key),
     });
 }

@@ -4,12 +4,12 @@ local DB = require "kong.db"
 
 local M = {}
 
---- The DAOs for these plugins (a set of names), whose handlers are left alone. Raises what is wrong with a schema, naming the plugin.
-function M.new(plugins)
+local function make(plugins, judged)
   local db, err = DB.new(kong.configuration, "off")
   if not db then
     error(err, 0)
   end
+  db.judged = judged
   local ok
   ok, err = db.plugins:load_plugin_schemas(plugins, true)
   if not ok then
@@ -18,30 +18,51 @@ function M.new(plugins)
   return db
 end
 
-local newest = {}
+local newest, newest_plugins
 
---- What there are of entities with these plugins (see `moongate.db.entities`); kept as long as the plugins are
---- the same.
-function M.entities(plugins)
-  local names = {}
-  for name in pairs(plugins) do
-    names[#names + 1] = name
+local function same(a, b)
+  for name in pairs(a) do
+    if not b[name] then
+      return false
+    end
   end
-  table.sort(names)
-  local key = table.concat(names, ",")
-  if newest.key ~= key then
-    newest = { key = key, entities = require("moongate.db.entities").describe(M.new(plugins)) }
+  for name in pairs(b) do
+    if not a[name] then
+      return false
+    end
   end
-  return newest.entities
+  return true
+end
+
+--- The DAOs for these plugins (a set of names), whose handlers are left alone; made once as long as the
+--- plugins are the same. Raises what is wrong with a schema, naming the plugin.
+function M.new(plugins)
+  if not newest or not same(plugins, newest_plugins) then
+    newest, newest_plugins = make(plugins), plugins
+  end
+  return newest
+end
+
+--- The schemas of the entities there are with these plugins, by name, if `new` made them.
+function M.schemas(plugins)
+  if not newest or not same(plugins, newest_plugins) then
+    return nil
+  end
+  local schemas = {}
+  for name, dao in pairs(newest.daos) do
+    schemas[name] = dao.schema
+  end
+  return schemas
 end
 
 --- Makes `kong.db` of these plugins when it is first asked for: a state without plugins never pays for it.
+--- What defines a schema was judged where the configuration was.
 function M.lazily(plugins)
   local mt = getmetatable(kong)
   local before = mt.__index
   mt.__index = function(t, key)
     if key == "db" then
-      local db = M.new(plugins)
+      local db = make(plugins, true)
       rawset(t, "db", db)
       return db
     end

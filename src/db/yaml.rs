@@ -296,6 +296,7 @@ impl<'de> DeserializeSeed<'de> for Tag {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn read(text: &str) -> Result<String, String> {

@@ -16,9 +16,6 @@ pub struct Certificate {
     pub cert_alt: Option<String>,
     /// PEM key of another key type.
     pub key_alt: Option<String>,
-    /// Free labels.
-    #[serde(default)]
-    pub tags: Vec<String>,
 }
 
 /// A server name served with a certificate.
@@ -28,9 +25,6 @@ pub struct Sni {
     pub id: String,
     /// Server name, with one wildcard at an end perhaps.
     pub name: String,
-    /// Free labels.
-    #[serde(default)]
-    pub tags: Vec<String>,
     /// The certificate served.
     #[serde(skip)]
     pub certificate: Option<CertificateIdx>,
@@ -45,7 +39,4 @@ pub struct CaCertificate {
     pub cert: String,
     /// SHA-256 digest in hex.
     pub cert_digest: Option<String>,
-    /// Free labels.
-    #[serde(default)]
-    pub tags: Vec<String>,
 }

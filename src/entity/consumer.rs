@@ -14,7 +14,4 @@ pub struct Consumer {
     pub username: Option<String>,
     /// Unique name elsewhere.
     pub custom_id: Option<String>,
-    /// Free labels.
-    #[serde(default)]
-    pub tags: Vec<String>,
 }

@@ -71,6 +71,13 @@ pub struct Reference {
     pub id: String,
 }
 
+/// A value, or its type's default where it is unset.
+fn or_default<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    Option::<T>::deserialize(from).map(Option::unwrap_or_default)
+}
+
+/// A limit in milliseconds; a minute where it was unset on purpose, since nothing waits for ever.
 fn duration_ms<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-    u64::deserialize(from).map(Duration::from_millis)
+    let ms = Option::<u64>::deserialize(from)?;
+    Ok(ms.map_or(Duration::from_secs(60), Duration::from_millis))
 }

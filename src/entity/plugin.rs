@@ -1,6 +1,6 @@
 //! Plugin entities: one plugin's configuration for some scope.
 
-use super::{ConsumerIdx, Protocol, RouteIdx, ServiceIdx};
+use super::{ConsumerIdx, Protocol, RouteIdx, ServiceIdx, or_default};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -21,11 +21,8 @@ pub struct PluginEntity {
     /// Protocols it applies to.
     pub protocols: Vec<Protocol>,
     /// The configuration, judged and completed by the plugin's schema.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub config: Value,
-    /// Free labels.
-    #[serde(default)]
-    pub tags: Vec<String>,
     /// The route it applies to.
     #[serde(skip)]
     pub route: Option<RouteIdx>,

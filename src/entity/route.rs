@@ -1,6 +1,6 @@
 //! Routes: which requests belong to which service.
 
-use super::{Protocol, ServiceIdx};
+use super::{Protocol, ServiceIdx, or_default};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 
@@ -37,29 +37,29 @@ pub struct Route {
     /// Protocols served.
     pub protocols: Vec<Protocol>,
     /// Request methods; empty: any.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub methods: Vec<String>,
     /// Host names, with one wildcard at an end and a port perhaps; empty: any.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub hosts: Vec<String>,
     /// Path prefixes, or `~` and a regular expression; empty: any.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub paths: Vec<String>,
     /// Header criteria; all must hold.
     #[serde(default, deserialize_with = "header_rules")]
     pub headers: Vec<HeaderRule>,
     /// Server names of TLS; empty: any.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub snis: Vec<String>,
     /// Order among regular expressions; higher first.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub regex_priority: i64,
     /// Whether the matched prefix is taken off the upstream path.
     pub strip_path: bool,
     /// Whether the upstream gets the request's Host.
     pub preserve_host: bool,
     /// How paths are joined.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub path_handling: PathHandling,
     /// The answer to http where only https is served.
     pub https_redirect_status_code: u16,
@@ -68,19 +68,17 @@ pub struct Route {
     /// Whether response bodies may be buffered.
     pub response_buffering: bool,
     /// Seconds since the epoch; orders equal routes.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub created_at: u64,
-    /// Free labels.
-    #[serde(default)]
-    pub tags: Vec<String>,
     /// The service served; a route without one is answered by plugins only.
     #[serde(skip)]
     pub service: Option<ServiceIdx>,
 }
 
 fn header_rules<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<HeaderRule>, D::Error> {
-    let map = BTreeMap::<String, Vec<String>>::deserialize(from)?;
+    let map = Option::<BTreeMap<String, Vec<String>>>::deserialize(from)?;
     Ok(map
+        .unwrap_or_default()
         .into_iter()
         .map(|(name, values)| HeaderRule {
             name: name.to_ascii_lowercase(),

@@ -1,6 +1,6 @@
 //! Services: what is proxied to.
 
-use super::{CertificateIdx, Protocol, Reference, duration_ms};
+use super::{CertificateIdx, Protocol, Reference, duration_ms, or_default};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ pub struct Service {
     /// Prefix of the upstream path.
     pub path: Option<String>,
     /// Tries after the first one.
+    #[serde(deserialize_with = "or_default")]
     pub retries: u16,
     /// Limit on connecting.
     #[serde(deserialize_with = "duration_ms")]
@@ -35,15 +36,12 @@ pub struct Service {
     pub read_timeout: Duration,
     /// A service that is not enabled has no routes in the router.
     pub enabled: bool,
-    /// Free labels.
-    #[serde(default)]
-    pub tags: Vec<String>,
     /// Whether the upstream's certificate is verified; none: as the settings say.
     pub tls_verify: Option<bool>,
     /// Longest certificate chain accepted.
     pub tls_verify_depth: Option<u8>,
     /// Ids of the CA certificates that make the trust store.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub ca_certificates: Vec<String>,
     /// Id of the certificate presented to the upstream.
     #[serde(rename = "client_certificate")]

@@ -1,6 +1,6 @@
 //! Upstreams and their targets: what is balanced over.
 
-use super::parse_address;
+use super::{or_default, parse_address};
 use serde::Deserialize;
 
 /// How a target is chosen.
@@ -29,18 +29,16 @@ pub struct Upstream {
     /// The host name that a service, or `kong.service.set_target`, uses.
     pub name: String,
     /// How a target is chosen.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub algorithm: Algorithm,
     /// Size of the ring.
+    #[serde(deserialize_with = "or_default")]
     pub slots: u32,
     /// The Host header sent to targets.
     pub host_header: Option<String>,
     /// Whether SRV names take the place of target names in Host.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub use_srv_name: bool,
-    /// Free labels.
-    #[serde(default)]
-    pub tags: Vec<String>,
     /// In order of declaration.
     #[serde(skip)]
     pub targets: Vec<Target>,
@@ -63,10 +61,8 @@ pub struct Target {
     #[serde(skip)]
     pub port: u16,
     /// Share of the traffic; 0: none.
+    #[serde(deserialize_with = "or_default")]
     pub weight: u16,
-    /// Free labels.
-    #[serde(default)]
-    pub tags: Vec<String>,
 }
 
 impl Target {

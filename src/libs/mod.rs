@@ -40,6 +40,7 @@ const MODULES: &[(&str, Source)] = &[
     ("kong.tools.utils", crate::embed!("tools/utils.lua")),
     ("kong.tools.uuid", crate::embed!("tools/uuid.lua")),
     ("kong.tools.yield", crate::embed!("tools/yield.lua")),
+    ("date", crate::embed!("lua/date.lua")),
     ("lfs", crate::embed!("lua/lfs.lua")),
     ("lsyslog", crate::embed!("lua/lsyslog.lua")),
     ("luatz", crate::embed!("lua/luatz.lua")),
@@ -65,6 +66,10 @@ const MODULES: &[(&str, Source)] = &[
     (
         "kong.observability.tracing.propagation.utils",
         crate::embed!("observability/propagation_utils.lua"),
+    ),
+    (
+        "kong.observability.tracing.request_id",
+        crate::embed!("lua/request_id.lua"),
     ),
     (
         "kong.pdk.private.rate_limiting",
@@ -93,6 +98,7 @@ const MODULES: &[(&str, Source)] = &[
         "moongate.libs.ljsonschema.values",
         crate::embed!("ljsonschema/values.lua"),
     ),
+    ("moongate.libs.http_body", crate::embed!("http/body.lua")),
     ("moongate.libs.tablex_pairs", crate::embed!("pl/tablex_pairs.lua")),
     ("ngx.semaphore", crate::embed!("resty/semaphore.lua")),
     ("pl.OrderedMap", crate::embed!("pl/OrderedMap.lua")),
@@ -102,6 +108,9 @@ const MODULES: &[(&str, Source)] = &[
     ("pl.dir", crate::embed!("pl/dir.lua")),
     ("pl.stringio", crate::embed!("pl/stringio.lua")),
     ("pl.template", crate::embed!("pl/template.lua")),
+    ("resty.counter", crate::embed!("resty/counter.lua")),
+    ("resty.http", crate::embed!("http/init.lua")),
+    ("resty.http_headers", crate::embed!("http/headers.lua")),
     ("resty.ipmatcher", crate::embed!("resty/ipmatcher.lua")),
     ("resty.ljsonschema", crate::embed!("ljsonschema/init.lua")),
     (

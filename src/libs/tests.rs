@@ -6,7 +6,15 @@ use std::rc::Rc;
 use crate::vm::{Vm, VmOptions};
 
 fn vm() -> Rc<Vm> {
-    Vm::new(&VmOptions::default(), &[super::install, crate::schema::install]).unwrap()
+    // what the libraries ask for when they are called: `ngx`, `kong`, schemas
+    let rooms = [
+        super::install,
+        crate::schema::install,
+        crate::db::install,
+        crate::ngx::install,
+        crate::pdk::install,
+    ];
+    Vm::new(&VmOptions::default(), &rooms).unwrap()
 }
 
 fn check(src: &str) {

@@ -59,8 +59,8 @@ pub fn install(r: &Registrar) -> mlua::Result<()> {
     r.lua
         .load(
             "kong = require('kong.pdk').new()
-             kong.version = require('kong.meta')._VERSION
-             kong.version_num = 3010000",
+             local known = require('kong.global').new()
+             kong.version, kong.version_num = known.version, known.version_num",
         )
         .set_name("@moongate/pdk/mod.rs")
         .exec()

@@ -1,4 +1,4 @@
-//! Configuration between JSON values and Lua tables.
+//! Lua values as JSON.
 //!
 //! Must not: judge; lists are told from records by their metatable, which the Lua side sets.
 
@@ -15,49 +15,6 @@ const MAX_SPARSE: usize = 1 << 15;
 fn array_mt(lua: &Lua) -> mlua::Result<Table> {
     let require: mlua::Function = lua.globals().get("require")?;
     require.call::<Table>("cjson")?.get("array_mt")
-}
-
-/// A JSON value as Lua has it. Null fields of an object are left out; lists are marked as arrays.
-///
-/// # Errors
-/// When Lua is out of memory, or the value nests too deep.
-pub fn to_lua(lua: &Lua, value: &Value) -> mlua::Result<mlua::Value> {
-    let mt = array_mt(lua)?;
-    push(lua, value, &mt, false, 0)
-}
-
-/// As [`to_lua`], but null is `ngx.null` (what the schema engine wants to see).
-pub(super) fn to_lua_with_nulls(lua: &Lua, value: &Value) -> mlua::Result<mlua::Value> {
-    let mt = array_mt(lua)?;
-    push(lua, value, &mt, true, 0)
-}
-
-fn push(lua: &Lua, value: &Value, mt: &Table, nulls: bool, depth: usize) -> mlua::Result<mlua::Value> {
-    if depth > MAX_DEPTH {
-        return Err(mlua::Error::runtime("configuration nests too deep"));
-    }
-    Ok(match value {
-        Value::Null if nulls => mlua::Value::NULL,
-        Value::Null => mlua::Value::Nil,
-        Value::Bool(b) => mlua::Value::Boolean(*b),
-        Value::Number(n) => mlua::Value::Number(n.as_f64().unwrap_or(f64::NAN)),
-        Value::String(s) => mlua::Value::String(lua.create_string(s)?),
-        Value::Array(items) => {
-            let t = lua.create_table_with_capacity(items.len(), 0)?;
-            for (i, item) in items.iter().enumerate() {
-                t.raw_set(i + 1, push(lua, item, mt, nulls, depth + 1)?)?;
-            }
-            t.set_metatable(Some(mt.clone()))?;
-            mlua::Value::Table(t)
-        }
-        Value::Object(fields) => {
-            let t = lua.create_table_with_capacity(0, fields.len())?;
-            for (k, v) in fields {
-                t.raw_set(k.as_str(), push(lua, v, mt, nulls, depth + 1)?)?;
-            }
-            mlua::Value::Table(t)
-        }
-    })
 }
 
 /// Turns Lua values into JSON.
@@ -85,14 +42,6 @@ impl Converter {
     pub fn value(&self, value: &mlua::Value) -> mlua::Result<Value> {
         pull(value, &self.array, 0)
     }
-}
-
-/// As [`Converter::value`], for a single value.
-///
-/// # Errors
-/// When the value has no JSON (functions, cycles).
-pub fn from_lua(lua: &Lua, value: &mlua::Value) -> mlua::Result<Value> {
-    Converter::new(lua)?.value(value)
 }
 
 fn pull(value: &mlua::Value, mt: &Table, depth: usize) -> mlua::Result<Value> {

@@ -1,22 +1,18 @@
 //! The schema engine (Lua): one validator for plugin configuration and entities.
 //!
 //! A schema is Lua (`kong.plugins.<name>.schema`, with Lua validators inside), so judging is Lua too, in a state
-//! off the request path; this side turns JSON into tables and back, and keeps runaways in check.
+//! off the request path; this side turns what it made into JSON.
 //! Must not: know the request (that is `ngx` and `pdk`).
 
 mod convert;
 mod expression;
 mod ops;
 mod router_regex;
-#[cfg(test)]
-mod tests;
 
-pub use convert::{Converter, from_lua, to_lua};
-
-use serde_json::{Value, json};
+pub use convert::Converter;
 
 use crate::vm::loader::Source;
-use crate::vm::{Registrar, Vm, op};
+use crate::vm::{Registrar, op};
 
 /// What judges: Kong's names for it, and the engine under them.
 const ENGINE: &[(&str, Source)] = &[
@@ -179,84 +175,4 @@ pub fn install(r: &Registrar) -> mlua::Result<()> {
     }
     r.module("kong.tools.queue_schema", crate::embed!("queue_schema.lua"))?;
     r.module("kong.tools.redis.schema", crate::embed!("redis_schema.lua"))
-}
-
-/// What a plugin's schema says about the fields beside `config`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct EntityFields {
-    /// The plugin must not be tied to a consumer (Kong's error: `{consumer = "value must be null"}`).
-    pub no_consumer: bool,
-    /// The plugin must not be tied to a route.
-    pub no_route: bool,
-    /// The plugin must not be tied to a service.
-    pub no_service: bool,
-    /// The protocols it may be configured for, where the schema limits them.
-    pub protocols: Option<Vec<String>>,
-}
-
-/// Judges a plugin's configuration by its `schema.lua`: the completed configuration (defaults filled, unset
-/// optional fields left out). A plugin without a schema takes any configuration.
-///
-/// # Errors
-/// The error tree in Kong's shape and words: `{config = {field = text}}`, `{"@entity" = [text]}`, or
-/// `{name = text}` when the schema cannot be used.
-pub fn judge(vm: &Vm, plugin: &str, config: &Value) -> Result<Value, Value> {
-    let judged = vm.guarded(|lua| -> mlua::Result<Result<Value, Value>> {
-        let config = convert::to_lua_with_nulls(lua, config)?;
-        let (ok, err): (mlua::Value, mlua::Value) = module(lua)?
-            .get::<mlua::Function>("judge")?
-            .call((plugin, config))?;
-        if err.is_nil() {
-            Ok(Ok(from_lua(lua, &ok)?))
-        } else {
-            Ok(Err(from_lua(lua, &err)?))
-        }
-    });
-    judged.unwrap_or_else(|e| Err(json!({ "@entity": [failed(plugin, &e)] })))
-}
-
-/// What the plugin's schema says about consumer, route, service and protocols.
-///
-/// # Errors
-/// A text, when the schema cannot be used.
-pub fn entity_fields(vm: &Vm, plugin: &str) -> Result<EntityFields, String> {
-    let found = vm.guarded(|lua| -> mlua::Result<Result<EntityFields, String>> {
-        let f: mlua::Function = module(lua)?.get("entity_fields")?;
-        let (flags, err): (Option<mlua::Table>, Option<String>) = f.call(plugin)?;
-        let Some(flags) = flags else {
-            return Ok(Err(err.unwrap_or_default()));
-        };
-        Ok(Ok(EntityFields {
-            no_consumer: flags.get::<Option<bool>>("consumer")?.unwrap_or(false),
-            no_route: flags.get::<Option<bool>>("route")?.unwrap_or(false),
-            no_service: flags.get::<Option<bool>>("service")?.unwrap_or(false),
-            protocols: flags.get("protocols")?,
-        }))
-    });
-    found.unwrap_or_else(|e| Err(failed(plugin, &e)))
-}
-
-/// The `conf` table of a judged configuration, as a handler gets it: nulls absent, lists marked as arrays, sets
-/// answering membership.
-///
-/// # Errors
-/// When Lua is out of memory.
-pub fn conf(lua: &mlua::Lua, plugin: &str, config: &Value) -> mlua::Result<mlua::Value> {
-    let table = to_lua(lua, config)?;
-    module(lua)?.get::<mlua::Function>("conf")?.call((plugin, table))
-}
-
-fn module(lua: &mlua::Lua) -> mlua::Result<mlua::Table> {
-    lua.globals()
-        .get::<mlua::Function>("require")?
-        .call("moongate.schema.plugin")
-}
-
-fn failed(plugin: &str, e: &mlua::Error) -> String {
-    let text = match e {
-        mlua::Error::CallbackError { cause, .. } => cause.to_string(),
-        e => e.to_string(),
-    };
-    let text = text.lines().next().unwrap_or_default().to_string();
-    format!("the schema of plugin '{plugin}' failed: {text}")
 }

@@ -10,7 +10,8 @@ local load_module_if_exists = require("kong.tools.module").load_module_if_exists
 local M = {}
 
 --- Makes the plugin's schema a subschema of `parent_schema` and returns its definition; nil and why not.
-function M.load_subschema(parent_schema, plugin, errors)
+-- One that was `judged` before is only made.
+function M.load_subschema(parent_schema, plugin, errors, judged)
   local found, schema = load_module_if_exists("kong.plugins." .. plugin .. ".schema")
   if not found then
     return nil, "no configuration schema found for plugin: " .. plugin
@@ -22,9 +23,12 @@ function M.load_subschema(parent_schema, plugin, errors)
   if old then
     return nil, old
   end
-  local ok, err = MetaSchema.MetaSubSchema:validate(schema)
-  if not ok then
-    return nil, tostring(errors:schema_violation(err))
+  local ok, err
+  if not judged then
+    ok, err = MetaSchema.MetaSubSchema:validate(schema)
+    if not ok then
+      return nil, tostring(errors:schema_violation(err))
+    end
   end
   ok, err = Entity.new_subschema(parent_schema, plugin, schema)
   if not ok then
@@ -33,13 +37,16 @@ function M.load_subschema(parent_schema, plugin, errors)
   return schema
 end
 
---- The schema of an entity that a plugin brings; nil and why it is refused.
-function M.load_entity_schema(plugin, definition, errors)
+--- The schema of an entity that a plugin brings; nil and why it is refused. One that was `judged` before is
+--- only made.
+function M.load_entity_schema(plugin, definition, errors, judged)
   local refused = "schema of custom plugin entity '" .. plugin .. "." .. tostring(definition.name)
     .. "' is invalid: "
-  local _, problems = MetaSchema:validate(definition)
-  if problems then
-    return nil, refused .. tostring(errors:schema_violation(problems))
+  if not judged then
+    local _, problems = MetaSchema:validate(definition)
+    if problems then
+      return nil, refused .. tostring(errors:schema_violation(problems))
+    end
   end
   local schema, err = Entity.new(definition)
   if err then

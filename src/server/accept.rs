@@ -41,6 +41,8 @@ pub struct Shared {
     pub clock: Cell<u64>,
     /// Whether connections are to end after their current request.
     pub draining: Cell<bool>,
+    /// Held while another generation takes over: one at a time, each beginning with what the one before left.
+    pub changing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -87,18 +87,20 @@ struct Text {
 }
 
 fn declared(settings: &Settings, source: &Source) -> Result<Option<Text>, ConfigError> {
-    let file = source
-        .file
-        .clone()
-        .or_else(|| settings.declarative_config.clone());
-    if let Some(file) = file {
+    let of_settings = || settings.declarative_config.clone();
+    let text_comes_first = source.file.is_none() && source.text.is_some();
+    if !text_comes_first && let Some(file) = source.file.clone().or_else(of_settings) {
         let name = file.to_string_lossy().into_owned();
         let bytes = std::fs::read(&file).map_err(|e| ConfigError::Read(name.clone(), e))?;
-        let text = syntax::text(&bytes)
-            .map_err(|e| ConfigError::Document(Some(name.clone()), Box::new(e.into())))?;
+        let document = |refused| ConfigError::Document(Some(name.clone()), Box::new(refused));
+        let Some(format) = Format::of_file(&name) else {
+            let message = format!("unknown file type: {name}. (Accepted types: json, yaml)");
+            return Err(document(Refused::whole(message)));
+        };
+        let text = syntax::text(&bytes).map_err(|e| document(e.into()))?.to_owned();
         return Ok(Some(Text {
-            text: text.to_owned(),
-            format: Format::of_file(&name).unwrap_or_default(),
+            text,
+            format,
             file: Some(name),
         }));
     }

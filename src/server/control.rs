@@ -3,15 +3,14 @@
 //! Must not: run plugins on traffic.
 
 use std::net::TcpListener;
-use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 
 use super::config::{self, Prepared, Refusal};
+use super::judge::Judge;
 use super::worker::{self, Order, Start};
 use super::{Error, Source, pidfile};
 use crate::admin::{self, Api, Ask, Loaded};
@@ -26,9 +25,6 @@ use crate::settings::{LogTarget, Settings, Sources};
 /// How long SIGTERM waits for the workers.
 const STOP_LIMIT: Duration = Duration::from_millis(700);
 
-/// How long control waits until nobody uses a configuration that was replaced.
-const LET_GO_LIMIT: Duration = Duration::from_secs(60);
-
 struct Running {
     settings: Settings,
     declared: Source,
@@ -36,6 +32,7 @@ struct Running {
     posted: Option<String>,
     current: Prepared,
     preparing: Option<Preparing>,
+    judge: Judge,
     /// SIGHUP came while a configuration was being judged.
     reload_again: bool,
     orders: Vec<mpsc::UnboundedSender<Order>>,
@@ -46,7 +43,7 @@ struct Running {
 
 /// A configuration that is being judged on a thread of its own, and what for.
 struct Preparing {
-    judged: JoinHandle<Result<Prepared, Refusal>>,
+    judged: oneshot::Receiver<Result<Prepared, Refusal>>,
     purpose: Purpose,
 }
 
@@ -93,11 +90,18 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
     let format = AccessFormat::named(settings.proxy_access_log.format.as_deref());
     let errors = ErrorLog::new(error_sink.clone(), level.clone(), std::process::id());
     shared_dictionaries(&settings);
-    let prepared = config::prepare(settings.clone(), &declared, &[])?;
+    let judge = Judge::start().map_err(|e| Error::System("judge thread", e))?;
+    let first = (settings.clone(), declared.clone());
+    let judged = judge.run(move || config::prepare(first.0, &first.1, &[]).map_err(|e| e.to_string()));
+    let prepared = judged
+        .blocking_recv()
+        .unwrap_or_else(|_| Err("the configuration could not be judged".to_owned()))
+        .map_err(Error::Refused)?;
     let count = settings.nginx_worker_processes.max(1);
-    let mut listeners = bind(&settings, count)?;
+    // the proxy's last: who can connect there can connect to all of them
     let echoes = echo_listeners(&settings)?;
     let admins = admin_listeners(&settings)?;
+    let mut listeners = bind(&settings, count)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -114,6 +118,7 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
         posted: None,
         current: prepared.clone(),
         preparing: None,
+        judge,
         reload_again: false,
         orders: Vec::new(),
         threads: Vec::new(),
@@ -374,7 +379,8 @@ impl Running {
             Err(e) => return self.log(Level::Error, &format!("reload refused: {e}")),
         };
         let mut source = self.declared.clone();
-        if source.file.is_none() && source.text.is_none() {
+        let declares = settings.declarative_config.is_some() || settings.declarative_config_string.is_some();
+        if source.file.is_none() && source.text.is_none() && !declares {
             source.text.clone_from(&self.posted);
         }
         self.prepare(settings, source, Purpose::Reload);
@@ -382,7 +388,7 @@ impl Running {
 
     /// Judges on a thread of its own: a slow configuration does not hold signals up.
     fn prepare(&mut self, settings: Settings, source: Source, purpose: Purpose) {
-        // fresh states load all plugins anew, living ones only what they have not
+        // fresh Lua states load everything; living ones have what they run with
         let loaded = match purpose {
             Purpose::Reload => Vec::new(),
             Purpose::Swap(..) => self.current.plugins.clone(),
@@ -392,7 +398,7 @@ impl Running {
             config::prepare(settings, &source, &loaded).map_err(Refusal::from)
         };
         self.preparing = Some(Preparing {
-            judged: tokio::task::spawn_blocking(judge),
+            judged: self.judge.run(judge),
             purpose,
         });
     }
@@ -401,7 +407,7 @@ impl Running {
         match ask {
             Ask::Export(tell) => {
                 let snapshot = self.current.snapshot.clone();
-                tokio::task::spawn_blocking(move || tell.send(snapshot.to_yaml()));
+                drop(self.judge.run(move || drop(tell.send(snapshot.to_yaml()))));
             }
             Ask::Load(_, tell) if self.preparing.is_some() => drop(tell.send(Loaded::Busy)),
             Ask::Load(load, tell) => {
@@ -414,9 +420,7 @@ impl Running {
                     flatten_errors: load.flatten_errors,
                     ..Source::default()
                 };
-                let mut settings = self.settings.clone();
-                settings.declarative_config = None;
-                self.prepare(settings, source, Purpose::Swap(load.text, tell));
+                self.prepare(self.settings.clone(), source, Purpose::Swap(load.text, tell));
             }
         }
     }
@@ -424,15 +428,21 @@ impl Running {
     async fn apply(&mut self, judged: (Result<Prepared, Refusal>, Purpose)) {
         let (result, purpose) = judged;
         match (result, purpose) {
-            (Ok(prepared), Purpose::Reload) => drop(self.hand_out(prepared).await),
+            (Ok(prepared), Purpose::Reload) => {
+                if let Err(e) = self.hand_out(prepared).await {
+                    self.log(Level::Error, &format!("reload failed: {e}"));
+                }
+            }
             (Err(e), Purpose::Reload) => self.log(Level::Error, &format!("reload refused: {}", e.text)),
             (Ok(prepared), Purpose::Swap(text, tell)) => match self.swap(prepared).await {
                 Ok(()) => {
                     self.posted = Some(text);
-                    let snapshot = self.current.snapshot.clone();
-                    tokio::task::spawn_blocking(move || tell.send(Loaded::Done(snapshot.to_json())));
+                    drop(tell.send(Loaded::Done(self.current.snapshot.clone())));
                 }
-                Err(e) => drop(tell.send(Loaded::Failed(e))),
+                Err(e) => {
+                    self.log(Level::Error, &format!("configuration not loaded: {e}"));
+                    drop(tell.send(Loaded::Failed(e)));
+                }
             },
             (Err(e), Purpose::Swap(_, tell)) => {
                 self.log(Level::Error, &format!("configuration refused: {}", e.text));
@@ -469,13 +479,7 @@ impl Running {
     /// The workers have let go of the configuration before, or will soon: it is freed where nobody waits.
     fn replaced(&mut self, prepared: Prepared) {
         let old = std::mem::replace(&mut self.current, prepared);
-        tokio::task::spawn_blocking(move || {
-            let given_up = Instant::now() + LET_GO_LIMIT;
-            while Arc::strong_count(&old.snapshot) > 1 && Instant::now() < given_up {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            drop(old);
-        });
+        self.judge.let_go(old);
     }
 
     fn settings_again(&self) -> Result<Settings, String> {
@@ -489,6 +493,7 @@ impl Running {
             .map_err(|e| e.to_string())
     }
 
+    /// Gives every worker fresh Lua states for a configuration.
     async fn hand_out(&mut self, prepared: Prepared) -> Result<(), String> {
         self.errors.level().set(level_of(&prepared.settings));
         let mut waiting = Vec::new();
@@ -505,18 +510,13 @@ impl Running {
                 Err(_) => failed = Some(format!("worker {id} is gone")),
             }
         }
-        match failed {
-            Some(e) => {
-                self.log(Level::Error, &format!("reload failed: {e}"));
-                Err(e)
-            }
-            None => {
-                crate::shared::cache::purge_all();
-                self.settings = (*prepared.settings).clone();
-                self.replaced(prepared);
-                self.log(Level::Notice, "reloaded");
-                Ok(())
-            }
+        if let Some(e) = failed {
+            return Err(e);
         }
+        crate::shared::cache::purge_all();
+        self.settings = (*prepared.settings).clone();
+        self.replaced(prepared);
+        self.log(Level::Notice, "reloaded");
+        Ok(())
     }
 }

@@ -7,6 +7,7 @@ mod accept;
 mod config;
 mod control;
 mod echo;
+mod judge;
 mod rooms;
 mod secret;
 mod worker;
@@ -43,8 +44,8 @@ pub enum Error {
     #[error("could not open a log: {0}")]
     Log(#[from] crate::logs::LogError),
     /// The configuration was refused.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
+    #[error("{0}")]
+    Refused(String),
     /// Something that isn't there.
     #[error("not supported: {0}")]
     NotSupported(String),

@@ -68,12 +68,15 @@ pub fn new_session() -> io::Result<()> {
     }
 }
 
+/// A third of the share that others get: late enough to be no burden, soon enough to be done.
+const NICENESS: libc::c_int = 5;
+
 /// Lets every other thread go before the calling one, where the processors do not suffice for all.
 pub fn be_nice() {
     // SAFETY: setpriority(2) takes integers; who = 0 is the calling thread on Linux. That it may be refused is all
     // right: the thread then competes like any other.
     unsafe {
-        libc::setpriority(libc::PRIO_PROCESS, 0, 19);
+        libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS);
     }
 }
 

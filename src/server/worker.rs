@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::{LocalSet, spawn_local};
 
 use super::accept::{self, Shared};
@@ -125,6 +125,7 @@ async fn life(start: Start) -> Result<(), String> {
         open: RefCell::default(),
         clock: Cell::new(0),
         draining: Cell::new(false),
+        changing: Mutex::default(),
     });
     spawn_local(log::log_task(worker.clone()));
     spawn_local(housekeeping(shared.clone()));
@@ -191,6 +192,11 @@ async fn drain(shared: &Rc<Shared>, orders: &mut mpsc::UnboundedReceiver<Order>)
 }
 
 async fn reload(shared: &Rc<Shared>, prepared: Prepared) -> Result<(), String> {
+    let _one = shared.changing.lock().await;
+    take_over(shared, prepared).await
+}
+
+async fn take_over(shared: &Rc<Shared>, prepared: Prepared) -> Result<(), String> {
     let generation = build(&shared.worker, prepared)?;
     init_worker(&generation).await;
     let old = shared.current.replace(generation);
@@ -199,10 +205,12 @@ async fn reload(shared: &Rc<Shared>, prepared: Prepared) -> Result<(), String> {
 }
 
 /// Takes in a configuration without touching the Lua state: exchanges under way keep the one they began with.
+/// Answers false where the state lacks a plugin's code, or the DAOs of one that may be configured.
 async fn swap(shared: &Rc<Shared>, prepared: Prepared) -> bool {
+    let _one = shared.changing.lock().await;
     let old = shared.current.borrow().clone();
     let loaded = |name: &String| old.plan.plugins.iter().any(|p| p.name == *name);
-    if !prepared.plugins.iter().all(loaded) {
+    if !prepared.plugins.iter().all(loaded) || prepared.enabled != old.enabled {
         return false;
     }
     let Prepared {
@@ -220,13 +228,15 @@ async fn swap(shared: &Rc<Shared>, prepared: Prepared) -> bool {
         snapshot.clone(),
         Some(&old.plan),
     ));
+    // the rows first: references may be to vaults that come with them. Where a vault has to be waited for, requests
+    // meanwhile run the old plan
+    drop(crate::db::set_current(snapshot.clone()));
     if let Err(message) = references::warm(&old.vm, &plan).await {
         let text = format!("[kong] vault references: {message}");
         old.worker.error(Level::Error, &text, None);
     }
     // from here on nothing waits: no request sees half of the swap
     old.vm.set_guest(plan.clone());
-    drop(crate::db::set_current(snapshot.clone()));
     let generation = Rc::new(Generation {
         settings: old.settings.clone(),
         worker: old.worker.clone(),
@@ -278,13 +288,14 @@ fn build(worker: &Rc<Worker>, prepared: Prepared) -> Result<Rc<Generation>, Stri
     let index = PluginIndex::build(&snapshot, &registry.order);
     let plan = Rc::new(Plan::new(registry.plugins.clone(), index, snapshot.clone(), None));
     vm.set_guest(plan.clone());
-    drop(crate::db::set_current(snapshot.clone()));
     let phases = Phases::new(&vm).map_err(|e| e.to_string())?;
     let real_ip = RealIp {
         trusted: Trusted::parse(settings.array("trusted_ips")).map_err(|e| e.to_string())?,
         header: RealIpHeader::parse(&settings.real_ip_header),
         recursive: settings.real_ip_recursive,
     };
+    // last, as what fails changes nothing
+    drop(crate::db::set_current(snapshot.clone()));
     Ok(Rc::new(Generation {
         settings,
         worker: worker.clone(),
@@ -371,6 +382,10 @@ async fn housekeeping(shared: Rc<Shared>) {
 
 /// A Lua state that could not win its memory back is replaced by a fresh one.
 async fn renew_if_retired(shared: &Rc<Shared>) {
+    // a configuration that is being taken in comes first: the new state is to have it, not the one before
+    let Ok(_one) = shared.changing.try_lock() else {
+        return;
+    };
     let current = shared.current.borrow().clone();
     if !current.vm.retired() {
         return;
@@ -388,7 +403,7 @@ async fn renew_if_retired(shared: &Rc<Shared>) {
         enabled: current.enabled.clone(),
     };
     drop(current);
-    if let Err(e) = reload(shared, prepared).await {
+    if let Err(e) = take_over(shared, prepared).await {
         shared
             .worker
             .error(Level::Alert, &format!("no new Lua state: {e}"), None);

@@ -4,20 +4,19 @@
 
 use super::rows::{EntityKind, Rows};
 use super::{Snapshot, StoreError};
-use crate::entity::{CertificateIdx, ConsumerIdx, RouteIdx, ServiceIdx, Target};
+use crate::entity::{CertificateIdx, ConsumerIdx, Reference, RouteIdx, ServiceIdx, Target};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 /// A snapshot in the making; the ids that rows refer to are kept until all rows are there.
 #[derive(Debug)]
 pub struct Builder {
     snapshot: Snapshot,
     /// Each with the id of its upstream.
-    targets: Vec<(Target, Box<str>)>,
-    services_of_routes: Vec<Box<str>>,
-    /// Route, service and consumer.
-    scopes_of_plugins: Vec<[Box<str>; 3]>,
-    certificates_of_snis: Vec<Box<str>>,
+    targets: Vec<(Target, Option<String>)>,
+    services_of_routes: Vec<Option<String>>,
+    scopes_of_plugins: Vec<Scope>,
+    certificates_of_snis: Vec<Option<String>>,
 }
 
 impl Builder {
@@ -37,47 +36,46 @@ impl Builder {
         }
     }
 
-    /// Adds a row: an object with every field that is set.
+    /// Adds a row: a JSON object, in which unset fields are absent or null.
     ///
     /// # Errors
     /// Where the kind is not known, or the row does not fit it.
-    pub fn add(&mut self, kind: &str, mut row: Value) -> Result<(), StoreError> {
-        if let Value::Object(fields) = &mut row {
-            fields.retain(|_, value| !value.is_null());
-        }
+    pub fn add(&mut self, kind: &str, row: &str) -> Result<(), StoreError> {
         let s = &mut self.snapshot;
         match kind {
-            "services" => s.services.push(typed(kind, &row)?),
+            "services" => s.services.push(typed(kind, row)?),
             "routes" => {
-                s.routes.push(typed(kind, &row)?);
-                self.services_of_routes.push(reference(&row, "service"));
+                s.routes.push(typed(kind, row)?);
+                let refers: OfRoute = typed(kind, row)?;
+                self.services_of_routes.push(refers.service.map(|r| r.id));
             }
-            "consumers" => s.consumers.push(typed(kind, &row)?),
-            "upstreams" => s.upstreams.push(typed(kind, &row)?),
+            "consumers" => s.consumers.push(typed(kind, row)?),
+            "upstreams" => s.upstreams.push(typed(kind, row)?),
             "plugins" => {
-                s.plugins.push(typed(kind, &row)?);
-                let scope = ["route", "service", "consumer"].map(|field| reference(&row, field));
-                self.scopes_of_plugins.push(scope);
+                s.plugins.push(typed(kind, row)?);
+                self.scopes_of_plugins.push(typed(kind, row)?);
             }
-            "certificates" => s.certificates.push(typed(kind, &row)?),
+            "certificates" => s.certificates.push(typed(kind, row)?),
             "snis" => {
-                s.snis.push(typed(kind, &row)?);
-                self.certificates_of_snis.push(reference(&row, "certificate"));
+                s.snis.push(typed(kind, row)?);
+                let refers: OfSni = typed(kind, row)?;
+                self.certificates_of_snis.push(refers.certificate.map(|r| r.id));
             }
-            "ca_certificates" => s.ca_certificates.push(typed(kind, &row)?),
+            "ca_certificates" => s.ca_certificates.push(typed(kind, row)?),
             "targets" => {
-                let mut target: Target = typed(kind, &row)?;
+                let mut target: Target = typed(kind, row)?;
                 target.parse_address();
-                self.targets.push((target, reference(&row, "upstream")));
+                let refers: OfTarget = typed(kind, row)?;
+                self.targets.push((target, refers.upstream.map(|r| r.id)));
             }
             _ => {}
         }
+        let wrong = |text: String| StoreError::Row(kind.to_owned(), text);
         let at = s
             .kinds
             .get(kind)
-            .ok_or_else(|| StoreError::Row(kind.to_owned(), "no such kind of entity".to_owned()))?;
-        s.rows[*at].add(&row);
-        Ok(())
+            .ok_or_else(|| wrong("no such kind of entity".to_owned()))?;
+        s.rows[*at].add(row).map_err(|e| wrong(e.to_string()))
     }
 
     /// The snapshot: references are resolved, the order of pages is fixed.
@@ -89,18 +87,19 @@ impl Builder {
         let rows = |kind: &str| s.kinds.get(kind).and_then(|at| s.rows.get(*at));
         let (certificates, services) = (rows("certificates"), rows("services"));
         let (routes, consumers) = (rows("routes"), rows("consumers"));
-        let find = |rows: Option<&Rows>, id: &str| rows.and_then(|rows| rows.by_id(id));
+        let find = |rows: Option<&Rows>, id: &Option<String>| rows?.by_id(id.as_deref()?);
         for service in &mut s.services {
-            let wanted = service.client_certificate_ref.as_ref();
-            service.client_certificate = wanted.and_then(|r| find(certificates, &r.id)).map(CertificateIdx);
+            let wanted = service.client_certificate_ref.as_ref().map(|r| r.id.clone());
+            service.client_certificate = find(certificates, &wanted).map(CertificateIdx);
         }
         for (route, service) in s.routes.iter_mut().zip(&self.services_of_routes) {
             route.service = find(services, service).map(ServiceIdx);
         }
-        for (plugin, [route, service, consumer]) in s.plugins.iter_mut().zip(&self.scopes_of_plugins) {
-            plugin.route = find(routes, route).map(RouteIdx);
-            plugin.service = find(services, service).map(ServiceIdx);
-            plugin.consumer = find(consumers, consumer).map(ConsumerIdx);
+        let id = |r: &Option<Reference>| r.as_ref().map(|r| r.id.clone());
+        for (plugin, scope) in s.plugins.iter_mut().zip(&self.scopes_of_plugins) {
+            plugin.route = find(routes, &id(&scope.route)).map(RouteIdx);
+            plugin.service = find(services, &id(&scope.service)).map(ServiceIdx);
+            plugin.consumer = find(consumers, &id(&scope.consumer)).map(ConsumerIdx);
         }
         for (sni, certificate) in s.snis.iter_mut().zip(&self.certificates_of_snis) {
             sni.certificate = find(certificates, certificate).map(CertificateIdx);
@@ -117,12 +116,29 @@ impl Builder {
     }
 }
 
-fn typed<T: DeserializeOwned>(kind: &str, row: &Value) -> Result<T, StoreError> {
-    T::deserialize(row).map_err(|e| StoreError::Row(kind.to_owned(), e.to_string()))
+fn typed<T: DeserializeOwned>(kind: &str, row: &str) -> Result<T, StoreError> {
+    serde_json::from_str(row).map_err(|e| StoreError::Row(kind.to_owned(), e.to_string()))
 }
 
-/// The id in a reference; empty where there is none.
-fn reference(row: &Value, field: &str) -> Box<str> {
-    let id = row.get(field).and_then(|reference| reference.get("id"));
-    id.and_then(Value::as_str).unwrap_or_default().into()
+#[derive(Deserialize)]
+struct OfRoute {
+    service: Option<Reference>,
+}
+
+#[derive(Deserialize)]
+struct OfSni {
+    certificate: Option<Reference>,
+}
+
+#[derive(Deserialize)]
+struct OfTarget {
+    upstream: Option<Reference>,
+}
+
+/// What a plugin entity is tied to.
+#[derive(Debug, Deserialize)]
+struct Scope {
+    route: Option<Reference>,
+    service: Option<Reference>,
+    consumer: Option<Reference>,
 }

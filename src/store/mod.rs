@@ -18,10 +18,11 @@ pub mod syntax;
 pub mod testing;
 #[cfg(test)]
 mod tests;
-mod yaml;
+mod yaml_out;
 
 pub use builder::Builder;
 pub use error::StoreError;
+pub use export::JsonPieces;
 pub use plugin_index::{Blind, PluginId, PluginIndex, PluginOrder};
 pub use rows::{EntityKind, Foreign, Rows};
 pub use snapshot::{EMPTY_HASH, Snapshot};

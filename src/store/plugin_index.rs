@@ -1,5 +1,7 @@
 //! Which configuration of a plugin applies to a request.
 //!
+//! Must not: know a request; route, service and consumer are arguments.
+//!
 //! # Source
 //! `kong/runloop/plugins_iterator.lua`
 

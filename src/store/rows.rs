@@ -2,8 +2,11 @@
 //!
 //! Must not: know what the fields mean; which are keys and references is said by the kind.
 
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 
 /// What the schema says of a kind of entity: its keys and references.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
@@ -24,6 +27,9 @@ pub struct EntityKind {
     /// Fields that refer to other entities.
     #[serde(default)]
     pub foreign: Vec<Foreign>,
+    /// All fields; a row that is shown whole has null where one of them is unset.
+    #[serde(default)]
+    pub fields: Vec<String>,
 }
 
 /// A field that refers to another entity.
@@ -40,6 +46,8 @@ pub struct Foreign {
 pub struct Rows {
     /// The kind.
     pub kind: EntityKind,
+    /// The names of the fields that rows are found by.
+    interest: Vec<Box<str>>,
     rows: Vec<Box<str>>,
     ids: HashMap<Box<str>, u32>,
     /// By unique field.
@@ -54,19 +62,29 @@ pub struct Rows {
     rank: Vec<u32>,
 }
 
-/// A composed key as its template says, without the workspace at its end.
-fn composed(template: &str, row: &Value) -> Option<String> {
+/// A composed key, or its template, without the workspace at its end where there is one, if an empty one: all rows
+/// are in the same.
+fn without_workspace<'k>(template: &str, key: &'k str) -> &'k str {
+    let scoped = template.ends_with(":{ws_id}") || template.ends_with(':');
+    match key.rsplit_once(':') {
+        Some((rest, _)) if scoped => rest,
+        _ => key,
+    }
+}
+
+/// A composed key as its template says.
+fn composed(template: &str, field: impl Fn(&str) -> Option<String>) -> String {
     let mut key = String::new();
-    for (n, part) in template.rsplit_once(':')?.0.split(':').enumerate() {
+    for (n, part) in without_workspace(template, template).split(':').enumerate() {
         if n > 0 {
             key.push(':');
         }
         match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
-            Some(field) => key.push_str(&row.get(field).and_then(key_text).unwrap_or_default()),
+            Some(name) => key.push_str(&field(name).unwrap_or_default()),
             None => key.push_str(part),
         }
     }
-    Some(key)
+    key
 }
 
 /// A value as it stands in a key: a reference is its id.
@@ -80,43 +98,99 @@ fn key_text(value: &Value) -> Option<String> {
     }
 }
 
+/// The fields of a row that it is found by; the others are only skimmed.
+struct Keys<'k>(&'k [Box<str>]);
+
+impl<'de> DeserializeSeed<'de> for Keys<'_> {
+    type Value = Vec<(usize, Value)>;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
+        from.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Keys<'_> {
+    type Value = Vec<(usize, Value)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a row")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Self::Value, A::Error> {
+        let mut found = Vec::with_capacity(self.0.len());
+        while let Some(key) = from.next_key::<Cow<'de, str>>()? {
+            match self.0.iter().position(|name| **name == key) {
+                Some(at) => found.push((at, from.next_value()?)),
+                None => {
+                    from.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
 impl Rows {
     /// No rows of this kind yet.
     pub(super) fn new(kind: EntityKind) -> Self {
+        let foreign = kind.foreign.iter().map(|foreign| &foreign.field);
+        let listed = kind.primary_key.iter().chain(&kind.unique).chain(foreign);
+        let mut interest: Vec<Box<str>> = listed.map(|name| name.as_str().into()).collect();
+        let template = kind
+            .cache_key_template
+            .iter()
+            .flat_map(|template| template.split(':'));
+        let composing = template.filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+        interest.extend(composing.map(Box::from));
+        interest.push("tags".into());
         Self {
             keys: kind.unique.iter().map(|_| HashMap::new()).collect(),
             children: kind.foreign.iter().map(|_| HashMap::new()).collect(),
+            interest,
             kind,
             ..Self::default()
         }
     }
 
-    /// Adds a row; a later row of the same key takes its place in the indexes.
-    pub(super) fn add(&mut self, row: &Value) {
+    /// Adds a row, given as JSON text; a later row of the same key takes its place in the indexes.
+    ///
+    /// # Errors
+    /// Where the text is no JSON object.
+    pub(super) fn add(&mut self, row: &str) -> Result<(), serde_json::Error> {
         let at = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
-        let field = |name: &String| row.get(name).and_then(key_text);
-        let id = self.kind.primary_key.iter().filter_map(field).collect::<Vec<_>>();
+        let found = Keys(&self.interest).deserialize(&mut serde_json::Deserializer::from_str(row))?;
+        let value = |name: &str| {
+            let found = found.iter().find(|(i, _)| *self.interest[*i] == *name);
+            found.map(|(_, value)| value)
+        };
+        let field = |name: &str| value(name).and_then(key_text);
+        let id: Vec<String> = self
+            .kind
+            .primary_key
+            .iter()
+            .filter_map(|name| field(name))
+            .collect();
         self.ids.insert(id.join(":").into(), at);
         for (name, index) in self.kind.unique.iter().zip(&mut self.keys) {
-            if let Some(key) = row.get(name).and_then(key_text) {
+            if let Some(key) = field(name) {
                 index.insert(key.into(), at);
             }
         }
-        let template = self.kind.cache_key_template.as_deref();
-        if let Some(key) = template.and_then(|template| composed(template, row)) {
-            self.composed.insert(key.into(), at);
+        if let Some(template) = &self.kind.cache_key_template {
+            self.composed.insert(composed(template, field).into(), at);
         }
         for (Foreign { field: name, .. }, index) in self.kind.foreign.iter().zip(&mut self.children) {
-            if let Some(parent) = row.get(name).and_then(key_text) {
+            if let Some(parent) = field(name) {
                 index.entry(parent.into()).or_default().push(at);
             }
         }
-        for tag in row.get("tags").and_then(Value::as_array).into_iter().flatten() {
+        for tag in value("tags").and_then(Value::as_array).into_iter().flatten() {
             if let Some(tag) = tag.as_str() {
                 self.tags.entry(tag.into()).or_default().push(at);
             }
         }
-        self.rows.push(row.to_string().into_boxed_str());
+        self.rows.push(row.into());
+        Ok(())
     }
 
     /// Fixes the order of pages.
@@ -167,17 +241,19 @@ impl Rows {
         self.keys[index].get(key).copied()
     }
 
-    /// The place of a row by its composed key without the workspace at its end.
+    /// The place of a row by its composed key, as its DAO makes it.
     pub fn by_composed(&self, key: &str) -> Option<u32> {
-        self.composed.get(key).copied()
+        let template = self.kind.cache_key_template.as_deref()?;
+        self.composed.get(without_workspace(template, key)).copied()
     }
 
-    /// Ids with their rows as JSON text, by id ascending.
-    pub(super) fn by_ids(&self) -> impl Iterator<Item = (&str, &str)> {
-        let mut ids: Vec<(&str, u32)> = self.ids.iter().map(|(id, at)| (&**id, *at)).collect();
-        ids.sort_unstable();
-        ids.into_iter()
-            .map(|(id, at)| (id, self.text(at).unwrap_or("null")))
+    /// The primary key of a row.
+    pub(super) fn id_of(&self, row: &Value) -> String {
+        let fields = self.kind.primary_key.iter();
+        let parts: Vec<String> = fields
+            .filter_map(|name| row.get(name).and_then(key_text))
+            .collect();
+        parts.join(":")
     }
 
     /// The places of all rows, by id ascending.

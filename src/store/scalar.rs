@@ -1,5 +1,7 @@
 //! Plain scalars of YAML 1.1: `yes`, `on`, `010`, as users of `lyaml` write them.
 //!
+//! Must not: see quoted ones, which are text.
+//!
 //! # Source
 //! `lyaml`'s implicit tags; YAML 1.1's type repository.
 

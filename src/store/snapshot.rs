@@ -1,4 +1,6 @@
 //! The snapshot: every entity of one configuration, with the ways to find them.
+//!
+//! Must not: change once it is built.
 
 use super::rows::{EntityKind, Rows};
 use crate::entity::{

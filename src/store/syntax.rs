@@ -247,12 +247,10 @@ const MAX_PROBLEM: usize = 1000;
 pub fn placed(error: &serde_norway::Error) -> String {
     let mut text = error.to_string();
     if text.len() > MAX_PROBLEM {
-        let (head, tail) = (MAX_PROBLEM / 2, text.len() - MAX_PROBLEM / 2);
-        text = format!(
-            "{}...{}",
-            &text[..text.floor_char_boundary(head)],
-            &text[text.floor_char_boundary(tail)..]
-        );
+        let half = |n: usize| text.char_indices().nth(n).map_or(0, |(at, _)| at);
+        let all = text.chars().count();
+        let tail = half(all.saturating_sub(MAX_PROBLEM / 2));
+        text = format!("{}...{}", &text[..half(MAX_PROBLEM / 2)], &text[tail..]);
     }
     match error.location() {
         Some(at) => {

@@ -78,6 +78,10 @@ fn kinds() -> Vec<EntityKind> {
         kind("consumers", &["username", "custom_id"], &[]),
         kind("plugins", &["instance_name"], &[("consumer", "consumers")]),
         kind("keyauth_credentials", &["key"], &[("consumer", "consumers")]),
+        EntityKind {
+            cache_key_template: Some("keys:{kid}:{set}".to_owned()),
+            ..kind("keys", &[], &[])
+        },
     ]
 }
 
@@ -86,25 +90,32 @@ fn b05_rows_are_found_by_every_key() {
     let mut builder = Builder::new(kinds());
     for (id, name) in [("c2", "bob"), ("c1", "ann")] {
         let row = json!({ "id": id, "username": name, "custom_id": null, "tags": ["all", name] });
-        builder.add("consumers", row).unwrap();
+        builder.add("consumers", &row.to_string()).unwrap();
     }
     for (id, key, consumer) in [("k3", "x", "c1"), ("k1", "y", "c1"), ("k2", "z", "c2")] {
         let row = json!({ "id": id, "key": key, "consumer": { "id": consumer } });
-        builder.add("keyauth_credentials", row).unwrap();
+        builder.add("keyauth_credentials", &row.to_string()).unwrap();
     }
     let plugin = json!({ "id": "p1", "name": "one", "enabled": true, "protocols": ["http"],
         "consumer": { "id": "c2" }, "config": { "a": null } });
-    builder.add("plugins", plugin).unwrap();
-    assert!(builder.add("nothing", json!({ "id": "x" })).is_err());
-    assert!(builder.add("plugins", json!({ "id": "x", "name": 1 })).is_err());
+    builder.add("plugins", &plugin.to_string()).unwrap();
+    assert!(builder.add("nothing", r#"{ "id": "x" }"#).is_err());
+    assert!(builder.add("plugins", r#"{ "id": "x", "name": 1 }"#).is_err());
+    for (id, set) in [("1", "a"), ("2", "b")] {
+        let key = json!({ "id": id, "kid": "k", "set": { "id": set } });
+        builder.add("keys", &key.to_string()).unwrap();
+    }
     let snapshot = builder.finish("hash".to_owned());
+    let keys = snapshot.rows("keys").unwrap();
+    let at = ["keys:k:a", "keys:k:b", "keys:k:c"].map(|key| keys.by_composed(key));
+    assert_eq!(at, [Some(0), Some(1), None], "a key without a workspace");
     assert_eq!(snapshot.consumer_by_username("ann"), Some(ConsumerIdx(1)));
     assert_eq!(snapshot.consumer_by_id("c2"), Some(ConsumerIdx(0)));
     assert_eq!(snapshot.plugins[0].consumer, Some(ConsumerIdx(0)));
     let consumers = snapshot.rows("consumers").unwrap();
     assert_eq!(
         consumers.value(0).unwrap(),
-        json!({ "id": "c2", "username": "bob", "tags": ["all", "bob"] })
+        json!({ "id": "c2", "username": "bob", "custom_id": null, "tags": ["all", "bob"] })
     );
     assert_eq!(consumers.all(), [1, 0]);
     assert_eq!(consumers.tagged(&["all"], true), [1, 0]);
@@ -116,5 +127,6 @@ fn b05_rows_are_found_by_every_key() {
     assert!(keys.of_parent("consumer", "c9").is_empty());
     assert_eq!(keys.by_key("key", "z"), Some(2));
     let plugins = snapshot.rows("plugins").unwrap();
-    assert_eq!(plugins.by_composed("plugins:one:::c2:"), Some(0));
+    assert_eq!(plugins.by_composed("plugins:one:::c2::ws"), Some(0));
+    assert_eq!(plugins.by_composed("plugins:one:::c2:::ws"), None);
 }

@@ -218,7 +218,7 @@ fn a09_a_finalizer_may_call_ops_while_results_are_pushed() {
     let vm = vm(0);
     let src = "local ffi, o = require 'ffi', require('moongate.ops')
         local seen = 0
-        for i = 1, 20000 do
+        for i = 1, 6000 do
           ffi.gc(ffi.new('char[64]'), function() if o.t.words(2)[2] == 'word 2' then seen = seen + 1 end end)
           local t = o.t.words(50)
           for n = 1, 50 do assert(t[n] == 'word ' .. n, t[n]) end

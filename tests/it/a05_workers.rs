@@ -69,7 +69,7 @@ fn a05_quit_has_a_time_limit() {
 }
 
 /// Requests over kept-alive and fresh connections until told to stop; how many, and how many failed.
-fn load(port: u16, stop: &AtomicBool, fresh: bool) -> (usize, Vec<String>) {
+pub fn load(port: u16, stop: &AtomicBool, fresh: bool) -> (usize, Vec<String>) {
     let (mut n, mut failed) = (0, Vec::new());
     let mut client = Client::connect(port);
     while !stop.load(Ordering::Relaxed) {

@@ -5,13 +5,14 @@
 //! whole of it.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::support::{Setup, free_port};
 
@@ -66,25 +67,25 @@ fn document(n: usize, salt: &str) -> Value {
 struct Caller(TcpStream);
 
 impl Caller {
-    fn new(port: u16) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    async fn new(port: u16) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         stream.set_nodelay(true).unwrap();
         Self(stream)
     }
 
-    /// The status of an answer that has no body.
-    fn ask(&mut self, i: usize) -> u16 {
+    /// The status of an answer that has no body; 0 if there is none.
+    async fn ask(&mut self, i: usize) -> u16 {
         let request = format!(
             "GET /s{i}/r{} HTTP/1.1\r\nHost: h{}.example.com\r\napikey: key-{i}\r\n\r\n",
             i % 5,
             i % 100
         );
-        if self.0.write_all(request.as_bytes()).is_err() {
+        if self.0.write_all(request.as_bytes()).await.is_err() {
             return 0;
         }
         let (mut bytes, mut piece) = (Vec::new(), [0; 2048]);
         while !bytes.windows(4).any(|w| w == b"\r\n\r\n") {
-            match self.0.read(&mut piece) {
+            match self.0.read(&mut piece).await {
                 Ok(n) if n > 0 => bytes.extend_from_slice(&piece[..n]),
                 _ => return 0,
             }
@@ -94,87 +95,90 @@ impl Caller {
     }
 }
 
-/// Requests a second that `callers` connections get through when each asks as soon as it was answered.
-fn most(port: u16, n: usize, callers: usize, time: Duration) -> f64 {
-    let total = Arc::new(AtomicU64::new(0));
-    let threads: Vec<_> = (0..callers)
-        .map(|c| {
-            let total = total.clone();
-            thread::spawn(move || {
-                let (mut caller, end, mut i) = (Caller::new(port), Instant::now() + time, c * 7919);
-                while Instant::now() < end {
-                    i += 1;
-                    assert_eq!(caller.ask(i % n), 200);
-                    total.fetch_add(1, Ordering::Relaxed);
-                }
-            })
+const CALLERS: usize = 64;
+
+/// Runs one task for each caller on a thread of their own.
+fn on_one_thread<T: Send + 'static, F: Future<Output = T> + 'static>(
+    task: impl Fn(usize) -> F + Send + 'static,
+) -> thread::JoinHandle<Vec<T>> {
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            let tasks: Vec<_> = (0..CALLERS).map(|c| tokio::task::spawn_local(task(c))).collect();
+            let mut all = Vec::new();
+            for task in tasks {
+                all.push(task.await.unwrap());
+            }
+            all
         })
-        .collect();
-    threads.into_iter().for_each(|t| t.join().unwrap());
-    total.load(Ordering::Relaxed) as f64 / time.as_secs_f64()
+    })
+}
+
+/// Requests a second that the callers get through when each asks as soon as it was answered.
+fn most(port: u16, n: usize, time: Duration) -> f64 {
+    let end = Instant::now() + time;
+    let each = on_one_thread(move |c| async move {
+        let (mut caller, mut i, mut done) = (Caller::new(port).await, c * 7919, 0u64);
+        while Instant::now() < end {
+            i += 1;
+            assert_eq!(caller.ask(i % n).await, 200);
+            done += 1;
+        }
+        done
+    });
+    each.join().unwrap().iter().sum::<u64>() as f64 / time.as_secs_f64()
 }
 
 /// An open-loop load: requests fall due at fixed times, and are late from then on.
 struct Load {
     stop: Arc<AtomicBool>,
-    failed: Arc<AtomicU64>,
-    late: Arc<Mutex<Vec<Duration>>>,
-    threads: Vec<thread::JoinHandle<()>>,
+    callers: thread::JoinHandle<Vec<(Vec<Duration>, u64)>>,
 }
 
 impl Load {
-    fn start(port: u16, n: usize, callers: usize, per_second: f64) -> Self {
-        let load = Self {
-            stop: Arc::default(),
-            failed: Arc::default(),
-            late: Arc::default(),
-            threads: Vec::new(),
-        };
-        let begin = Instant::now();
-        let threads = (0..callers).map(|c| {
-            let (stop, failed, late) = (load.stop.clone(), load.failed.clone(), load.late.clone());
-            thread::spawn(move || {
-                let (mut caller, mut mine, mut turn) = (Caller::new(port), Vec::new(), c);
-                while !stop.load(Ordering::Relaxed) {
+    fn start(port: u16, n: usize, per_second: f64) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (begin, stopped) = (Instant::now(), stop.clone());
+        let callers = on_one_thread(move |c| {
+            let stopped = stopped.clone();
+            async move {
+                let (mut caller, mut late, mut failed, mut turn) =
+                    (Caller::new(port).await, Vec::new(), 0, c);
+                while !stopped.load(Ordering::Relaxed) {
                     let due = begin + Duration::from_secs_f64(turn as f64 / per_second);
-                    if let Some(wait) = due.checked_duration_since(Instant::now()) {
-                        thread::sleep(wait);
+                    tokio::time::sleep_until(due.into()).await;
+                    if caller.ask(turn * 31 % n).await != 200 {
+                        failed += 1;
+                        caller = Caller::new(port).await;
                     }
-                    if caller.ask(turn * 31 % n) != 200 {
-                        failed.fetch_add(1, Ordering::Relaxed);
-                        caller = Caller::new(port);
-                    }
-                    mine.push(due.elapsed());
-                    turn += callers;
+                    late.push(due.elapsed());
+                    turn += CALLERS;
                 }
-                late.lock().unwrap().extend(mine);
-            })
+                (late, failed)
+            }
         });
-        Self {
-            threads: threads.collect(),
-            ..load
-        }
+        Self { stop, callers }
     }
 
     /// Requests, failures, latencies from when each fell due: median, 99.9 %, longest.
     fn stop(self) -> (usize, u64, [Duration; 3]) {
         self.stop.store(true, Ordering::Relaxed);
-        self.threads.into_iter().for_each(|t| t.join().unwrap());
-        let mut all = std::mem::take(&mut *self.late.lock().unwrap());
+        let each = self.callers.join().unwrap();
+        let failed = each.iter().map(|(_, failed)| failed).sum();
+        let mut all: Vec<Duration> = each.into_iter().flat_map(|(late, _)| late).collect();
         all.sort_unstable();
         let at = |share: f64| all[((all.len() - 1) as f64 * share) as usize];
-        (
-            all.len(),
-            self.failed.load(Ordering::Relaxed),
-            [at(0.5), at(0.999), at(1.0)],
-        )
+        (all.len(), failed, [at(0.5), at(0.999), at(1.0)])
     }
 }
 
 /// Posts a configuration; how long until all workers ran it.
 fn post(port: u16, kind: &str, text: &str) -> Duration {
     let begun = Instant::now();
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
     let head = format!(
         "POST /config HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
         text.len()
@@ -208,8 +212,8 @@ fn b04_scale_swaps_lose_nothing() {
         .set("proxy_access_log", "off")
         .start();
     let before = gateway.memory_kib("VmHWM");
-    let most = most(gateway.port, n, 16, seconds);
-    let load = Load::start(gateway.port, n, 16, most / 2.0);
+    let most = most(gateway.port, n, seconds);
+    let load = Load::start(gateway.port, n, most / 2.0);
     thread::sleep(Duration::from_millis(300));
     let json: Vec<String> = ["json", "again"]
         .iter()

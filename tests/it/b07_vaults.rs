@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::gateway::{PROBE, one_line};
-use crate::support::{Gateway, Origin, Setup, service, with};
+use crate::support::{Client, Gateway, Origin, Setup, free_port, service, with};
 
 const SCHEMA: &str = r#"
 local secret = { type = "string", referenceable = true }
@@ -147,6 +147,42 @@ fn b7_a_changed_secret_reaches_the_next_request() {
         .access(&one_line("ngx.sleep(0.05) kong.vault.flush() ngx.sleep(0.1)"))
         .is(200);
     assert_eq!(shown(&gateway)["secret"], "-a2");
+}
+
+#[test]
+fn b7_a_swap_brings_a_vault_and_what_refers_to_it() {
+    let origin = Origin::echo();
+    let admin = free_port();
+    let gateway = keeper(&with(
+        service(origin.port),
+        "keeper",
+        json!({ "secret": "{vault://mine/b7-later}" }),
+    ))
+    .set("admin_listen", &format!("127.0.0.1:{admin}"))
+    .set("vault_env_prefix", "nothing_")
+    .set("b7_later", "found")
+    .set("b7_last", "last")
+    .start();
+    assert_eq!(shown(&gateway)["secret"], "", "there is no such vault");
+    let load = |prefix: &str, reference: &str| {
+        let mut config = with(service(origin.port), "keeper", json!({ "secret": reference }));
+        config["_format_version"] = json!("3.0");
+        config["vaults"] = json!([{ "name": "env", "prefix": prefix, "config": { "prefix": "kong_" } }]);
+        Client::connect(admin)
+            .ask(
+                "POST",
+                "/config",
+                &[("Content-Type", "application/json")],
+                config.to_string().as_bytes(),
+            )
+            .is(201);
+    };
+    load("mine", "{vault://mine/b7-later}");
+    assert_eq!(shown(&gateway)["secret"], "found", "on the first request already");
+    load("other", "{vault://other/b7-last}");
+    assert_eq!(shown(&gateway)["secret"], "last");
+    load("mine", "{vault://other/b7-last}");
+    assert_eq!(shown(&gateway)["secret"], "", "the vault is gone");
 }
 
 #[test]

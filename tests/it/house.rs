@@ -241,3 +241,57 @@ fn a01_every_module_says_what_it_is_for() {
         .collect();
     assert!(found.is_empty(), "no module doc: {found:?}");
 }
+
+/// Which global names a chunk's bytecode reads and sets.
+const GLOBALS: &str = r#"
+local util, bit = require "jit.util", require "bit"
+local function op(text, pc)
+  return bit.band(util.funcbc(loadstring(text), pc), 0xff)
+end
+local SET, GET = op("x = 1", 2), op("return x", 1)
+local function walk(f, file, used)
+  local info = util.funcinfo(f)
+  for pc = 1, info.bytecodes - 1 do
+    local code = util.funcbc(f, pc)
+    local kind = bit.band(code, 0xff)
+    if kind == SET or kind == GET then
+      local name = util.funck(f, -bit.rshift(code, 16) - 1)
+      local line = file .. ":" .. util.funcinfo(f, pc).currentline
+      used[#used + 1] = { kind == SET and "sets" or "reads", name, line }
+    end
+  end
+  for i = 1, info.gcconsts do
+    local inner = util.funck(f, -i)
+    if type(inner) == "proto" then
+      walk(inner, file, used)
+    end
+  end
+  return used
+end
+local text, file = ...
+return walk(assert(loadstring(text)), file, {})
+"#;
+
+#[test]
+fn a01_embedded_lua_keeps_to_its_locals() {
+    let lua = mlua::Lua::new();
+    let known = |name: &str| {
+        matches!(
+            name,
+            "kong" | "ngx" | "getfenv" | "setfenv" | "loadfile" | "debug"
+        ) || lua.globals().contains_key(name).unwrap()
+    };
+    let mut wrong = Vec::new();
+    for path in files("src", "lua") {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let scan = lua.load(GLOBALS);
+        let used: Vec<[String; 3]> = scan.call((text, relative(&path))).unwrap();
+        for [how, name, line] in used {
+            // `print` goes to the error log
+            if !known(&name) || (how == "sets" && name != "print") {
+                wrong.push(format!("{line} {how} {name}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -112,7 +112,7 @@ local function count_timers(timers)
   ngx.timer.at = function(delay, callback, ...)
     if type(delay) == "number" and delay >= 0 and type(callback) == "function" then
       local ok, err = timers:at(delay, callback, ...)
-      return ok and true, err
+      return ok and 1, err
     end
     return at(delay, callback, ...)
   end

@@ -150,7 +150,7 @@ end
 local function entity_loader(db)
   return function(plugin, definition)
     ngx.log(ngx.DEBUG, "Loading custom plugin entity: '", plugin, ".", definition.name, "'")
-    local schema, err = loader.load_entity_schema(plugin, definition, db.errors)
+    local schema, err = loader.load_entity_schema(plugin, definition, db.errors, db.judged)
     if not schema then
       return nil, err
     end
@@ -190,7 +190,7 @@ local function load_plugin(self, name, schema_only)
     return nil, err
   end
   local schema
-  schema, err = loader.load_subschema(self.schema, name, db.errors)
+  schema, err = loader.load_subschema(self.schema, name, db.errors, db.judged)
   if err then
     return nil, err
   end

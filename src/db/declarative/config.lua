@@ -119,9 +119,10 @@ function Config:insert_default_workspace_if_not_given(entities)
 end
 
 --- The schema of files for sets of plugin and vault names, nil, and its definition; nil and an error.
--- With `include_foreign`, references are primary keys.
-function M.load(plugin_set, vault_set, include_foreign)
-  local kinds, err = kinds_of.load(plugin_set, vault_set, errors)
+-- With `include_foreign`, references are primary keys. `schemas` are those of all entities with these plugins,
+-- where they were made before.
+function M.load(plugin_set, vault_set, include_foreign, schemas)
+  local kinds, err = kinds_of.load(plugin_set, vault_set, errors, schemas)
   if not kinds then
     return nil, err
   end

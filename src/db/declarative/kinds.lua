@@ -69,6 +69,24 @@ local function plugin_schemas(schemas, list, plugins, errors)
   return true
 end
 
+-- What was made before: the core's in their order, then plugins' by name.
+local function take_schemas(schemas, list, made)
+  local others = {}
+  for name, schema in pairs(made) do
+    if name ~= "tags" then
+      schemas[name] = schema
+      others[name] = not constants.CORE_ENTITIES[name] or nil
+    end
+  end
+  for _, name in ipairs(constants.CORE_ENTITIES) do
+    list[#list + 1] = schemas[name]
+  end
+  for _, name in ipairs(sorted_keys(others)) do
+    list[#list + 1] = schemas[name]
+  end
+  return true
+end
+
 -- The kind of a schema: its references, and (filled later) which kinds may stand inside it.
 local function kind_of(schema)
   local kind = {
@@ -225,13 +243,19 @@ local function head_fields()
 end
 
 --- All kinds for sets of plugin and vault names (keys are the names).
--- `names` is in an order in which a kind stands after those it refers to.
-function M.load(plugin_set, vault_set, errors)
+-- `names` is in an order in which a kind stands after those it refers to. `made` are the schemas of all
+-- entities with these plugins, by name, if there are such already.
+function M.load(plugin_set, vault_set, errors, made)
   local schemas, list = {}, {}
   local plugins = sorted_keys(plugin_set)
-  local ok, err = core_schemas(schemas, list)
-  if ok then
-    ok, err = plugin_schemas(schemas, list, plugins, errors)
+  local ok, err
+  if made then
+    ok = take_schemas(schemas, list, made)
+  else
+    ok, err = core_schemas(schemas, list)
+    if ok then
+      ok, err = plugin_schemas(schemas, list, plugins, errors)
+    end
   end
   if not ok then
     return nil, err
@@ -249,7 +273,7 @@ function M.load(plugin_set, vault_set, errors)
   nest(kinds.by_name, kinds.names)
 
   local by_name = kinds.by_name
-  if by_name.plugins then
+  if by_name.plugins and not made then
     ok, err = load_subschemas(by_name.plugins, require "kong.db.schema.plugin_loader", plugins, errors)
   end
   if ok and by_name.vaults then

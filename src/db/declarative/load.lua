@@ -9,6 +9,7 @@ local declarative_config = require "kong.db.schema.others.declarative_config"
 local flatten = require "moongate.db.flatten"
 local migrate_route_paths = require "kong.db.declarative.migrations.route_path"
 local place = require "moongate.db.declarative.place"
+local setup = require "moongate.db.setup"
 local tree_text = require "moongate.db.declarative.tree"
 
 local array_mt = require("cjson").array_mt
@@ -17,8 +18,6 @@ local null = ngx.null
 local pairs, type, tostring, error, pcall = pairs, type, tostring, error, pcall
 
 local M = {}
-
-local errors = Errors.new("declarative")
 
 local function names_of(set)
   local names = {}
@@ -35,18 +34,14 @@ local newest = {}
 local function schema_for(options)
   local key = names_of(options.plugins) .. ";" .. (options.vaults and names_of(options.vaults) or "-")
   if newest.key ~= key then
-    local schema, err = declarative_config.load(options.plugins or {}, options.vaults)
+    local plugins = options.plugins or {}
+    local schema, err = declarative_config.load(plugins, options.vaults, false, setup.schemas(plugins))
     if not schema then
       return nil, err
     end
     newest = { key = key, schema = schema }
   end
   return newest.schema
-end
-
---- Forgets what was made of plugins' schemas.
-function M.forget()
-  newest = {}
 end
 
 --- Where in the file the last `load` was when it was stopped or something was raised; nil if it came to its
@@ -91,16 +86,22 @@ local function transformed(schema, row)
   return restore_nulls(row, changed)
 end
 
-local function refusal(tree, input, options, schema, text)
+local function refusal(tree, input, options, schema)
   place.leave()
-  text = text or tree_text(tree)
+  local text = tree_text(tree)
   local flattened
   if options.flatten_errors and type(input) == "table" then
     flattened = flatten.flatten(tree, input, schema and schema.kinds.schemas)
   end
-  local err_t = errors:declarative_config(tree)
+  local err_t = Errors:declarative_config(tree)
   err_t.flattened_errors = flattened
   return nil, tree, flattened, text, err_t
+end
+
+-- What is refused without a look at its entities: the text is the error itself.
+local function unreadable(err)
+  local tree = { error = err }
+  return nil, tree, nil, err, Errors:declarative_config(tree)
 end
 
 local Rows = {}
@@ -203,15 +204,14 @@ function M.load(input, options)
   local again = type(input) == "function" and input
   local document = again and again() or input
   if type(document) ~= "table" then
-    local text = "failed parsing declarative configuration: expected an object"
-    return refusal({ error = "expected an object" }, nil, options, nil, text)
+    return unreadable("failed parsing declarative configuration: expected an object")
   end
   local gateway
   document, gateway = prepared(document)
 
   local schema, err = schema_for(options)
   if not schema then
-    return refusal({ error = tostring(err) }, nil, options, nil, tostring(err))
+    return unreadable(tostring(err))
   end
 
   local rows = setmetatable({

@@ -109,10 +109,12 @@ function Strategy:page_for_tags(size, offset, options)
     return nil, err_t
   end
   local db = ops.db
-  if not db then
+  if not db or not in_workspace(self, options) then
     return {}
   end
-  return page_of(self, db.tagged(self.schema.name, options.tags, options.tags_cond or "and", size, after))
+  -- a line feed is in no tag
+  local tags = table.concat(options.tags, "\n")
+  return page_of(self, db.tagged(self.schema.name, tags, options.tags_cond or "and", size, after))
 end
 
 --- A page of rows: rows, nil, the next offset; nil, error table.
@@ -150,7 +152,7 @@ function Strategy:select_by_field(field, value, options)
 
   local db = ops.db
   if db and (everywhere or in_workspace(self, options)) then
-    return row_of(self, db.get_by(self.schema.name, field, value))
+    return row_of(self, db.get_by(self.schema.name, field, tostring(value)))
   end
 end
 

@@ -20,6 +20,9 @@ pub(super) struct Buffer {
     slot: i32,
 }
 
+/// LuaJIT's largest userdata, in bytes.
+const LARGEST: usize = 0x7fff_ff00;
+
 impl Buffer {
     /// Starts in `first`; the Lua stack must have a value at `slot` that may be replaced.
     pub(super) fn new(l: *mut ffi::lua_State, slot: i32, first: &mut [MaybeUninit<u8>; INLINE]) -> Self {
@@ -103,7 +106,7 @@ impl Buffer {
 
     #[cold]
     unsafe fn grow(&mut self, n: usize) {
-        let cap = (self.cap * 2).max(self.len + n);
+        let cap = (self.cap * 2).min(LARGEST).max(self.len + n);
         // SAFETY: the old memory stays alive until lua_replace lets go of it, after the copy.
         unsafe {
             let new: *mut u8 = ffi::lua_newuserdata(self.l, cap).cast();

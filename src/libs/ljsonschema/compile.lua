@@ -44,6 +44,15 @@ local function is_type(how, name)
   error("invalid JSON type: " .. tostring(name))
 end
 
+-- Checks for values of one type; others pass.
+local function add_checks(node, checks, suits)
+  if #checks > 0 then
+    node[#node + 1] = function(v)
+      return suits(v) and run(checks, v) or nil
+    end
+  end
+end
+
 local function coercion(types)
   local boolean, number = false, false
   for _, name in ipairs(types) do
@@ -197,19 +206,7 @@ local function add_object(node, schema, how)
       end
     end
   end
-  if #checks > 0 then
-    node[#node + 1] = function(v)
-      if type(v) ~= "table" or kind_of(v, how.array_mt) > 1 then
-        return nil
-      end
-      for i = 1, #checks do
-        local err = checks[i](v)
-        if err then
-          return err
-        end
-      end
-    end
-  end
+  add_checks(node, checks, is_type(how, "object"))
 end
 
 -- === arrays ===
@@ -289,19 +286,7 @@ local function add_array(node, schema, how)
   if schema.uniqueItems then
     checks[#checks + 1] = unique
   end
-  if #checks > 0 then
-    node[#node + 1] = function(v)
-      if type(v) ~= "table" or kind_of(v, how.array_mt) < 1 then
-        return nil
-      end
-      for i = 1, #checks do
-        local err = checks[i](v)
-        if err then
-          return err
-        end
-      end
-    end
-  end
+  add_checks(node, checks, is_type(how, "array"))
 end
 
 -- === texts and numbers ===

@@ -39,17 +39,22 @@ function _M:update(...)
   return true
 end
 
---- The digest of all that was taken in, `s` last.
-function _M:final(s)
-  if s then
-    self:update(s)
+--- `final` of what digests by these ops, with its own words for a failure.
+function _M._final(failure)
+  return function(self, s)
+    if s then
+      self:update(s)
+    end
+    local result = ops.digest_result(self.ctx.id)
+    if not result then
+      return nil, failure
+    end
+    return result
   end
-  local result = ops.digest_result(self.ctx.id)
-  if not result then
-    return nil, "digest:final: EVP_DigestFinal_ex failed"
-  end
-  return result
 end
+
+--- The digest of all that was taken in, `s` last.
+_M.final = _M._final "digest:final: EVP_DigestFinal_ex failed"
 
 --- Begins again.
 function _M:reset()

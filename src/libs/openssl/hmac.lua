@@ -24,15 +24,6 @@ function _M.new(key, name)
 end
 
 --- The HMAC of all that was taken in, `s` last.
-function _M:final(s)
-  if s then
-    self:update(s)
-  end
-  local result = ops.digest_result(self.ctx.id)
-  if not result then
-    return nil, "hmac:final: HMAC_Final failed"
-  end
-  return result
-end
+_M.final = digest._final "hmac:final: HMAC_Final failed"
 
 return _M

@@ -30,15 +30,6 @@ function _M.new(key, name, _, md)
 end
 
 --- The MAC of all that was taken in, `s` last.
-function _M:final(s)
-  if s then
-    self:update(s)
-  end
-  local result = ops.digest_result(self.ctx.id)
-  if not result then
-    return nil, "mac:final: EVP_MAC_final failed"
-  end
-  return result
-end
+_M.final = digest._final "mac:final: EVP_MAC_final failed"
 
 return _M

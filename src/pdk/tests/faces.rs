@@ -13,7 +13,7 @@ const HEAD: &str = "GET /x?y=1 HTTP/1.1\nHost: a\nAuthorization: secret";
 fn a11_versions_and_modules() {
     Bench::get(HEAD).ok(
         Phase::Access,
-        "eq(kong.version, '3.10.0') eq(kong.version_num, 3010000)
+        "eq(kong.version, '3.10.0') eq(kong.version_num, 30010000)
          local meta = require 'kong.meta'
          eq(meta._VERSION, '3.10.0') eq(tostring(meta._VERSION_TABLE), '3.10.0') eq(meta._VERSION_TABLE.minor, 10)
          assert(meta._SERVER_TOKENS:find('^moongate/%d'))

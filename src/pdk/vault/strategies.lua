@@ -122,14 +122,9 @@ local function entity_of_prefix(self, prefix)
   if not (pdk and pdk.db) then
     return nil, "unable to retrieve config from db"
   end
-  local vaults, cache = pdk.db.vaults, pdk.core_cache
-  local entity, err
-  if cache then
-    local select, key = vaults.select_by_prefix, vaults:cache_key(prefix)
-    entity, err = cache:get(key, nil, select, vaults, prefix, ANY_WORKSPACE)
-  else
-    entity, err = vaults:select_by_prefix(prefix, ANY_WORKSPACE)
-  end
+  -- Not by way of a cache: the secret is what is kept, and another worker that has not taken in a new
+  -- configuration yet would share the old vault.
+  local entity, err = pdk.db.vaults:select_by_prefix(prefix, ANY_WORKSPACE)
   if entity then
     return entity
   elseif err then

@@ -1,7 +1,7 @@
 //! Starts the gateway's binary in a prefix of its own, on ports of its own, and stops it by its pid.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -103,6 +103,20 @@ impl Setup {
         }
     }
 
+    /// Without a declarative configuration.
+    pub fn bare() -> Self {
+        let mut setup = Self::text("unused.json", "{}");
+        setup.args.truncate(1);
+        setup
+    }
+
+    /// With the Admin API, on a port of its own.
+    pub fn admin(self) -> (Self, Admin) {
+        let port = free_port();
+        let setup = self.set("admin_listen", &format!("127.0.0.1:{port}"));
+        (setup, Admin { port })
+    }
+
     /// One service, the probe as a global plugin.
     pub fn probe(upstream: u16) -> Self {
         Self::new(&with(service(upstream), "probe", json!({}))).plugin("probe", PROBE)
@@ -137,6 +151,13 @@ return {{ name = "{name}", fields = {{ {{ protocols = typedefs.protocols_http }}
     pub fn lua(self, file: &str, text: &str) -> Self {
         self.dir.write(&format!("lua/{file}"), text);
         self
+    }
+
+    /// A plugin's folder of somebody else's, copied as it is.
+    pub fn plugin_folder(self, from: &Path) -> Self {
+        let name = from.file_name().unwrap().to_str().unwrap().to_owned();
+        copy(from, &self.dir.path().join("lua/kong/plugins").join(&name));
+        self.enable(&name)
     }
 
     /// The directory of everything, before it is started.
@@ -210,6 +231,51 @@ return {{ name = "{name}", fields = {{ {{ protocols = typedefs.protocols_http }}
         let ended = eventually(Duration::from_secs(20), || gateway.ended().is_some());
         assert!(ended, "it runs: {}", gateway.output());
         (gateway.ended().unwrap(), gateway.output())
+    }
+}
+
+/// A gateway's Admin API.
+#[derive(Debug, Clone, Copy)]
+pub struct Admin {
+    pub port: u16,
+}
+
+impl Admin {
+    pub fn ask(self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
+        Client::connect(self.port).ask(method, path, headers, body)
+    }
+
+    /// `POST /config`.
+    pub fn post(self, query: &str, kind: &str, body: &str) -> Response {
+        self.ask(
+            "POST",
+            &format!("/config{query}"),
+            &[("Content-Type", kind)],
+            body.as_bytes(),
+        )
+    }
+
+    /// Takes in a configuration, which must be accepted; the answer.
+    #[track_caller]
+    pub fn accept(self, config: &Value) -> Value {
+        self.post("", "application/json", &config.to_string())
+            .is(201)
+            .json()
+    }
+
+    /// The error object of a configuration that must be refused.
+    #[track_caller]
+    pub fn refuse(self, query: &str, config: &Value) -> Value {
+        self.post(query, "application/json", &config.to_string())
+            .is(400)
+            .json()
+    }
+
+    /// `GET /config`: the YAML.
+    #[track_caller]
+    pub fn export(self) -> String {
+        let answer = self.ask("GET", "/config", &[], b"").is(200).json();
+        answer["config"].as_str().unwrap().to_owned()
     }
 }
 
@@ -329,6 +395,19 @@ impl Drop for Gateway {
             }
             let _ = child.kill();
             let _ = child.wait();
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap().path();
+        let there = to.join(entry.file_name().unwrap());
+        if entry.is_dir() {
+            copy(&entry, &there);
+        } else {
+            std::fs::copy(&entry, &there).unwrap();
         }
     }
 }

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-pub use gateway::{Gateway, Setup, service, with};
+pub use gateway::{Admin, Gateway, Setup, service, with};
 pub use http::{Client, Response, get};
 pub use origin::Origin;
 
