@@ -7,6 +7,7 @@ use super::{Snapshot, StoreError};
 use crate::entity::{CertificateIdx, ConsumerIdx, Reference, RouteIdx, ServiceIdx, Target};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 /// A snapshot in the making; the ids that rows refer to are kept until all rows are there.
 #[derive(Debug)]
@@ -117,7 +118,29 @@ impl Builder {
 }
 
 fn typed<T: DeserializeOwned>(kind: &str, row: &str) -> Result<T, StoreError> {
-    serde_json::from_str(row).map_err(|e| StoreError::Row(kind.to_owned(), e.to_string()))
+    serde_json::from_str(row).or_else(|e| {
+        // Lua has one kind of number: `-0` and `1e16` are whole, too
+        let again = serde_json::from_str(row).ok().map(with_whole_numbers);
+        again
+            .and_then(|row| T::deserialize(row).ok())
+            .ok_or_else(|| StoreError::Row(kind.to_owned(), e.to_string()))
+    })
+}
+
+fn with_whole_numbers(value: Value) -> Value {
+    match value {
+        Value::Array(items) => Value::Array(items.into_iter().map(with_whole_numbers).collect()),
+        Value::Object(fields) => {
+            let fields = fields.into_iter();
+            Value::Object(fields.map(|(k, v)| (k, with_whole_numbers(v))).collect())
+        }
+        Value::Number(n) => match n.as_f64() {
+            // beyond this, neighbours are more than one apart, and i64 ends not far
+            Some(f) if n.is_f64() && f.fract() == 0.0 && f.abs() < 1e18 => Value::from(f as i64),
+            _ => Value::Number(n),
+        },
+        other => other,
+    }
 }
 
 #[derive(Deserialize)]

@@ -96,7 +96,7 @@ impl Victim {
         let text = text.as_ref();
         let shown = || String::from_utf8_lossy(&text[..text.len().min(300)]).into_owned();
         let before = self.cpu();
-        let answer = self.post("", "text/plain", text);
+        let answer = self.post("", "text/yaml", text);
         let took = self.cpu().saturating_sub(before);
         let said = answer.text();
         assert_eq!(answer.status, 400, "{}\n{said}", shown());
@@ -126,7 +126,7 @@ impl Victim {
     /// The text is taken in, and serves.
     #[track_caller]
     pub(super) fn takes(&self, text: impl AsRef<[u8]>, answer: &'static str) {
-        self.post("", "text/plain", text.as_ref()).is(201);
+        self.post("", "text/yaml", text.as_ref()).is(201);
         self.answer.set(answer);
         self.still_serves();
     }
@@ -177,16 +177,16 @@ fn b04_bad_text_is_refused_with_line_and_column() {
     let n = 100_000;
     let place = "failed parsing declarative configuration: ";
     for (text, wanted) in [
-        ("[".repeat(n), "nested too deeply"),
-        ("{\"a\":".repeat(n), "nested too deeply"),
+        ("[".repeat(n), "nested too deeply|too many nested"),
+        ("{\"a\":".repeat(n), "nested too deeply|too many nested"),
         ("{a: ".repeat(n), "at character 2"),
-        ("- ".repeat(n), "nested too deeply"),
+        ("- ".repeat(n), "nested too deeply|too many nested"),
         ("? ".repeat(n), "a key that is a string or a number"),
-        ("[".repeat(n) + &"]".repeat(n), "nested too deeply"),
-        ("a: ".to_owned() + &"[a, ".repeat(n), "nested too deeply"),
+        ("[".repeat(n) + &"]".repeat(n), "nested too deeply|too many nested"),
+        ("a: ".to_owned() + &"[a, ".repeat(n), "nested too deeply|too many nested"),
         (
             (0..400).map(|i| format!("{}a:\n", " ".repeat(i))).collect(),
-            "nested too deeply",
+            "nested too deeply|too many nested",
         ),
         ("&a ".repeat(n), place),
         ("*a ".repeat(n), "unknown anchor"),
@@ -203,7 +203,7 @@ fn b04_bad_text_is_refused_with_line_and_column() {
         ),
         (
             "{\"_format_version\":\"3.0\",\"services\":[{\"port\":1e309}]}".to_owned(),
-            "number out of range",
+            "expected an integer",
         ),
         (
             "{\"_format_version\":\"3.0\",\"services\":[{\"port\":NaN}]}".to_owned(),
@@ -302,7 +302,7 @@ fn b04_bad_enormous_texts_cost_no_more_than_they_must() {
     );
     v.refuses(
         format!("{{\"a\":\"{}", "\\u0000".repeat(4 << 20)),
-        &["EOF while parsing a string"],
+        &["unexpected end of string"],
     );
     v.is_well();
 }
@@ -327,7 +327,7 @@ fn b04_bad_files_leave_the_gateway_as_it_is_on_sighup() {
         (b"".to_vec(), "expected an object"),
         (b"services: [".to_vec(), "kong.yml:"),
         (b"\xff\xfe\0".to_vec(), "1:1: invalid UTF-8"),
-        ("{a: ".repeat(100_000).into_bytes(), "nested too deeply"),
+        ("{a: ".repeat(100_000).into_bytes(), "nested too deeply|too many nested"),
         (
             b"_format_version: '3.0'\nservices: [{ name: s }]\n".to_vec(),
             "in 'host': required field missing",

@@ -108,7 +108,7 @@ fn b04_bad_schema_functions_are_stopped_and_named() {
     // what judges cannot change what is judged
     for field in ["changes", "fills"] {
         let taken = v
-            .post("", "text/plain", with(field, json!({ "a": "b" })).as_bytes())
+            .post("", "text/yaml", with(field, json!({ "a": "b" })).as_bytes())
             .is(201)
             .json();
         let rows = taken["plugins"].as_object().unwrap().values();
@@ -206,10 +206,10 @@ fn b04_bad_schemas_and_handlers_are_named_with_their_file() {
     for (written, wanted) in [
         ("error('on write')", &["on write"][..]),
         ("return nil, 'not today'", &["not today"]),
-        ("v.v = v return { v = v }", &["nests too deep"]),
+        ("v.v = v return { v = v }", &["excessive depth"]),
         (
             "v.f = print return { v = v }",
-            &["a function has no place in a configuration"],
+            &["type not supported|not serialise|type 'function'"],
         ),
         (
             "while true do end",
