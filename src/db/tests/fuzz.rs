@@ -115,6 +115,8 @@ fn odd(dice: &mut Dice) -> Value {
         json!(-1),
         json!(0.5),
         json!(1e308),
+        json!(-0.0),
+        json!(1e16),
         json!(u64::MAX),
         json!(""),
         json!("s"),
