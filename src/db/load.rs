@@ -91,6 +91,8 @@ pub fn load(vm: &Vm, text: &str, format: Format, options: &Options) -> Result<Sn
             _ => Refused::whole(plain(&e)),
         }
     })??;
+    // the tables are not needed any more; what follows may have their memory
+    vm.lua().gc_collect().map_err(|e| Refused::whole(plain(&e)))?;
     Ok(builder.finish(hash(text)))
 }
 
