@@ -9,8 +9,9 @@ use tokio::sync::oneshot;
 
 use super::http::{Answer, Asked, Content};
 use super::{Api, Ask, Load, Loaded};
+use crate::db::Refused;
 use crate::pdk::multipart;
-use crate::store::JsonPieces;
+use crate::store::{JsonPieces, syntax};
 
 const UNEXPECTED: &str = "An unexpected error occurred";
 
@@ -41,7 +42,14 @@ async fn load(asked: &Asked, api: &Api) -> Answer {
     }
     let load = match sent(asked) {
         Ok(load) => load,
-        Err(message) => return Answer::message(StatusCode::BAD_REQUEST, message),
+        Err(Unread::Nothing) => {
+            let message = "expected a declarative configuration";
+            return Answer::message(StatusCode::BAD_REQUEST, message);
+        }
+        Err(Unread::NoJson) => return Answer::message(StatusCode::BAD_REQUEST, "Cannot parse JSON body"),
+        Err(Unread::NoText(refused)) => {
+            return Answer::new(StatusCode::BAD_REQUEST, refused.error.to_string());
+        }
     };
     let (tell, told) = oneshot::channel();
     let _ = api.asks.send(Ask::Load(load, tell)).await;
@@ -79,21 +87,37 @@ const KINDS: [&str; 5] = [
     "application/yaml",
     "text/yaml",
 ];
+/// Why there is no configuration in a request.
+#[derive(Debug)]
+enum Unread {
+    /// There is none.
+    Nothing,
+    /// It says it is JSON, and is not.
+    NoJson,
+    /// It is not UTF-8.
+    NoText(Box<Refused>),
+}
+
+/// Text that is UTF-8 as it stands: what a configuration says is never guessed.
+fn text_of(bytes: &[u8]) -> Result<String, Unread> {
+    let text = syntax::text(bytes).map_err(|e| Unread::NoText(Box::new(e.into())))?;
+    Ok(text.to_owned())
+}
 
 /// The configuration in a request: the field `config` of a form, of multipart or of JSON, or else the body itself.
-fn sent(asked: &Asked) -> Result<Load, &'static str> {
-    const NOTHING: &str = "expected a declarative configuration";
-    let mut fields: Vec<(String, String)> = pairs(&asked.query);
+fn sent(asked: &Asked) -> Result<Load, Unread> {
+    let mut fields: Vec<(String, String)> = pairs(&asked.query)?;
     let mut text = None;
-    let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if asked.content_type.starts_with("multipart/form-data") {
-        let parts = multipart::parse(&asked.body, asked.content_type.as_bytes()).ok_or(NOTHING)?;
-        fields.extend(parts.iter().map(|part| (lossy(part.name), lossy(part.value))));
+        let parts = multipart::parse(&asked.body, asked.content_type.as_bytes()).ok_or(Unread::Nothing)?;
+        for part in &parts {
+            fields.push((text_of(part.name)?, text_of(part.value)?));
+        }
     } else if asked
         .content_type
         .starts_with("application/x-www-form-urlencoded")
     {
-        fields.extend(pairs(&lossy(&asked.body)));
+        fields.extend(pairs(&text_of(&asked.body)?)?);
     } else if asked.content_type.starts_with("application/json") {
         match serde_json::from_slice::<FieldsOfJson>(&asked.body) {
             Ok(FieldsOfJson {
@@ -117,11 +141,11 @@ fn sent(asked: &Asked) -> Result<Load, &'static str> {
                         .filter_map(|(k, v)| Some((k.to_owned(), text(v?)))),
                 );
             }
-            Err(e) if e.is_syntax() || e.is_eof() => return Err("Cannot parse JSON body"),
-            _ => text = Some(lossy(&asked.body)),
+            Err(e) if e.is_syntax() || e.is_eof() => return Err(Unread::NoJson),
+            _ => text = Some(text_of(&asked.body)?),
         }
     } else {
-        text = Some(lossy(&asked.body));
+        text = Some(text_of(&asked.body)?);
     }
     let field = |name: &str| {
         fields
@@ -133,7 +157,7 @@ fn sent(asked: &Asked) -> Result<Load, &'static str> {
     let text = field("config")
         .or(text)
         .filter(|text| !text.trim().is_empty())
-        .ok_or(NOTHING)?;
+        .ok_or(Unread::Nothing)?;
     let truthy = |value: String| matches!(value.to_lowercase().as_str(), "true" | "1" | "on" | "yes");
     Ok(Load {
         text,
@@ -153,17 +177,15 @@ struct FieldsOfJson {
 }
 
 /// The pairs of an urlencoded text.
-fn pairs(text: &str) -> Vec<(String, String)> {
+fn pairs(text: &str) -> Result<Vec<(String, String)>, Unread> {
     let decode = |text: &str| {
         let spaced = text.replace('+', " ");
-        percent_encoding::percent_decode_str(&spaced)
-            .decode_utf8_lossy()
-            .into_owned()
+        text_of(&percent_encoding::percent_decode_str(&spaced).collect::<Vec<u8>>())
     };
     text.split('&')
         .filter(|pair| !pair.is_empty())
         .map(|pair| pair.split_once('=').unwrap_or((pair, "true")))
-        .map(|(key, value)| (decode(key), decode(value)))
+        .map(|(key, value)| Ok((decode(key)?, decode(value)?)))
         .collect()
 }
 
@@ -210,6 +232,8 @@ mod tests {
             (load.text.as_str(), load.check_hash, load.flatten_errors),
             (whole, true, true)
         );
+        let latin = asked("", "application/x-www-form-urlencoded", "config=a%3A+%E9");
+        assert!(matches!(sent(&latin), Err(Unread::NoText(r)) if r.text.ends_with("1:4: invalid UTF-8")));
         assert!(sent(&asked("", "application/json", "")).is_err());
         assert!(sent(&asked("", "multipart/form-data", "x")).is_err());
     }

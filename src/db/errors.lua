@@ -159,7 +159,8 @@ end
 function M:schema_violation(errors)
   want(errors, "table", "errors")
   local lines = {}
-  for _, text in pairs(errors["@entity"] or {}) do
+  local of_entity = errors["@entity"]
+  for _, text in pairs(type(of_entity) == "table" and of_entity or { of_entity }) do
     lines[#lines + 1] = text
   end
   flatten(errors, lines, pretty)

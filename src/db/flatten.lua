@@ -88,7 +88,7 @@ local function add_texts(err, list, kind, field)
       add_texts(text, list, kind, field)
     end
   else
-    list[#list + 1] = { type = kind, field = field, message = err }
+    list[#list + 1] = { type = kind, field = field, message = type(err) == "string" and err or tostring(err) }
   end
 end
 
@@ -98,12 +98,10 @@ local function add_errors(errs, path, list)
     local field = path and path .. "." .. tostring(name) or name
     if name == "@entity" then
       add_texts(err, list, "entity")
-    elseif type(err) == "string" then
-      add_texts(err, list, "field", field)
     elseif type(err) == "table" then
       add_errors(err, type(field) == "string" and field ~= "" and field or tostring(field), list)
     else
-      ngx.log(ngx.WARN, "unknown error type: ", type(err), " at key: ", tostring(name))
+      add_texts(err, list, "field", field)
     end
   end
   return list

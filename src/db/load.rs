@@ -147,9 +147,11 @@ fn judge(lua: &Lua, input: Function, options: &Options) -> mlua::Result<Result<B
     let load = function(&require, "moongate.db.declarative", "load")?;
     let (done, _, _, text, error): Answer = load.call((input, told))?;
     if done.is_nil() {
-        return Ok(Err(Refused {
-            text: text.unwrap_or_default(),
-            error: converter.value(&error)?,
+        let text = text.unwrap_or_default();
+        // what a schema's own function answered as its error may be anything, and still has its text
+        return Ok(Err(match converter.value(&error) {
+            Ok(error) => Refused { text, error },
+            Err(_) => Refused::whole(text),
         }));
     }
     Ok(Ok(builder.replace(Builder::new(Vec::new()))))
@@ -163,8 +165,7 @@ fn function(require: &Function, module: &str, name: &str) -> mlua::Result<Functi
 fn kinds_of(lua: &Lua, plugins: &[String]) -> mlua::Result<Vec<EntityKind>> {
     let require: Function = lua.globals().get("require")?;
     let plugins = lua.create_table_from(plugins.iter().map(|name| (name.as_str(), true)))?;
-    let db: Table = function(&require, "moongate.db.setup", "new")?.call(plugins)?;
-    let kinds = function(&require, "moongate.db.entities", "describe")?.call(db)?;
+    let kinds = function(&require, "moongate.db.setup", "entities")?.call(plugins)?;
     let kinds = Converter::new(lua)?.value(&kinds)?;
     serde_json::from_value(lists(kinds)).map_err(mlua::Error::external)
 }

@@ -22,6 +22,11 @@ thread_local! {
     .unwrap();
 }
 
+/// This thread's control state.
+pub(super) fn control() -> Rc<Vm> {
+    CONTROL.with(Rc::clone)
+}
+
 /// The snapshot of a declarative text without plugins.
 pub fn snapshot(text: &str) -> Snapshot {
     let judged = CONTROL.with(|vm| load(vm, text, Format::Either, &Options::default()));

@@ -1,6 +1,8 @@
 //! Plugins' schemas judging what a declarative file configures, and what is refused before they are asked.
 #![allow(clippy::unwrap_used)]
 
+mod fuzz;
+
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};

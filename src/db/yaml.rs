@@ -11,7 +11,7 @@ use serde::Deserialize as _;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use crate::store::scalar::{Plain, is_bare, plain};
-use crate::store::syntax::placed;
+use crate::store::syntax::{bounded, placed};
 use crate::vm::{Args, Out, Registrar, Ret, op};
 
 /// Longest text read, in bytes.
@@ -66,6 +66,7 @@ fn documents(bytes: &[u8]) -> Result<Vec<Node>, String> {
         let line = 1 + bytes[..e.valid_up_to()].iter().filter(|b| **b == b'\n').count();
         format!("{line}:1: control characters are not allowed")
     })?;
+    bounded(text)?;
     let budget = Cell::new(text.len() * 2 * NODE_COST + (1 << 20));
     let seed = Seed {
         text,

@@ -16,6 +16,9 @@ function M.load_subschema(parent_schema, plugin, errors, judged)
   if not found then
     return nil, "no configuration schema found for plugin: " .. plugin
   end
+  if type(schema) ~= "table" then
+    return nil, "schema of plugin '" .. plugin .. "' is no table but a " .. type(schema)
+  end
   local old = legacy.explain(plugin, schema)
   if old then
     return nil, old

@@ -400,7 +400,8 @@ function Schema:errors_to_string(errors)
     end
     return type(a) == "number" or type(b) ~= "number" and by_text(a, b)
   end)
-  for _, err in pairs(errors["@entity"] or {}) do
+  local of_entity = errors["@entity"]
+  for _, err in pairs(type(of_entity) == "table" and of_entity or { of_entity }) do
     add(err, "")
   end
   for _, name in ipairs(names) do

@@ -13,7 +13,7 @@ use crate::plugin::{LoadError, Registry};
 use crate::router::{Router, RouterError};
 use crate::settings::Settings;
 use crate::store::Snapshot;
-use crate::store::syntax::Format;
+use crate::store::syntax::{self, Format};
 use crate::vm::{Vm, loader};
 
 /// Why a configuration was refused.
@@ -91,14 +91,13 @@ fn declared(settings: &Settings, source: &Source) -> Result<Option<Text>, Config
     let text_comes_first = source.file.is_none() && source.text.is_some();
     if !text_comes_first && let Some(file) = source.file.clone().or_else(of_settings) {
         let name = file.to_string_lossy().into_owned();
-        let text = std::fs::read_to_string(&file).map_err(|e| ConfigError::Read(name.clone(), e))?;
+        let bytes = std::fs::read(&file).map_err(|e| ConfigError::Read(name.clone(), e))?;
+        let refused = |refused: Refused| ConfigError::Document(Some(name.clone()), Box::new(refused));
         let Some(format) = Format::of_file(&name) else {
             let message = format!("unknown file type: {name}. (Accepted types: json, yaml)");
-            return Err(ConfigError::Document(
-                Some(name),
-                Box::new(Refused::whole(message)),
-            ));
+            return Err(refused(Refused::whole(message)));
         };
+        let text = syntax::text(&bytes).map_err(|e| refused(e.into()))?.to_owned();
         return Ok(Some(Text {
             text,
             format,
@@ -147,40 +146,39 @@ fn vaults(settings: &Settings) -> Vec<String> {
     settings.array("vaults").into_iter().map(name).collect()
 }
 
-/// Reads and judges a configuration. Plugins' code is loaded, too, to find what is broken, unless it is all among
-/// `loaded`, which runs already.
+/// Reads and judges a configuration. Plugins are loaded, too, to find broken ones, but not those that the workers
+/// have `loaded` already.
 ///
 /// # Errors
 /// What is wrong, with the place.
 pub fn prepare(settings: Settings, source: &Source, loaded: &[String]) -> Result<Prepared, ConfigError> {
-    let vm = rooms::control(&settings)?;
+    let declared = declared(&settings, source)?;
+    let vm = rooms::control(&settings, declared.as_ref().map_or(0, |d| d.text.len()))?;
     crate::pdk::configuration::set(
         &settings.configuration_json(),
         &settings.configuration_without_secrets(),
     );
     let mut used: BTreeSet<String> = settings.plugins.names.iter().cloned().collect();
-    let known = |names: &BTreeSet<String>| names.iter().all(|name| loaded.contains(name));
-    if !known(&used) {
-        let named: Vec<String> = used.iter().cloned().collect();
-        vm.guarded(|lua| Registry::load(lua, &named))?;
-    }
+    let check = |names: &BTreeSet<String>| {
+        let new = names.iter().filter(|name| !loaded.contains(name));
+        let new: Vec<String> = new.cloned().collect();
+        vm.guarded(|lua| Registry::load(lua, &new)).map(drop)
+    };
+    check(&used)?;
     let options = db::Options {
         plugins: enabled(&vm, &settings).into_iter().collect(),
         vaults: vaults(&settings),
         flatten_errors: source.flatten_errors,
     };
-    let snapshot = match declared(&settings, source)? {
+    let snapshot = match declared {
         None => db::empty(&vm, &options).map_err(ConfigError::Schemas)?,
         Some(Text { text, format, file }) => db::load(&vm, &text, format, &options)
             .map_err(|refused| ConfigError::Document(file, Box::new(refused)))?,
     };
     let router = Router::build(&snapshot)?;
     used.extend(snapshot.plugins.iter().map(|plugin| plugin.name.clone()));
-    let check = !known(&used);
+    check(&used)?;
     let plugins: Vec<String> = used.into_iter().collect();
-    if check {
-        vm.guarded(|lua| Registry::load(lua, &plugins))?;
-    }
     Ok(Prepared {
         enabled: Arc::new(options.plugins),
         settings: Arc::new(settings),

@@ -280,7 +280,7 @@ async fn judged(preparing: &mut Option<Preparing>) -> (Result<Prepared, Refusal>
     };
     let result = result.unwrap_or_else(|e| {
         let text = format!("the configuration could not be judged: {e}");
-        let json = serde_json::json!({ "message": text });
+        let json = crate::db::Refused::whole(text.clone()).error;
         Err(Refusal { text, json })
     });
     match preparing.take() {

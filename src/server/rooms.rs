@@ -25,15 +25,22 @@ pub fn state(settings: &Settings) -> mlua::Result<Rc<Vm>> {
     make(settings, settings.moongate_lua_memory_limit)
 }
 
-/// Memory of a state that judges a configuration: the whole of it stands there as tables.
-const CONTROL_MEMORY: usize = 2 << 30;
+/// Memory of a state that judges a configuration: the whole of it stands there as tables, in several copies where
+/// it has errors. So a great one has room, and a schema's function that eats memory is stopped early.
+const CONTROL_MEMORY: usize = 256 << 20;
+/// What each byte of its text may take.
+const CONTROL_MEMORY_PER_BYTE: usize = 64;
+/// What any may take.
+const MOST_CONTROL_MEMORY: usize = 2 << 30;
 
-/// A state for control: it judges configurations, and serves nobody.
+/// A state for control: it judges a configuration of so many bytes, and serves nobody.
 ///
 /// # Errors
 /// When a room's Lua does not load.
-pub fn control(settings: &Settings) -> mlua::Result<Rc<Vm>> {
-    make(settings, settings.moongate_lua_memory_limit.max(CONTROL_MEMORY))
+pub fn control(settings: &Settings, text: usize) -> mlua::Result<Rc<Vm>> {
+    let wanted = CONTROL_MEMORY.saturating_add(text.saturating_mul(CONTROL_MEMORY_PER_BYTE));
+    let limit = settings.moongate_lua_memory_limit;
+    make(settings, wanted.min(MOST_CONTROL_MEMORY).max(limit))
 }
 
 fn make(settings: &Settings, memory_limit: usize) -> mlua::Result<Rc<Vm>> {

@@ -2,7 +2,7 @@
 
 use super::Snapshot;
 use super::rows::{Foreign, Rows};
-use super::yaml_out;
+use super::yaml;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -17,7 +17,8 @@ impl Snapshot {
         self.rows.iter().filter(shown)
     }
 
-    /// The declarative YAML of which this snapshot would be made again: flat, with references as ids.
+    /// The declarative YAML of which this snapshot would be made again: flat, with references as ids, without the
+    /// workspace, which a file cannot name.
     ///
     /// # Source
     /// `kong/db/declarative/export.lua`
@@ -28,7 +29,7 @@ impl Snapshot {
             out.push_str(":\n");
             for at in rows.all() {
                 if let Some(row) = whole(rows, *at) {
-                    yaml_out::item(&mut out, &flat(rows, row));
+                    yaml::write_item(&mut out, &flat(rows, row), 0);
                 }
             }
         }

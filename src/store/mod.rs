@@ -8,14 +8,17 @@
 mod builder;
 mod error;
 mod export;
+mod flow;
 mod plugin_index;
 mod rows;
 pub mod scalar;
 mod snapshot;
 pub mod syntax;
 #[cfg(test)]
+pub mod testing;
+#[cfg(test)]
 mod tests;
-mod yaml_out;
+mod yaml;
 
 pub use builder::Builder;
 pub use error::StoreError;

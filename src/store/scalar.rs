@@ -20,11 +20,13 @@ pub enum Plain<'t> {
 
 /// Whether `piece`, a part of `text`, stands there without quotes around it and is not said to be a string.
 pub fn is_bare(text: &str, piece: &str) -> bool {
+    /// How far back a tag is looked for: an alias far from it has it looked for again and again.
+    const NEAR: usize = 64;
     let before = (piece.as_ptr() as usize)
         .checked_sub(text.as_ptr() as usize)
-        .and_then(|at| text.get(..at))
+        .and_then(|at| text.as_bytes().get(at.saturating_sub(NEAR)..at))
         .unwrap_or_default();
-    !before.ends_with(['"', '\'']) && !before.trim_end_matches(' ').ends_with("!!str")
+    !before.ends_with(b"\"") && !before.ends_with(b"'") && !before.trim_ascii_end().ends_with(b"!!str")
 }
 
 /// A plain scalar that YAML 1.2 takes for a text, as YAML 1.1 takes it.

@@ -4,6 +4,7 @@
 //! become a great value.
 
 use super::StoreError;
+use super::flow::too_deep;
 use super::scalar::{Plain, is_bare, plain};
 use serde::Deserialize as _;
 use serde::de::{
@@ -17,6 +18,12 @@ use std::fmt;
 pub const MAX_TEXT: usize = 64 << 20;
 /// Deepest nesting.
 pub const MAX_DEPTH: usize = 64;
+/// Deepest nesting of YAML's brackets that is left to the YAML library to refuse.
+const MAX_BRACKETS: usize = 2 * MAX_DEPTH;
+/// Most `%TAG` lines of a YAML text.
+const MAX_TAG_DIRECTIVES: usize = 100;
+/// What is said of more.
+const TOO_DEEP: &str = "nested too deeply";
 /// What one value costs beside its text.
 const NODE_COST: usize = 16;
 
@@ -157,6 +164,20 @@ impl Make for MakeJson {
     }
 }
 
+/// Bytes as text.
+///
+/// # Errors
+/// Where they are no UTF-8, with line and column.
+pub fn text(bytes: &[u8]) -> Result<&str, StoreError> {
+    std::str::from_utf8(bytes).map_err(|e| {
+        let before = &bytes[..e.valid_up_to()];
+        let line = before.split(|b| *b == b'\n').count();
+        let last = before.rsplit(|b| *b == b'\n').next().unwrap_or_default();
+        let column = String::from_utf8_lossy(last).chars().count() + 1;
+        StoreError::Syntax(format!("{line}:{column}: invalid UTF-8"))
+    })
+}
+
 /// Reads a text as one value.
 ///
 /// # Errors
@@ -166,42 +187,73 @@ pub fn parse<M: Make>(text: &str, format: Format, make: &M) -> Result<M::Made, S
         return Err(StoreError::Limit("more than 64 MiB"));
     }
     match format {
-        Format::Json => json(text, make),
+        Format::Json => read_json(text, make).map_err(syntax),
         Format::Yaml => yaml(text, make),
-        Format::Either => json(text, make).or_else(|e| {
+        Format::Either => match read_json(text, make) {
+            Ok(value) => Ok(value),
+            // JSON, but beyond the limits: as YAML it would be so, too
+            Err(e) if e.is_data() => Err(syntax(e)),
             // what starts like JSON is told what is wrong with it as JSON
-            match text.trim_start().starts_with('{') {
-                true => yaml(text, make).map_err(|_| e),
-                false => yaml(text, make),
-            }
-        }),
+            Err(e) if text.trim_start().starts_with('{') => yaml(text, make).map_err(|_| syntax(e)),
+            Err(_) => yaml(text, make),
+        },
     }
 }
 
-fn json<M: Make>(text: &str, make: &M) -> Result<M::Made, StoreError> {
+fn read_json<M: Make>(text: &str, make: &M) -> Result<M::Made, serde_json::Error> {
     let mut from = serde_json::Deserializer::from_str(text);
     let budget = budget(text);
-    let value = Node::new(make, &budget, None)
-        .deserialize(&mut from)
-        .map_err(syntax)?;
-    from.end().map_err(syntax)?;
+    let value = Node::new(make, &budget, None).deserialize(&mut from)?;
+    from.end()?;
     Ok(value)
 }
 
 fn yaml<M: Make>(text: &str, make: &M) -> Result<M::Made, StoreError> {
+    bounded(text).map_err(StoreError::Syntax)?;
     let budget = budget(text);
     Node::new(make, &budget, Some(text))
         .deserialize(serde_norway::Deserializer::from_str(text))
         .map_err(|e| StoreError::Syntax(placed(&e)))
 }
 
+/// Refuses at once what the YAML library would take minutes for.
+///
+/// # Errors
+/// Where brackets nest too deeply, or there are too many `%TAG` lines.
+pub fn bounded(text: &str) -> Result<(), String> {
+    if let Some((line, column)) = too_deep(text, MAX_BRACKETS) {
+        return Err(format!("{line}:{column}: {TOO_DEEP}"));
+    }
+    let tags = memchr::memmem::find_iter(text.as_bytes(), b"%TAG").take(MAX_TAG_DIRECTIVES + 1);
+    if tags.count() > MAX_TAG_DIRECTIVES && has_many_tag_directives(text) {
+        return Err("too many %TAG directives".to_owned());
+    }
+    Ok(())
+}
+
+/// The YAML library compares each with all before it.
+fn has_many_tag_directives(text: &str) -> bool {
+    text.lines().filter(|line| line.starts_with("%TAG")).count() > MAX_TAG_DIRECTIVES
+}
+
 fn budget(text: &str) -> Cell<usize> {
     Cell::new(text.len() * 2 * NODE_COST + (1 << 20))
 }
 
+/// Longest problem told: the keys on the way to it are part of it.
+const MAX_PROBLEM: usize = 1000;
+
 /// `line:column: problem`, as the YAML library of Kong says it.
 pub fn placed(error: &serde_norway::Error) -> String {
-    let text = error.to_string();
+    let mut text = error.to_string();
+    if text.len() > MAX_PROBLEM {
+        let (head, tail) = (MAX_PROBLEM / 2, text.len() - MAX_PROBLEM / 2);
+        text = format!(
+            "{}...{}",
+            &text[..text.floor_char_boundary(head)],
+            &text[text.floor_char_boundary(tail)..]
+        );
+    }
     match error.location() {
         Some(at) => {
             let problem = text.split(" at line ").next().unwrap_or(&text);
@@ -253,7 +305,7 @@ impl<'b, M: Make> Node<'b, M> {
 
     fn inner<E: Error>(&self) -> Result<Self, E> {
         if self.depth >= MAX_DEPTH {
-            return Err(E::custom("nested too deeply"));
+            return Err(E::custom(TOO_DEEP));
         }
         Ok(Self {
             depth: self.depth + 1,
@@ -268,7 +320,7 @@ impl<'b, M: Make> Node<'b, M> {
         let mut merged = Vec::new();
         while let Some(Key(key)) = from.next_key()? {
             self.pay(key.len())?;
-            if key == "<<" {
+            if key == "<<" && self.yaml.is_some() {
                 merged.extend(from.next_value_seed(Merge(inner))?);
             } else {
                 let value = from.next_value_seed(inner)?;
@@ -289,7 +341,7 @@ impl<'b, M: Make> Node<'b, M> {
         let (mut own, mut merged) = (Vec::new(), Vec::new());
         while let Some(Key(key)) = from.next_key()? {
             self.pay(key.len())?;
-            if key == "<<" {
+            if key == "<<" && self.yaml.is_some() {
                 merged.extend(from.next_value_seed(Merge(inner))?);
             } else {
                 own.push((key, from.next_value_seed(inner)?));

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+mod fuzz;
+
 use super::syntax::{Format, MakeJson, parse};
 use super::*;
 use crate::entity::*;

@@ -26,6 +26,8 @@ pub struct Watch {
     /// The run that is to be stopped.
     condemned: AtomicU64,
     hooked: AtomicBool,
+    /// The run that was told where it was when it was stopped.
+    told: AtomicU64,
     lua: AtomicPtr<ffi::lua_State>,
     thread: libc::pthread_t,
     clock: libc::clockid_t,
@@ -51,6 +53,7 @@ impl Watch {
             run: AtomicU64::new(0),
             condemned: AtomicU64::new(u64::MAX),
             hooked: AtomicBool::new(false),
+            told: AtomicU64::new(u64::MAX),
             lua: AtomicPtr::new(lua),
             thread,
             clock,
@@ -130,9 +133,23 @@ unsafe extern "C-unwind" fn hook(lua: *mut ffi::lua_State, _: *mut ffi::lua_Debu
         };
         if late {
             ffi::lua_sethook(lua, None, 0, 0);
-        } else {
-            ffi::luaL_error(lua, MESSAGE.as_ptr());
+            return;
         }
+        // each pcall on the way out is stopped again: what is told is where it was first
+        let w = &*watch;
+        let run = w.run.load(Ordering::Relaxed);
+        let key = MESSAGE.as_ptr().cast::<std::ffi::c_void>();
+        if w.told.load(Ordering::Relaxed) == run {
+            ffi::lua_rawgetp(lua, ffi::LUA_REGISTRYINDEX, key);
+        } else {
+            ffi::luaL_where(lua, 0);
+            ffi::lua_pushstring(lua, MESSAGE.as_ptr());
+            ffi::lua_concat(lua, 2);
+            ffi::lua_pushvalue(lua, -1);
+            ffi::lua_rawsetp(lua, ffi::LUA_REGISTRYINDEX, key);
+            w.told.store(run, Ordering::Relaxed);
+        }
+        ffi::lua_error(lua);
     }
 }
 

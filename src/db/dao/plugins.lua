@@ -226,7 +226,10 @@ function M:load_plugin_schemas(names, schema_only)
 
   local handlers, errors = {}, {}
   for _, name in ipairs(sorted) do
-    local handler, err = load_plugin(self, name, schema_only)
+    local ran, handler, err = pcall(load_plugin, self, name, schema_only)
+    if not ran then
+      handler, err = nil, handler
+    end
     if handler then
       handlers[name] = handler
     else

@@ -1,6 +1,7 @@
 -- What a file may be at all: so deep and so large. Text cannot nest without end, but a table made by hand
 -- can.
 
+local lap = require("moongate.ops").vm.lap
 local pairs, type, tostring = pairs, type, tostring
 
 local MAX_DEPTH = 200
@@ -33,6 +34,9 @@ function M.check(input)
     end
     for k, v in pairs(t) do
       values = values + 1
+      if values % 100000 == 0 then
+        lap()
+      end
       if type(v) == "table" then
         n = n + 1
         tables[n], names[n], depths[n] = v, k, depth + 1

@@ -47,9 +47,7 @@ end
 --- Where in the file the last `load` was when it was stopped or something was raised; nil if it came to its
 -- end.
 function M.where()
-  if place.kind then
-    return ("in entry %d of '%s'"):format(place.index, place.kind)
-  end
+  return place.told()
 end
 
 local function without_nulls(t)
@@ -88,9 +86,9 @@ local function transformed(schema, row)
   return restore_nulls(row, changed)
 end
 
-local function refusal(tree, input, options, schema)
-  place.kind, place.index = nil, nil
-  local text = tree_text(tree)
+local function refusal(tree, input, options, schema, text)
+  place.leave()
+  text = text or tree_text(tree)
   local flattened
   if options.flatten_errors and type(input) == "table" then
     flattened = flatten.flatten(tree, input, schema and schema.kinds.schemas)
@@ -174,7 +172,8 @@ function Rows:take_all(entities)
       ids[#ids + 1] = id
     end
     table.sort(ids)
-    for _, id in ipairs(ids) do
+    for i, id in ipairs(ids) do
+      place.step(name, i, entities[name][id])
       if not self:take(name, id, entities[name][id], kinds.by_name[name]) then
         return
       end
@@ -201,7 +200,7 @@ end
 -- table. What has been handed over is void then.
 function M.load(input, options)
   options = options or {}
-  place.kind, place.index = nil, nil
+  place.leave()
   local again = type(input) == "function" and input
   local document = again and again() or input
   if type(document) ~= "table" then
@@ -237,6 +236,7 @@ function M.load(input, options)
       rows:clear()
       if again then
         document = prepared(again())
+        place.leave()
         if document._transform == nil then
           document._transform = true
         end
@@ -252,7 +252,7 @@ function M.load(input, options)
     return refusal(tree, document, options, schema)
   end
   rows:default_workspace()
-  place.kind, place.index = nil, nil
+  place.leave()
   meta._gateway = gateway
   return options.sink and true or rows.entities, meta
 end

@@ -110,6 +110,9 @@ local function register(self, kind, row)
   local name, schema = kind.name, kind.schema
   local id = kind.single_key and row[kind.single_key]
   if type(id) ~= "string" then
+    if id == null then
+      return nil
+    end
     id = pk_string(schema, row)
   end
   local keys = self.keys[name]
@@ -312,7 +315,7 @@ local function take_kind(self, input, name)
       local entry = waiting[i]
       for j = 1, #entry.list do
         yield(true)
-        step(name, j)
+        step(name, j, entry.list[j])
         if not take(self, kind, schema, entry.list[j], entry) then
           return false
         end
@@ -330,7 +333,7 @@ local function take_kind(self, input, name)
     local schema = record(kind, self.full and "full" or "top")
     for i = 1, #list do
       yield(true)
-      step(name, i)
+      step(name, i, list[i])
       if not take(self, kind, schema, list[i]) then
         return false
       end

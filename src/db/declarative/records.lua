@@ -60,13 +60,38 @@ function M.judge_own(schema, own)
   return copy
 end
 
--- As it, but what a schema's own function raises is an error of its field, or of the entity.
+-- A function of a schema may answer anything as its error, even what contains itself: a tree of texts, numbers and
+-- booleans, so deep and no deeper.
+local MAX_ERROR_DEPTH = 100
+
+local function tree_of(err, depth)
+  local t = type(err)
+  if t == "string" or t == "number" or t == "boolean" then
+    return err
+  elseif t ~= "table" then
+    return tostring(err)
+  elseif depth > MAX_ERROR_DEPTH then
+    return "..."
+  end
+  local tree = {}
+  for k, v in pairs(err) do
+    if type(k) ~= "number" then
+      k = tostring(k)
+    end
+    tree[k] = tree_of(v, depth + 1)
+  end
+  return tree
+end
+
+-- As it, but what a schema's own function raises is an error of the field, else of the entity.
 local function judge_guarded(schema, own)
   local ok, copy, err = pcall(guard.run, M.judge_own, schema, own)
   if not ok then
     return nil, { ["@entity"] = { tostring(copy) } }
+  elseif copy then
+    return copy
   end
-  return copy, err
+  return nil, tree_of(err, 1)
 end
 
 local judge_list
@@ -102,7 +127,7 @@ function judge_list(kinds, kind, variant, list)
   end
   local errs
   for i = 1, #list do
-    step(kind.name, i)
+    step(kind.name, i, list[i])
     local err = judge_item(kinds, kind, variant, list[i])
     if err then
       errs = errs or {}
@@ -198,6 +223,7 @@ function complete_list(kinds, kind, variant, list, context, nulls, opts)
     copy = {}
   end
   for k, item in pairs(list) do
+    step(kind.name, k, item)
     local row, err = complete_item(kinds, kind, variant, item, context, nulls, opts)
     -- A record that cannot be completed stays as it was given; judging it tells why.
     copy[k] = row == nil and err and item or row

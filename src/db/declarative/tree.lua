@@ -14,6 +14,9 @@ local function before(a, b)
   return tostring(a) < tostring(b)
 end
 
+-- Errors that a schema's own function made may contain themselves.
+local MAX_INDENT = 2 * 100
+
 local function lines(out, tree, item, indent)
   local keys = {}
   for k in pairs(tree) do
@@ -33,6 +36,8 @@ local function lines(out, tree, item, indent)
       out[#out + 1] = indent .. place .. ":"
       if next(v) == nil then
         out[#out + 1] = ""
+      elseif #indent > MAX_INDENT then
+        out[#out + 1] = indent .. "  ..."
       else
         lines(out, v, k, indent .. "  ")
       end

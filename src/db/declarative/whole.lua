@@ -4,6 +4,7 @@
 
 local cjson = require "cjson.safe"
 local ids = require "moongate.db.declarative.ids"
+local leave = require("moongate.db.declarative.place").leave
 local pk_string = require "moongate.db.declarative.pk"
 local records = require "moongate.db.declarative.records"
 local table_tools = require "kong.tools.table"
@@ -33,6 +34,7 @@ local function each_list(kinds, input, parent_kind, f)
       local own = parent_kind and parent_kind.own[name]
       if not own or own.transient then
         local key = parent_kind and parent_kind.schema:extract_pk_values(input)
+        leave()
         f(kinds.by_name[name], list, key, parent_kind and parent_kind.child_key[name])
       end
     end
@@ -171,6 +173,11 @@ local function collect(kinds, input, found, parent_kind, parent_index)
       collect(kinds, item, found, kind, i)
 
       local item_id = pk_string(kind.schema, item)
+      for _, name in ipairs(kind.primary_key) do
+        if item[name] == null then
+          add_error(found.errs, parent_kind, parent_index, kind, i, { [name] = "required field missing" })
+        end
+      end
       local key = kind.name_key and item[kind.name_key]
       if key == null then
         key = nil
@@ -274,6 +281,7 @@ local function flat_rows(kinds, by_id, by_key)
     local entries = by_id[name]
     if entries then
       yield(true)
+      leave()
       local kind = kinds.by_name[name]
       local rows, uniques = {}, {}
       entities[name] = rows
@@ -330,7 +338,9 @@ function M.judge(kinds, input)
     return true
   end
   yield()
+  leave()
   local filled = deep_copy(input, true)
+  leave()
   fill_for_validation(kinds, filled)
   local errs2
   ok, errs2 = records.validate(kinds, filled, "full")
@@ -351,6 +361,7 @@ function M.flatten(kinds, input)
   yield()
   local completed
   completed, errs = records.complete(kinds, input, "top", "insert")
+  leave()
   if not completed then
     return nil, errs
   end
@@ -358,6 +369,7 @@ function M.flatten(kinds, input)
   if not by_id then
     return nil, by_key
   end
+  leave()
   local entities
   entities, errs = flat_rows(kinds, by_id, by_key)
   if not entities then

@@ -4,11 +4,19 @@
 
 local M = { on = false }
 
+-- What was raised, as text: Lua raises anything.
+local function told(err)
+  if type(err) == "table" and not (getmetatable(err) or {}).__tostring then
+    return require("cjson.safe").encode(err) or tostring(err)
+  end
+  return tostring(err)
+end
+
 --- `fn(...)`, protected; an error is the function's refusal.
 function M.call(what, fn, ...)
   local ran, ok, err, err2 = pcall(fn, ...)
   if not ran then
-    return nil, what .. " failed: " .. tostring(ok)
+    return nil, what .. " failed: " .. told(ok)
   end
   return ok, err, err2
 end

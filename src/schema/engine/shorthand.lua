@@ -2,6 +2,7 @@
 -- field was renamed. `shorthand_fields = { { old_name = { type = ..., func = function(v) return { new = v }
 -- end } } }`.
 
+local guard = require "moongate.schema.engine.guard"
 local texts = require("moongate.schema.engine.texts").texts
 
 local null = require("cjson").null
@@ -102,7 +103,15 @@ local function expand_one(data, short, value)
     return err
   end
   data[name] = nil
-  local meant = field.func(value)
+  local meant
+  if guard.on then
+    meant, err = guard.call("shorthand field's func", field.func, value)
+    if not meant and err then
+      return err
+    end
+  else
+    meant = field.func(value)
+  end
   if meant then
     merge(data, meant, field.deprecation ~= nil)
   end

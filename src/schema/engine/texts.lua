@@ -92,8 +92,9 @@ end
 --- Adds an error that belongs to no single field.
 function M.of_entity(errors, text)
   local list = errors["@entity"]
-  if not list then
-    list = {}
+  if type(list) ~= "table" then
+    -- an unknown field may have that name
+    list = { list }
     errors["@entity"] = list
   end
   list[#list + 1] = text
