@@ -4,6 +4,7 @@ use super::Snapshot;
 use super::rows::{Foreign, Rows};
 use super::yaml;
 use serde_json::Value;
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// There is one workspace, which is not shown.
@@ -40,8 +41,8 @@ impl Snapshot {
 /// All entities of a snapshot as JSON, `{ kind: { id: entity } }`, piece by piece: it may be larger than anybody
 /// wants to hold.
 #[derive(Debug)]
-pub struct JsonPieces {
-    snapshot: Arc<Snapshot>,
+pub struct JsonPieces<S = Arc<Snapshot>> {
+    snapshot: S,
     /// The next kind's place, and the next row's among its rows by id.
     at: (usize, usize),
     begun: bool,
@@ -51,9 +52,9 @@ pub struct JsonPieces {
 /// About how long a piece is, in bytes.
 const PIECE: usize = 64 << 10;
 
-impl JsonPieces {
+impl<S: Deref<Target = Snapshot>> JsonPieces<S> {
     /// Of this snapshot.
-    pub fn new(snapshot: Arc<Snapshot>) -> Self {
+    pub fn new(snapshot: S) -> Self {
         Self {
             snapshot,
             at: (0, 0),
@@ -63,7 +64,7 @@ impl JsonPieces {
     }
 }
 
-impl Iterator for JsonPieces {
+impl<S: Deref<Target = Snapshot>> Iterator for JsonPieces<S> {
     type Item = String;
 
     fn next(&mut self) -> Option<String> {
