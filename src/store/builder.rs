@@ -7,6 +7,7 @@ use super::{Snapshot, StoreError};
 use crate::entity::{CertificateIdx, ConsumerIdx, Reference, RouteIdx, ServiceIdx, Target};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 /// A snapshot in the making; the ids that rows refer to are kept until all rows are there.
 #[derive(Debug)]
@@ -117,7 +118,27 @@ impl Builder {
 }
 
 fn typed<T: DeserializeOwned>(kind: &str, row: &str) -> Result<T, StoreError> {
-    serde_json::from_str(row).map_err(|e| StoreError::Row(kind.to_owned(), e.to_string()))
+    serde_json::from_str(row).or_else(|e| {
+        // Lua knows one kind of number: what is whole may be written as `-0` or `1e+17`
+        let value = serde_json::from_str(row).map(whole_numbers);
+        let read = value.and_then(|value| T::deserialize(&value));
+        read.map_err(|_| StoreError::Row(kind.to_owned(), e.to_string()))
+    })
+}
+
+fn whole_numbers(value: Value) -> Value {
+    match value {
+        Value::Number(n) => match n.as_f64() {
+            Some(f) if f == f.trunc() && f.abs() < 9.2e18 => Value::from(f as i64),
+            _ => Value::Number(n),
+        },
+        Value::Array(items) => items.into_iter().map(whole_numbers).collect(),
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(name, value)| (name, whole_numbers(value)))
+            .collect(),
+        other => other,
+    }
 }
 
 #[derive(Deserialize)]

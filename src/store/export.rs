@@ -111,8 +111,10 @@ fn whole(rows: &Rows, at: u32) -> Option<Value> {
                 fields.insert(name.clone(), Value::Null);
             }
         }
-        fields.remove(WORKSPACE);
+        fields.shift_remove(WORKSPACE);
     }
+    // Lua tables have no order: the same configuration reads the same each time
+    row.sort_all_objects();
     Some(row)
 }
 

@@ -96,7 +96,7 @@ impl Victim {
         let text = text.as_ref();
         let shown = || String::from_utf8_lossy(&text[..text.len().min(300)]).into_owned();
         let before = self.cpu();
-        let answer = self.post("", "text/plain", text);
+        let answer = self.post("", "text/yaml", text);
         let took = self.cpu().saturating_sub(before);
         let said = answer.text();
         assert_eq!(answer.status, 400, "{}\n{said}", shown());
@@ -126,7 +126,7 @@ impl Victim {
     /// The text is taken in, and serves.
     #[track_caller]
     pub(super) fn takes(&self, text: impl AsRef<[u8]>, answer: &'static str) {
-        self.post("", "text/plain", text.as_ref()).is(201);
+        self.post("", "text/yaml", text.as_ref()).is(201);
         self.answer.set(answer);
         self.still_serves();
     }
@@ -203,7 +203,7 @@ fn b04_bad_text_is_refused_with_line_and_column() {
         ),
         (
             "{\"_format_version\":\"3.0\",\"services\":[{\"port\":1e309}]}".to_owned(),
-            "number out of range",
+            "expected an integer",
         ),
         (
             "{\"_format_version\":\"3.0\",\"services\":[{\"port\":NaN}]}".to_owned(),
