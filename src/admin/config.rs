@@ -42,7 +42,11 @@ async fn load(asked: &Asked, api: &Api) -> Answer {
     }
     let load = match sent(asked) {
         Ok(load) => load,
-        Err(Unread::Nothing(message)) => return Answer::message(StatusCode::BAD_REQUEST, message),
+        Err(Unread::Nothing) => {
+            let message = "expected a declarative configuration";
+            return Answer::message(StatusCode::BAD_REQUEST, message);
+        }
+        Err(Unread::NoJson) => return Answer::message(StatusCode::BAD_REQUEST, "Cannot parse JSON body"),
         Err(Unread::NoText(refused)) => {
             return Answer::new(StatusCode::BAD_REQUEST, refused.error.to_string());
         }
@@ -75,11 +79,21 @@ async fn load(asked: &Asked, api: &Api) -> Answer {
     }
 }
 
+/// The media types that are taken; a body need not say what it is.
+const KINDS: [&str; 5] = [
+    "application/json",
+    "multipart/form-data",
+    "application/x-www-form-urlencoded",
+    "application/yaml",
+    "text/yaml",
+];
 /// Why there is no configuration in a request.
 #[derive(Debug)]
 enum Unread {
     /// There is none.
-    Nothing(&'static str),
+    Nothing,
+    /// It says it is JSON, and is not.
+    NoJson,
     /// It is not UTF-8.
     NoText(Box<Refused>),
 }
@@ -89,14 +103,6 @@ fn text_of(bytes: &[u8]) -> Result<String, Unread> {
     let text = syntax::text(bytes).map_err(|e| Unread::NoText(Box::new(e.into())))?;
     Ok(text.to_owned())
 }
-/// The media types that are taken; a body need not say what it is.
-const KINDS: [&str; 5] = [
-    "application/json",
-    "multipart/form-data",
-    "application/x-www-form-urlencoded",
-    "application/yaml",
-    "text/yaml",
-];
 
 /// The configuration in a request: the field `config` of a form, of multipart or of JSON, or else the body itself.
 fn sent(asked: &Asked) -> Result<Load, Unread> {
@@ -137,10 +143,7 @@ fn sent(asked: &Asked) -> Result<Load, Unread> {
                         .filter_map(|(k, v)| Some((k.to_owned(), text(v?)))),
                 );
             }
-            Err(e) if e.is_syntax() || e.is_eof() => {
-                text_of(&asked.body)?;
-                return Err(Unread::Nothing("Cannot parse JSON body"));
-            }
+            Err(e) if e.is_syntax() || e.is_eof() => return Err(Unread::NoJson),
             _ => text = Some(text_of(&asked.body)?),
         }
     } else {

@@ -11,7 +11,7 @@ use mlua::{Function, IntoLua, Lua, LuaString, Table};
 use serde_json::Value;
 
 use crate::schema::Converter;
-use crate::store::syntax::{self, Format, Make};
+use crate::store::syntax::{self, Format, Make, MakeNothing};
 use crate::store::{Builder, EntityKind, Snapshot, StoreError};
 use crate::vm::Vm;
 
@@ -91,6 +91,8 @@ pub fn load(vm: &Vm, text: &str, format: Format, options: &Options) -> Result<Sn
             _ => Refused::whole(plain(&e)),
         }
     })??;
+    // the tables are not needed any more; what follows may have their memory
+    vm.lua().gc_collect().map_err(|e| Refused::whole(plain(&e)))?;
     Ok(builder.finish(hash(text)))
 }
 
@@ -105,16 +107,21 @@ fn plain(e: &mlua::Error) -> String {
 
 /// Rows cross over as JSON text: that is one call a row, and the encoder reads tables without asking Lua.
 const SINK: &str = "local add = ...
-    local cjson = require('cjson').new()
+    local cjson = require('cjson.safe').new()
     cjson.encode_number_precision(16)
     cjson.encode_sparse_array(true)
+    cjson.encode_max_depth(100)
     local encode = cjson.encode
     local null = ngx.null
     return function(kind, row)
         for field, value in pairs(row) do
             if value == null then row[field] = nil end
         end
-        add(kind, encode(row))
+        local text, err = encode(row)
+        if not text then
+            error(err:find('excessive depth', 1, true) and 'it nests too deep' or err, 0)
+        end
+        add(kind, text)
     end";
 
 fn judge(lua: &Lua, input: Function, options: &Options) -> mlua::Result<Result<Builder, Refused>> {
@@ -236,14 +243,22 @@ impl<'l> Reader<'l> {
                 syntax::parse(text, Format::Yaml, self)
                     .ok()
                     .filter(|_| format != Format::Json)
-                    .ok_or(StoreError::Syntax(problem))
+                    .ok_or_else(|| StoreError::Syntax(placed(problem, text)))
             }
             Some(_) => syntax::parse(text, Format::Yaml, self),
         }
     }
 }
 
-/// A decoder of its own: limits as for YAML, empty lists stay lists, numbers are finite.
+/// What the decoder says, which is Kong's word for it, with line and column by another reader.
+fn placed(problem: String, text: &str) -> String {
+    match syntax::parse(text, Format::Json, &MakeNothing) {
+        Err(StoreError::Syntax(place)) => format!("{problem} ({place})"),
+        _ => problem,
+    }
+}
+
+/// A decoder of its own: limits as for YAML, empty lists stay lists.
 const JSON: &str = "local cjson = require('cjson.safe').new()
     cjson.decode_array_with_array_mt(true)
     cjson.decode_invalid_numbers(false)

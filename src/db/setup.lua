@@ -18,7 +18,7 @@ local function make(plugins, judged)
   return db
 end
 
-local newest, newest_plugins
+local newest, newest_plugins, described
 
 local function same(a, b)
   for name in pairs(a) do
@@ -38,7 +38,7 @@ end
 --- plugins are the same. Raises what is wrong with a schema, naming the plugin.
 function M.new(plugins)
   if not newest or not same(plugins, newest_plugins) then
-    newest, newest_plugins = make(plugins), plugins
+    newest, newest_plugins, described = make(plugins), plugins, nil
   end
   return newest
 end
@@ -53,6 +53,13 @@ function M.schemas(plugins)
     schemas[name] = dao.schema
   end
   return schemas
+end
+
+--- What there are of entities with these plugins (see `moongate.db.entities`).
+function M.entities(plugins)
+  local db = M.new(plugins)
+  described = described or require("moongate.db.entities").describe(db)
+  return described
 end
 
 --- Makes `kong.db` of these plugins when it is first asked for: a state without plugins never pays for it.

@@ -92,12 +92,12 @@ fn declared(settings: &Settings, source: &Source) -> Result<Option<Text>, Config
     if !text_comes_first && let Some(file) = source.file.clone().or_else(of_settings) {
         let name = file.to_string_lossy().into_owned();
         let bytes = std::fs::read(&file).map_err(|e| ConfigError::Read(name.clone(), e))?;
-        let document = |refused| ConfigError::Document(Some(name.clone()), Box::new(refused));
+        let refused = |refused: Refused| ConfigError::Document(Some(name.clone()), Box::new(refused));
         let Some(format) = Format::of_file(&name) else {
             let message = format!("unknown file type: {name}. (Accepted types: json, yaml)");
-            return Err(document(Refused::whole(message)));
+            return Err(refused(Refused::whole(message)));
         };
-        let text = syntax::text(&bytes).map_err(|e| document(e.into()))?.to_owned();
+        let text = syntax::text(&bytes).map_err(|e| refused(e.into()))?.to_owned();
         return Ok(Some(Text {
             text,
             format,

@@ -119,26 +119,24 @@ impl Builder {
 
 fn typed<T: DeserializeOwned>(kind: &str, row: &str) -> Result<T, StoreError> {
     serde_json::from_str(row).or_else(|e| {
-        // Lua has one kind of number: `-0` and `1e16` are whole, too
-        let again = serde_json::from_str(row).ok().map(with_whole_numbers);
-        again
-            .and_then(|row| T::deserialize(row).ok())
-            .ok_or_else(|| StoreError::Row(kind.to_owned(), e.to_string()))
+        // Lua knows one kind of number: what is whole may be written as `-0` or `1e+17`
+        let value = serde_json::from_str(row).map(whole_numbers);
+        let read = value.and_then(|value| T::deserialize(&value));
+        read.map_err(|_| StoreError::Row(kind.to_owned(), e.to_string()))
     })
 }
 
-fn with_whole_numbers(value: Value) -> Value {
+fn whole_numbers(value: Value) -> Value {
     match value {
-        Value::Array(items) => Value::Array(items.into_iter().map(with_whole_numbers).collect()),
-        Value::Object(fields) => {
-            let fields = fields.into_iter();
-            Value::Object(fields.map(|(k, v)| (k, with_whole_numbers(v))).collect())
-        }
         Value::Number(n) => match n.as_f64() {
-            // beyond this, neighbours are more than one apart, and i64 ends not far
-            Some(f) if n.is_f64() && f.fract() == 0.0 && f.abs() < 1e18 => Value::from(f as i64),
+            Some(f) if f == f.trunc() && f.abs() < 9.2e18 => Value::from(f as i64),
             _ => Value::Number(n),
         },
+        Value::Array(items) => items.into_iter().map(whole_numbers).collect(),
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(name, value)| (name, whole_numbers(value)))
+            .collect(),
         other => other,
     }
 }

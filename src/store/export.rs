@@ -2,8 +2,9 @@
 
 use super::Snapshot;
 use super::rows::{Foreign, Rows};
-use super::yaml_out;
+use super::yaml;
 use serde_json::Value;
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// There is one workspace, which is not shown.
@@ -17,7 +18,8 @@ impl Snapshot {
         self.rows.iter().filter(shown)
     }
 
-    /// The declarative YAML of which this snapshot would be made again: flat, with references as ids.
+    /// The declarative YAML of which this snapshot would be made again: flat, with references as ids, without the
+    /// workspace, which a file cannot name.
     ///
     /// # Source
     /// `kong/db/declarative/export.lua`
@@ -28,7 +30,7 @@ impl Snapshot {
             out.push_str(":\n");
             for at in rows.all() {
                 if let Some(row) = whole(rows, *at) {
-                    yaml_out::item(&mut out, &flat(rows, row));
+                    yaml::write_item(&mut out, &flat(rows, row), 0);
                 }
             }
         }
@@ -39,8 +41,8 @@ impl Snapshot {
 /// All entities of a snapshot as JSON, `{ kind: { id: entity } }`, piece by piece: it may be larger than anybody
 /// wants to hold.
 #[derive(Debug)]
-pub struct JsonPieces {
-    snapshot: Arc<Snapshot>,
+pub struct JsonPieces<S = Arc<Snapshot>> {
+    snapshot: S,
     /// The next kind's place, and the next row's among its rows by id.
     at: (usize, usize),
     begun: bool,
@@ -50,9 +52,9 @@ pub struct JsonPieces {
 /// About how long a piece is, in bytes.
 const PIECE: usize = 64 << 10;
 
-impl JsonPieces {
+impl<S: Deref<Target = Snapshot>> JsonPieces<S> {
     /// Of this snapshot.
-    pub fn new(snapshot: Arc<Snapshot>) -> Self {
+    pub fn new(snapshot: S) -> Self {
         Self {
             snapshot,
             at: (0, 0),
@@ -62,7 +64,7 @@ impl JsonPieces {
     }
 }
 
-impl Iterator for JsonPieces {
+impl<S: Deref<Target = Snapshot>> Iterator for JsonPieces<S> {
     type Item = String;
 
     fn next(&mut self) -> Option<String> {
@@ -109,8 +111,10 @@ fn whole(rows: &Rows, at: u32) -> Option<Value> {
                 fields.insert(name.clone(), Value::Null);
             }
         }
-        fields.remove(WORKSPACE);
+        fields.shift_remove(WORKSPACE);
     }
+    // Lua tables have no order: the same configuration reads the same each time
+    row.sort_all_objects();
     Some(row)
 }
 

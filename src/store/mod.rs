@@ -18,7 +18,7 @@ pub mod syntax;
 pub mod testing;
 #[cfg(test)]
 mod tests;
-mod yaml_out;
+mod yaml;
 
 pub use builder::Builder;
 pub use error::StoreError;

@@ -178,6 +178,48 @@ pub fn text(bytes: &[u8]) -> Result<&str, StoreError> {
     })
 }
 
+/// Makes nothing: only what is wrong with a text is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct MakeNothing;
+
+impl Make for MakeNothing {
+    type Made = ();
+    type List = ();
+    type Object = ();
+
+    fn null(&self) {}
+
+    fn bool(&self, _: bool) {}
+
+    fn int(&self, _: i64) {}
+
+    fn float(&self, _: f64) {}
+
+    fn text(&self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn list(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn push(&self, (): &mut (), (): ()) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn list_done(&self, (): ()) {}
+
+    fn object(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn set(&self, (): &mut (), _: &str, (): (), _: bool) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn object_done(&self, (): ()) {}
+}
+
 /// Reads a text as one value.
 ///
 /// # Errors

@@ -211,15 +211,15 @@ fn b04_scale_swaps_lose_nothing() {
         .set("nginx_admin_client_max_body_size", "64m")
         .set("proxy_access_log", "off")
         .start();
-    let before = gateway.memory_kib("VmHWM");
-    let most = most(gateway.port, n, seconds);
-    let load = Load::start(gateway.port, n, most / 2.0);
-    thread::sleep(Duration::from_millis(300));
     let json: Vec<String> = ["json", "again"]
         .iter()
         .map(|salt| document(n, salt).to_string())
         .collect();
     let yaml = serde_norway::to_string(&document(n, "yaml")).unwrap();
+    let before = gateway.memory_kib("VmHWM");
+    let most = most(gateway.port, n, seconds);
+    let load = Load::start(gateway.port, n, most / 2.0);
+    thread::sleep(Duration::from_millis(300));
     let times = [
         post(admin, "application/json", &json[0]),
         post(admin, "text/yaml", &yaml),

@@ -5,7 +5,6 @@ local kinds_of = require "moongate.db.declarative.kinds"
 local step = require("moongate.db.declarative.place").step
 
 local array_mt = require("cjson").array_mt
-local run_guarded = require("moongate.schema.engine.guard").run
 local null = ngx.null
 local pairs, type, next, floor, pcall, tostring = pairs, type, next, math.floor, pcall, tostring
 
@@ -85,7 +84,7 @@ end
 
 -- As it, but what a schema's own function raises is an error of the field, else of the entity.
 local function judge_guarded(schema, own)
-  local ok, copy, err = pcall(run_guarded, M.judge_own, schema, own)
+  local ok, copy, err = pcall(guard.run, M.judge_own, schema, own)
   if not ok then
     return nil, { ["@entity"] = { tostring(copy) } }
   elseif copy then

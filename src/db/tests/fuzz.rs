@@ -320,9 +320,9 @@ fn without_addresses(text: &str) -> String {
 }
 
 /// The rows, without what says when they were written and in which workspace.
-fn rows(snapshot: &Arc<Snapshot>) -> Value {
-    let mut all: Value =
-        serde_json::from_str(&JsonPieces::new(snapshot.clone()).collect::<String>()).unwrap();
+fn rows(snapshot: &Snapshot) -> Value {
+    let text: String = crate::store::JsonPieces::new(snapshot).collect();
+    let mut all: Value = serde_json::from_str(&text).unwrap();
     all.as_object_mut().unwrap().shift_remove("workspaces");
     for kind in all.as_object_mut().unwrap().values_mut() {
         for row in kind.as_object_mut().unwrap().values_mut() {
