@@ -106,12 +106,10 @@ fn text_of(bytes: &[u8]) -> Result<String, Unread> {
 
 /// The configuration in a request: the field `config` of a form, of multipart or of JSON, or else the body itself.
 fn sent(asked: &Asked) -> Result<Load, Unread> {
-    const NOTHING: &str = "expected a declarative configuration";
     let mut fields: Vec<(String, String)> = pairs(&asked.query)?;
     let mut text = None;
     if asked.content_type.starts_with("multipart/form-data") {
-        let parts =
-            multipart::parse(&asked.body, asked.content_type.as_bytes()).ok_or(Unread::Nothing(NOTHING))?;
+        let parts = multipart::parse(&asked.body, asked.content_type.as_bytes()).ok_or(Unread::Nothing)?;
         for part in &parts {
             fields.push((text_of(part.name)?, text_of(part.value)?));
         }
@@ -159,7 +157,7 @@ fn sent(asked: &Asked) -> Result<Load, Unread> {
     let text = field("config")
         .or(text)
         .filter(|text| !text.trim().is_empty())
-        .ok_or(Unread::Nothing(NOTHING))?;
+        .ok_or(Unread::Nothing)?;
     let truthy = |value: String| matches!(value.to_lowercase().as_str(), "true" | "1" | "on" | "yes");
     Ok(Load {
         text,

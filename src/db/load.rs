@@ -170,8 +170,7 @@ fn function(require: &Function, module: &str, name: &str) -> mlua::Result<Functi
 fn kinds_of(lua: &Lua, plugins: &[String]) -> mlua::Result<Vec<EntityKind>> {
     let require: Function = lua.globals().get("require")?;
     let plugins = lua.create_table_from(plugins.iter().map(|name| (name.as_str(), true)))?;
-    let db: Table = function(&require, "moongate.db.setup", "new")?.call(plugins)?;
-    let kinds = function(&require, "moongate.db.entities", "describe")?.call(db)?;
+    let kinds = function(&require, "moongate.db.setup", "entities")?.call(plugins)?;
     let kinds = Converter::new(lua)?.value(&kinds)?;
     serde_json::from_value(lists(kinds)).map_err(mlua::Error::external)
 }
@@ -258,7 +257,7 @@ fn placed(problem: String, text: &str) -> String {
     }
 }
 
-/// A decoder of its own: limits as for YAML, empty lists stay lists.
+/// A decoder of its own: limits as for YAML, empty lists stay lists, no NaN.
 const JSON: &str = "local cjson = require('cjson.safe').new()
     cjson.decode_array_with_array_mt(true)
     cjson.decode_invalid_numbers(false)

@@ -289,10 +289,9 @@ const MAX_PROBLEM: usize = 1000;
 pub fn placed(error: &serde_norway::Error) -> String {
     let mut text = error.to_string();
     if text.len() > MAX_PROBLEM {
-        let half = |n: usize| text.char_indices().nth(n).map_or(0, |(at, _)| at);
-        let all = text.chars().count();
-        let tail = half(all.saturating_sub(MAX_PROBLEM / 2));
-        text = format!("{}...{}", &text[..half(MAX_PROBLEM / 2)], &text[tail..]);
+        let place_of = |n: usize| text.char_indices().nth(n).map_or(0, |(at, _)| at);
+        let tail = place_of(text.chars().count().saturating_sub(MAX_PROBLEM / 2));
+        text = format!("{}...{}", &text[..place_of(MAX_PROBLEM / 2)], &text[tail..]);
     }
     match error.location() {
         Some(at) => {

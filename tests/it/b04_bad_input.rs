@@ -154,7 +154,7 @@ fn b04_bad_text_is_refused_with_line_and_column() {
     for at in (1..whole.len()).step_by(9) {
         v.refuses(
             &whole[..at],
-            &["failed parsing declarative configuration", " at character "],
+            &["failed parsing declarative configuration", " line 1 column "],
         );
     }
     // what it cannot be without comes last, so that every piece of it is wrong
@@ -177,16 +177,16 @@ fn b04_bad_text_is_refused_with_line_and_column() {
     let n = 100_000;
     let place = "failed parsing declarative configuration: ";
     for (text, wanted) in [
-        ("[".repeat(n), "nested too deeply|too many nested"),
-        ("{\"a\":".repeat(n), "nested too deeply|too many nested"),
-        ("{a: ".repeat(n), "at character 2"),
-        ("- ".repeat(n), "nested too deeply|too many nested"),
+        ("[".repeat(n), "nested too deeply"),
+        ("{\"a\":".repeat(n), "nested too deeply"),
+        ("{a: ".repeat(n), "line 1 column 2"),
+        ("- ".repeat(n), "nested too deeply"),
         ("? ".repeat(n), "a key that is a string or a number"),
-        ("[".repeat(n) + &"]".repeat(n), "nested too deeply|too many nested"),
-        ("a: ".to_owned() + &"[a, ".repeat(n), "nested too deeply|too many nested"),
+        ("[".repeat(n) + &"]".repeat(n), "nested too deeply"),
+        ("a: ".to_owned() + &"[a, ".repeat(n), "nested too deeply"),
         (
             (0..400).map(|i| format!("{}a:\n", " ".repeat(i))).collect(),
-            "nested too deeply|too many nested",
+            "nested too deeply",
         ),
         ("&a ".repeat(n), place),
         ("*a ".repeat(n), "unknown anchor"),
@@ -211,7 +211,7 @@ fn b04_bad_text_is_refused_with_line_and_column() {
         ),
         ("\0\u{1}\u{2}\u{7f}".to_owned(), place),
         ("a: \"\u{7}".to_owned(), place),
-        ("{\"a\": \"\\ud800\"}".to_owned(), "at character"),
+        ("{\"a\": \"\\ud800\"}".to_owned(), "line 1 column"),
         ("a: b: c".to_owned(), "1:5: mapping values are not allowed"),
         ("a: 'x\n".to_owned(), place),
         ("a: b\n---\na: b\n".to_owned(), place),
@@ -302,7 +302,7 @@ fn b04_bad_enormous_texts_cost_no_more_than_they_must() {
     );
     v.refuses(
         format!("{{\"a\":\"{}", "\\u0000".repeat(4 << 20)),
-        &["unexpected end of string"],
+        &["EOF while parsing a string"],
     );
     v.is_well();
 }
@@ -327,7 +327,7 @@ fn b04_bad_files_leave_the_gateway_as_it_is_on_sighup() {
         (b"".to_vec(), "expected an object"),
         (b"services: [".to_vec(), "kong.yml:"),
         (b"\xff\xfe\0".to_vec(), "1:1: invalid UTF-8"),
-        ("{a: ".repeat(100_000).into_bytes(), "nested too deeply|too many nested"),
+        ("{a: ".repeat(100_000).into_bytes(), "nested too deeply"),
         (
             b"_format_version: '3.0'\nservices: [{ name: s }]\n".to_vec(),
             "in 'host': required field missing",

@@ -86,9 +86,9 @@ local function transformed(schema, row)
   return restore_nulls(row, changed)
 end
 
-local function refusal(tree, input, options, schema)
+local function refusal(tree, input, options, schema, text)
   place.leave()
-  local text = tree_text(tree)
+  text = text or tree_text(tree)
   local flattened
   if options.flatten_errors and type(input) == "table" then
     flattened = flatten.flatten(tree, input, schema and schema.kinds.schemas)

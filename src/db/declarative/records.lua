@@ -1,6 +1,7 @@
 -- A whole file judged and completed by its entities' records: what one record schema with lists of records
 -- inside would say, entity by entity.
 
+local guard = require "moongate.schema.engine.guard"
 local kinds_of = require "moongate.db.declarative.kinds"
 local step = require("moongate.db.declarative.place").step
 
