@@ -387,14 +387,14 @@ fn b04_fuzz_a_file_is_taken_in_and_told_again_or_refused_with_its_places() {
         match load(&vm, &text, format, &options(false)) {
             Ok(snapshot) => {
                 taken += 1;
-                if taken % 2 == 0 {
+                if taken % 4 == 0 {
                     check_round_trip(&vm, &snapshot, &text);
                 }
             }
             Err(plain) => {
                 check_refusal(&plain, &text);
                 refused += 1;
-                if refused % 3 != 0 {
+                if refused % 4 != 0 {
                     continue;
                 }
                 let flattened = load(&vm, &text, format, &options(true)).err().unwrap();
