@@ -1,7 +1,7 @@
 //! Services: what is proxied to.
 
 use super::{CertificateIdx, Protocol, Reference, duration_ms, or_default};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use std::time::Duration;
 
 /// Where requests of a route go.
@@ -23,16 +23,16 @@ pub struct Service {
     /// Prefix of the upstream path.
     pub path: Option<String>,
     /// Tries after the first one.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(default = "default_retries", deserialize_with = "retries")]
     pub retries: u16,
     /// Limit on connecting.
-    #[serde(deserialize_with = "duration_ms")]
+    #[serde(default = "default_timeout", deserialize_with = "duration_ms")]
     pub connect_timeout: Duration,
     /// Limit between two writes.
-    #[serde(deserialize_with = "duration_ms")]
+    #[serde(default = "default_timeout", deserialize_with = "duration_ms")]
     pub write_timeout: Duration,
     /// Limit between two reads.
-    #[serde(deserialize_with = "duration_ms")]
+    #[serde(default = "default_timeout", deserialize_with = "duration_ms")]
     pub read_timeout: Duration,
     /// A service that is not enabled has no routes in the router.
     pub enabled: bool,
@@ -49,4 +49,17 @@ pub struct Service {
     /// The same, resolved.
     #[serde(skip)]
     pub client_certificate: Option<CertificateIdx>,
+}
+
+/// What stands for a null, as in Kong's balancer.
+fn default_retries() -> u16 {
+    5
+}
+
+fn retries<'de, D: Deserializer<'de>>(from: D) -> Result<u16, D::Error> {
+    Option::deserialize(from).map(|given| given.unwrap_or_else(default_retries))
+}
+
+fn default_timeout() -> Duration {
+    Duration::from_secs(60)
 }

@@ -1,7 +1,7 @@
 //! Upstreams and their targets: what is balanced over.
 
 use super::{or_default, parse_address};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 /// How a target is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -32,7 +32,7 @@ pub struct Upstream {
     #[serde(default, deserialize_with = "or_default")]
     pub algorithm: Algorithm,
     /// Size of the ring.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(default = "default_slots", deserialize_with = "slots")]
     pub slots: u32,
     /// The Host header sent to targets.
     pub host_header: Option<String>,
@@ -61,7 +61,7 @@ pub struct Target {
     #[serde(skip)]
     pub port: u16,
     /// Share of the traffic; 0: none.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(default = "default_weight", deserialize_with = "weight")]
     pub weight: u16,
 }
 
@@ -74,6 +74,23 @@ impl Target {
             self.port = address.port.unwrap_or(DEFAULT_PORT);
         }
     }
+}
+
+/// What stands for a null: the schema's default.
+fn default_slots() -> u32 {
+    10_000
+}
+
+fn slots<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    Option::deserialize(from).map(|given| given.unwrap_or_else(default_slots))
+}
+
+fn default_weight() -> u16 {
+    100
+}
+
+fn weight<'de, D: Deserializer<'de>>(from: D) -> Result<u16, D::Error> {
+    Option::deserialize(from).map(|given| given.unwrap_or_else(default_weight))
 }
 
 /// The port of a target that names none.

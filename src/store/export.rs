@@ -119,9 +119,6 @@ fn whole(rows: &Rows, at: u32) -> Option<Value> {
 }
 
 fn flat(rows: &Rows, mut row: Value) -> Value {
-    if let Some(fields) = row.as_object_mut() {
-        fields.retain(|_, value| !value.is_null());
-    }
     for Foreign { field, .. } in &rows.kind.foreign {
         let id = row.get(field).and_then(|reference| reference.get("id")).cloned();
         if let (Some(id), Some(fields)) = (id, row.as_object_mut()) {
