@@ -18,7 +18,7 @@ const UNEXPECTED: &str = "An unexpected error occurred";
 /// What it can be asked.
 pub(super) const METHODS: &str = "GET, HEAD, OPTIONS, POST";
 
-pub(super) async fn answer(asked: &Asked, api: &Api) -> Answer {
+pub(super) async fn answer(asked: Asked, api: &Api) -> Answer {
     match asked.method {
         Method::GET | Method::HEAD => export(api).await,
         Method::POST => load(asked, api).await,
@@ -35,12 +35,12 @@ async fn export(api: &Api) -> Answer {
     }
 }
 
-async fn load(asked: &Asked, api: &Api) -> Answer {
+async fn load(asked: Asked, api: &Api) -> Answer {
     let kind = asked.content_type.as_str();
     if !kind.is_empty() && !KINDS.iter().any(|known| kind.starts_with(known)) {
         return Answer::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, String::new());
     }
-    let load = match sent(asked) {
+    let load = match sent(&asked) {
         Ok(load) => load,
         Err(Unread::Nothing) => {
             let message = "expected a declarative configuration";
@@ -51,6 +51,8 @@ async fn load(asked: &Asked, api: &Api) -> Answer {
             return Answer::new(StatusCode::BAD_REQUEST, refused.error.to_string());
         }
     };
+    // the body is not needed while its configuration is judged
+    drop(asked);
     let (tell, told) = oneshot::channel();
     let _ = api.asks.send(Ask::Load(load, tell)).await;
     match told.await {

@@ -103,7 +103,7 @@ async fn respond(request: Request<Incoming>, api: &Api) -> Response<Content> {
     let begun = Instant::now();
     let origin = request.headers().get(ORIGIN).cloned();
     let answer = match read(request, api.max_body).await {
-        Ok(asked) => route(&asked, api).await,
+        Ok(asked) => route(asked, api).await,
         Err(refused) => refused,
     };
     let mut response = Response::new(answer.body);
@@ -128,10 +128,10 @@ async fn respond(request: Request<Incoming>, api: &Api) -> Response<Content> {
     response
 }
 
-async fn route(asked: &Asked, api: &Api) -> Answer {
+async fn route(asked: Asked, api: &Api) -> Answer {
     match asked.path.trim_end_matches('/') {
         "/config" => match asked.method {
-            Method::OPTIONS => options(config::METHODS, asked),
+            Method::OPTIONS => options(config::METHODS, &asked),
             _ => config::answer(asked, api).await,
         },
         _ => Answer::message(StatusCode::NOT_FOUND, "Not found"),
@@ -182,8 +182,12 @@ async fn read(request: Request<Incoming>, max: u64) -> Result<Asked, Answer> {
     })
 }
 
+/// The most that is set aside for a body before it has come.
+const ROOM: usize = 16 << 20;
+
 async fn collect(mut body: Incoming, max: u64) -> Result<Bytes, Answer> {
-    let mut whole = Vec::new();
+    let told = usize::try_from(body.size_hint().lower().min(max)).unwrap_or(0);
+    let mut whole = Vec::with_capacity(told.min(ROOM));
     loop {
         let frame = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
         match frame {
