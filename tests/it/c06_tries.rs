@@ -9,6 +9,7 @@ use crate::support::gateway::PROBE;
 use crate::support::{Gateway, Origin, Setup, service, with};
 
 /// A port that nobody listens on.
+#[allow(dead_code)]
 fn closed() -> u16 {
     crate::support::free_port()
 }
