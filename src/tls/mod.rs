@@ -3,6 +3,7 @@
 //! Must not: know Lua, sockets, or which request wants it.
 
 pub mod chain;
+mod group;
 pub mod identity;
 pub mod key;
 mod names;
@@ -11,5 +12,8 @@ mod provider;
 mod signing;
 pub mod trust;
 pub mod verify;
+
+#[cfg(test)]
+mod tests;
 
 pub use provider::provider;
