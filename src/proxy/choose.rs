@@ -153,11 +153,16 @@ pub fn choose(g: &Generation, scope: &Rc<Scope>, tried: &mut Tried) -> Result<Ch
     if tried.tries > 0 && wants_asking(g, &cell.borrow()) {
         ask(g, scope)?;
     }
-    let x = cell.borrow();
-    let (name, host, port, target, lease) = match resolve(&x.target.host, x.target.port, &g.snapshot) {
-        Destination::Direct { host, port } => (host.to_owned(), host.to_owned(), port, None, None),
-        Destination::Upstream(up) => {
-            drop(x);
+    let destination = {
+        let t = &cell.borrow().target;
+        match resolve(&t.host, t.port, &g.snapshot) {
+            Destination::Direct { host, port } => Err((host.to_owned(), port)),
+            Destination::Upstream(up) => Ok(up),
+        }
+    };
+    let (name, host, port, target, lease) = match destination {
+        Err((host, port)) => (host.clone(), host, port, None, None),
+        Ok(up) => {
             let entity = g.snapshot.upstream(up).ok_or(Fault::NoPeer)?;
             if entity.algorithm == Algorithm::ConsistentHashing {
                 hash_input::find(g, scope, &entity.hashing);
