@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use super::Generation;
 use super::choose::Choice;
-use crate::entity::{Service, UpstreamIdx};
+use crate::entity::{Service, ServiceIdx, UpstreamIdx};
 use crate::exchange::{Attempt, Exchange};
 use crate::tls::client::{Alpn, ClientProfile};
 use crate::tls::identity::ClientIdentity;
 use crate::tls::verify::Verification;
-use crate::upstream::{AttemptError, Conn, ConnectPlan, TlsDefaults, TlsName, TlsPlan};
+use crate::upstream::{AttemptError, Conn, ConnectPlan, TlsName, TlsPlan};
 
 /// A connection for the choice, and how long making it took if it is new.
 ///
@@ -97,12 +97,13 @@ fn tls_plan(
     if x.outbound.scheme != "https" {
         return Ok(None);
     }
-    let service = x.service.and_then(|at| generation.snapshot.service(at));
+    let at = x.matched.as_ref().and_then(|m| m.service);
+    let service = at.and_then(|at| generation.snapshot.service(at));
     let upstream = choice.target.map(|(upstream, _)| upstream);
     let defaults = &generation.tls;
     let profile = ClientProfile {
         identity: identity(generation, x, service, upstream)?,
-        verification: verification(generation, x, service, defaults),
+        verification: verification(x, at.zip(service), generation),
         versions: defaults.versions,
         alpn: Alpn::None,
         resume: defaults.resume,
@@ -138,18 +139,18 @@ fn identity(
 }
 
 fn verification(
-    generation: &Generation,
     x: &Exchange,
-    service: Option<&Service>,
-    defaults: &TlsDefaults,
+    service: Option<(ServiceIdx, &Service)>,
+    generation: &Generation,
 ) -> Verification {
-    let verify = x.target.tls_verify.or_else(|| service?.tls_verify);
+    let defaults = &generation.tls;
+    let verify = x.target.tls_verify.or_else(|| service?.1.tls_verify);
     if !verify.unwrap_or(defaults.verify) {
         return Verification::Off;
     }
     let of_plugin = x.target.tls_verify_depth.map(|depth| depth.min(255) as u8);
-    let depth = of_plugin.or_else(|| service?.tls_verify_depth);
-    let of_service = || generation.snapshot.trust_of_service(x.service?);
+    let depth = of_plugin.or_else(|| service?.1.tls_verify_depth);
+    let of_service = || generation.snapshot.trust_of_service(service?.0);
     let trust = x.target.tls_verify_store.as_ref().or_else(of_service);
     Verification::On {
         trust: trust.unwrap_or(&defaults.trust).clone(),

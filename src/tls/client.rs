@@ -8,15 +8,15 @@
 
 use std::cell::{Cell, RefCell};
 use std::hash::Hash;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{Resumption, Tls12Resumption};
-use rustls::crypto::CryptoProvider;
 use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, SupportedProtocolVersion};
 
 use super::identity::ClientIdentity;
+use super::provider;
 use super::session::{PlaceSessions, Recent};
 use super::verify::{Verification, server_verifier};
 
@@ -24,6 +24,9 @@ use super::verify::{Verification, server_verifier};
 pub const MAX_CONFIGS: usize = 1024;
 /// Verifiers kept per worker: the parsed trust stores behind the configurations.
 const MAX_VERIFIERS: usize = 128;
+
+const ONLY_12: &[&SupportedProtocolVersion] = &[&rustls::version::TLS12];
+const ONLY_13: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
 
 /// The protocol versions offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,11 +59,10 @@ impl Versions {
     }
 
     fn list(self) -> &'static [&'static SupportedProtocolVersion] {
-        use rustls::version::{TLS12, TLS13};
         match (self.tls12, self.tls13) {
-            (true, false) => &[&TLS12],
-            (false, true) => &[&TLS13],
-            _ => &[&TLS13, &TLS12],
+            (true, false) => ONLY_12,
+            (false, true) => ONLY_13,
+            _ => rustls::ALL_VERSIONS,
         }
     }
 }
@@ -117,7 +119,7 @@ pub struct Clients<P> {
     pub counters: ClientCounters,
 }
 
-impl<P> Default for Clients<P> {
+impl<P: Eq + Hash> Default for Clients<P> {
     fn default() -> Self {
         Self {
             configs: RefCell::new(Recent::new(MAX_CONFIGS)),
@@ -164,17 +166,11 @@ impl<P: Clone + Eq + Hash> Clients<P> {
     }
 }
 
-/// ring's algorithms.
-pub fn provider() -> &'static Arc<CryptoProvider> {
-    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
-    PROVIDER.get_or_init(|| Arc::new(rustls::crypto::ring::default_provider()))
-}
-
 fn build(
     profile: &ClientProfile,
     verifier: Arc<dyn ServerCertVerifier>,
 ) -> Result<ClientConfig, rustls::Error> {
-    let builder = ClientConfig::builder_with_provider(provider().clone())
+    let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(profile.versions.list())?
         .dangerous()
         .with_custom_certificate_verifier(verifier);

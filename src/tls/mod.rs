@@ -3,12 +3,14 @@
 //! Must not: know Lua, sockets, or which request wants it.
 
 pub mod chain;
+pub mod client;
 pub mod identity;
 pub mod key;
 mod names;
 pub mod pki;
 mod provider;
 mod signing;
+pub mod session;
 pub mod trust;
 pub mod verify;
 

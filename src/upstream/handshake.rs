@@ -14,7 +14,7 @@ pub fn reason(e: &io::Error, name: &TlsName) -> String {
     match (tls, e.kind()) {
         (Some(Error::InvalidCertificate(why)), _) => {
             let words = certificate_words(why);
-            if words.starts_with("(62:") {
+            if words.starts_with("(62:") || words.starts_with("(64:") {
                 does_not_match(&name.text())
             } else {
                 format!("upstream SSL certificate verify error: {words}")
