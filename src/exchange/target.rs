@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::tls::identity::ClientIdentity;
 use crate::tls::trust::TrustStore;
@@ -86,6 +86,12 @@ pub struct Attempt {
     pub addr: SocketAddr,
     /// Why it failed, None if it answered.
     pub error: Option<String>,
-    /// How long connecting took.
+    /// The status that a failure stands for.
+    pub code: Option<u16>,
+    /// When choosing began.
+    pub started_at: SystemTime,
+    /// How long choosing took (Kong's `balancer_latency`).
+    pub choosing: Duration,
+    /// How long connecting took, if the connection is new.
     pub connect_time: Option<Duration>,
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::Generation;
 use super::choose::Choice;
 use crate::entity::{Service, ServiceIdx, UpstreamIdx};
-use crate::exchange::{Attempt, Exchange};
+use crate::exchange::Exchange;
 use crate::tls::client::{Alpn, ClientProfile};
 use crate::tls::identity::ClientIdentity;
 use crate::tls::verify::Verification;
@@ -37,13 +37,14 @@ pub async fn connect(
             });
         }
     };
-    to_any(generation, cell, &addrs, tls, limit).await
+    to_any(generation, cell, choice, &addrs, tls, limit).await
 }
 
 /// A kept connection to any of the addresses, else a new one to the first that answers.
 async fn to_any(
     generation: &Generation,
     cell: &RefCell<Exchange>,
+    choice: &Choice,
     addrs: &[SocketAddr],
     tls: Option<Arc<TlsPlan>>,
     limit: Duration,
@@ -64,12 +65,8 @@ async fn to_any(
         match pool.connect(plan(addr), limit).await {
             Ok(conn) => return Ok((conn, Some(began.elapsed()))),
             Err(e) => {
-                let error = Some(e.to_string());
-                cell.borrow_mut().attempts.push(Attempt {
-                    addr: *addr,
-                    error,
-                    connect_time: None,
-                });
+                let failed = choice.attempt(*addr, Some(&e), None);
+                cell.borrow_mut().attempts.push(failed);
                 last = Some(e);
             }
         }

@@ -16,7 +16,7 @@ use super::head_out::{self, Framing};
 use super::spool::FileBody;
 use super::{Generation, access};
 use crate::entity::TargetIdx;
-use crate::exchange::{Attempt, Body, Exchange, Source};
+use crate::exchange::{Body, Exchange, Source};
 use crate::logs::Level;
 use crate::upstream::{AttemptError, Conn, OutBody, Silence, UpstreamBody};
 use crate::vm::Scope;
@@ -115,31 +115,20 @@ async fn one_try(
             // nobody asked for it, and the bytes behind it would be no HTTP
             generation.worker.pool.discard(conn);
             let e = AttemptError::Invalid("unexpected 101".into());
-            cell.borrow_mut().attempts.push(Attempt {
-                addr,
-                error: Some(e.to_string()),
-                connect_time,
-            });
+            let failed = choice.attempt(addr, Some(&e), connect_time);
+            cell.borrow_mut().attempts.push(failed);
             Err(e)
         }
         Ok(response) => {
             let mut x = cell.borrow_mut();
-            x.attempts.push(Attempt {
-                addr,
-                error: None,
-                connect_time,
-            });
+            x.attempts.push(choice.attempt(addr, None, connect_time));
             Ok(accept(generation, &mut x, conn, response, limits.read))
         }
         Err(e) => {
             generation.worker.pool.discard(conn);
             if !e.is_stale(true) {
-                let error = Some(e.to_string());
-                cell.borrow_mut().attempts.push(Attempt {
-                    addr,
-                    error,
-                    connect_time,
-                });
+                let failed = choice.attempt(addr, Some(&e), connect_time);
+                cell.borrow_mut().attempts.push(failed);
             }
             Err(e)
         }

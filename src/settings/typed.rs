@@ -220,7 +220,11 @@ impl Reader<'_> {
             }
         }
         // these may be text as well
-        for key in ["client_ssl_cert", "client_ssl_cert_key", "nginx_proxy_proxy_ssl_trusted_certificate"] {
+        for key in [
+            "client_ssl_cert",
+            "client_ssl_cert_key",
+            "nginx_proxy_proxy_ssl_trusted_certificate",
+        ] {
             let file = self.layer.get(key).filter(|text| Path::new(text).is_file());
             if let Some(file) = file.map(|file| absolute(Path::new(file)).display().to_string()) {
                 self.layer.insert(key.to_owned(), file);
@@ -305,14 +309,20 @@ impl Reader<'_> {
     fn upstream_tls(&mut self, prefix: &Path) -> UpstreamTls {
         let depth = self.whole("lua_ssl_verify_depth", 0, 100) as u8;
         let mut trusted = self.array("lua_ssl_trusted_certificate");
-        if let Some(file) = self.directive("proxy_ssl_trusted_certificate", "", None, |t| Some(Some(t.to_owned()))) {
+        if let Some(file) = self.directive("proxy_ssl_trusted_certificate", "", None, |t| {
+            Some(Some(t.to_owned()))
+        }) {
             trusted = vec![file];
         }
         let protocols = self.directive("proxy_ssl_protocols", "", None, |t| Some(Some(t.to_owned())));
         let protocols = protocols.unwrap_or_else(|| "TLSv1.2 TLSv1.3".to_owned());
-        if !protocols.split_whitespace().any(|p| matches!(p, "TLSv1.2" | "TLSv1.3")) {
-            self.errors
-                .push(format!("proxy_ssl_protocols = {protocols} is not supported: only TLSv1.2 and TLSv1.3 are"));
+        if !protocols
+            .split_whitespace()
+            .any(|p| matches!(p, "TLSv1.2" | "TLSv1.3"))
+        {
+            self.errors.push(format!(
+                "proxy_ssl_protocols = {protocols} is not supported: only TLSv1.2 and TLSv1.3 are"
+            ));
         }
         UpstreamTls {
             identity: self.client_ssl(prefix),
@@ -331,7 +341,9 @@ impl Reader<'_> {
         let given = |key: &str| self.layer.get(key).cloned();
         match (given("client_ssl_cert"), given("client_ssl_cert_key")) {
             (Some(cert), Some(key)) => return Some((cert, key)),
-            (Some(_), None) => self.errors.push("client_ssl_cert_key must be specified".to_owned()),
+            (Some(_), None) => self
+                .errors
+                .push("client_ssl_cert_key must be specified".to_owned()),
             (None, Some(_)) => self.errors.push("client_ssl_cert must be specified".to_owned()),
             (None, None) => {
                 let file = |name: &str| prefix.join("ssl").join(name).display().to_string();

@@ -141,7 +141,9 @@ impl<P: Clone + Eq + Hash> Clients<P> {
         let config = Arc::new(build(profile, self.verifier(&profile.verification))?);
         self.counters.built.set(self.counters.built.get() + 1);
         let gone = self.configs.borrow_mut().insert(place.clone(), config.clone());
-        self.counters.evicted.set(self.counters.evicted.get() + gone as u64);
+        self.counters
+            .evicted
+            .set(self.counters.evicted.get() + gone as u64);
         Ok(config)
     }
 

@@ -9,8 +9,8 @@ pub mod key;
 mod names;
 pub mod pki;
 mod provider;
-mod signing;
 pub mod session;
+mod signing;
 pub mod trust;
 pub mod verify;
 

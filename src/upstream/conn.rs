@@ -230,7 +230,12 @@ impl Watch {
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, writing: &Writing, starved: Option<&Starved>) -> Poll<AttemptError> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        writing: &Writing,
+        starved: Option<&Starved>,
+    ) -> Poll<AttemptError> {
         let waits = match starved {
             _ if writing.is_blocked() => Waits::Write,
             Some(starved) if starved.get() => Waits::Client,

@@ -58,7 +58,11 @@ impl TlsDefaults {
 fn identity(cert: &str, key: &str) -> Result<Arc<ClientIdentity>, String> {
     let failed = |what: &str, from: &str, why: String| {
         // a key's text is nobody's business
-        let from = if Path::new(from).is_file() { from } else { "its text" };
+        let from = if Path::new(from).is_file() {
+            from
+        } else {
+            "its text"
+        };
         format!("{what}: failed loading from {from}: {why}")
     };
     let chain = content(cert)
@@ -81,8 +85,9 @@ fn trust(entries: &[String]) -> Result<Arc<TrustStore>, String> {
             continue;
         }
         let read = content(entry).and_then(|pem| TrustStore::from_pem(&pem).map_err(|e| e.to_string()));
-        let store = read
-            .map_err(|e| format!("lua_ssl_trusted_certificate: failed loading certificate from {entry}: {e}"))?;
+        let store = read.map_err(|e| {
+            format!("lua_ssl_trusted_certificate: failed loading certificate from {entry}: {e}")
+        })?;
         all.extend(store.certs().iter().cloned());
     }
     if all.is_empty() {

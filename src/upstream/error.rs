@@ -74,7 +74,10 @@ impl AttemptError {
     /// A stale kept-alive connection: the next try is free, if the request may be sent again.
     pub fn is_stale(&self, idempotent: bool) -> bool {
         match self {
-            Self::Closed { reused: true, sent } | Self::Alert { reused: true, sent, .. } => idempotent || !sent,
+            Self::Closed { reused: true, sent }
+            | Self::Alert {
+                reused: true, sent, ..
+            } => idempotent || !sent,
             _ => false,
         }
     }
@@ -82,7 +85,10 @@ impl AttemptError {
     /// The status that nginx gives the try.
     pub fn status(&self) -> u16 {
         match self {
-            Self::ConnectTimeout(_) | Self::HandshakeTimeout(_) | Self::WriteTimeout(_) | Self::ReadTimeout(_) => 504,
+            Self::ConnectTimeout(_)
+            | Self::HandshakeTimeout(_)
+            | Self::WriteTimeout(_)
+            | Self::ReadTimeout(_) => 504,
             _ => 502,
         }
     }

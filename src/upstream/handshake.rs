@@ -53,7 +53,9 @@ pub fn tls_words(e: &Error) -> String {
             | InvalidMessage::MessageTooLarge
             | InvalidMessage::InvalidEmptyPayload,
         ) => "SSL: error:0A00010B:SSL routines::wrong version number".to_owned(),
-        Error::PeerIncompatible(why) => format!("SSL: error:0A000102:SSL routines::unsupported protocol: {why:?}"),
+        Error::PeerIncompatible(why) => {
+            format!("SSL: error:0A000102:SSL routines::unsupported protocol: {why:?}")
+        }
         Error::InvalidCertificate(why) => certificate_words(why),
         other => format!("SSL: {other}"),
     }

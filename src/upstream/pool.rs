@@ -204,7 +204,10 @@ impl Pool {
 
     fn recount(&self, idle: &HashMap<ConnectPlan, VecDeque<Conn>>) {
         let now = idle.values().map(VecDeque::len).sum();
-        add(&self.counters.evicted, self.count.replace(now).saturating_sub(now));
+        add(
+            &self.counters.evicted,
+            self.count.replace(now).saturating_sub(now),
+        );
     }
 
     /// Ends a connection's use and the connection.

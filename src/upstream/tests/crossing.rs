@@ -153,11 +153,17 @@ struct Seen {
 impl Seen {
     fn check(&mut self, world: &World, way: Way, response: &Response<Incoming>) {
         let said = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
-        let (connection, session): (u64, u64) =
-            (said("x-connection").parse().unwrap(), said("x-session").parse().unwrap());
+        let (connection, session): (u64, u64) = (
+            said("x-connection").parse().unwrap(),
+            said("x-session").parse().unwrap(),
+        );
         assert_eq!(said("x-client"), world.client(way), "{way:?}");
         assert_eq!(said("x-sni"), NAMES[way.name], "{way:?}");
-        assert_eq!(self.made_for.get(&connection), Some(&way), "connection {connection}");
+        assert_eq!(
+            self.made_for.get(&connection),
+            Some(&way),
+            "connection {connection}"
+        );
         assert_eq!(self.made_for.get(&session), Some(&way), "session of {session}");
         assert_eq!(refusal(way), None);
         self.requests += 1;

@@ -93,7 +93,12 @@ fn c04_limits_per_plan_in_total_and_of_plans() {
         let pool = Pool::new(limits);
         let key = rcgen::KeyPair::generate().unwrap();
         let plans: Vec<_> = (0..4)
-            .map(|n| plan(&server, Some(identity(&ca.leaf(&format!("c{n}"), &[], Some(&key))))))
+            .map(|n| {
+                plan(
+                    &server,
+                    Some(identity(&ca.leaf(&format!("c{n}"), &[], Some(&key)))),
+                )
+            })
             .collect();
         for plan in &plans {
             let mut taken = Vec::new();
@@ -105,7 +110,11 @@ fn c04_limits_per_plan_in_total_and_of_plans() {
             for (conn, response) in taken {
                 give_back(&pool, conn, response);
             }
-            assert!(pool.idle_count() <= 5 && pool.plan_count() <= 3, "{}", pool.report());
+            assert!(
+                pool.idle_count() <= 5 && pool.plan_count() <= 3,
+                "{}",
+                pool.report()
+            );
         }
         assert_eq!(pool.counters.made.get(), 12);
         assert_eq!(pool.counters.evicted.get() as usize + pool.idle_count(), 12);
@@ -157,7 +166,11 @@ fn c04_idle_connections_go_by_requests_time_and_death() {
         assert!(pool.kept(&plan).is_none(), "the server has closed it");
         assert_eq!(pool.counters.dead.get(), dead + 1);
         assert_ne!(request(&pool, &plan).await, first);
-        assert!(pool.connecting().handshakes.resumed.get() >= 2, "{}", pool.report());
+        assert!(
+            pool.connecting().handshakes.resumed.get() >= 2,
+            "{}",
+            pool.report()
+        );
     });
 }
 

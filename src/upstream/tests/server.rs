@@ -79,7 +79,10 @@ impl Ca {
 }
 
 pub fn fingerprint(der: &[u8]) -> String {
-    Sha256::digest(der)[..8].iter().map(|b| format!("{b:02x}")).collect()
+    Sha256::digest(der)[..8]
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect()
 }
 
 /// What each server connection is told apart by, over all servers of a test.
@@ -116,7 +119,10 @@ impl Server {
             .allow_unauthenticated()
             .build()
             .unwrap();
-        let chain = chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
+        let chain = chain
+            .iter()
+            .map(|der| CertificateDer::from(der.clone()))
+            .collect();
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
