@@ -2,6 +2,9 @@
 //!
 //! Must not: compare anything less than the plan; keep a connection past its limits.
 
+// what identities and trust stores work out late takes no part in their comparison
+#![allow(clippy::mutable_key_type)]
+
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -82,12 +85,14 @@ impl Drop for InUse {
     }
 }
 
+/// By plan; of each, the connection given back last stands last.
+type Idle = HashMap<ConnectPlan, VecDeque<Conn>>;
+
 /// The pool.
 #[derive(Debug)]
 pub struct Pool {
     limits: Cell<PoolLimits>,
-    /// The connection given back last stands last.
-    idle: RefCell<HashMap<ConnectPlan, VecDeque<Conn>>>,
+    idle: RefCell<Idle>,
     count: Cell<usize>,
     connecting: Rc<Shared>,
     /// Counters.
@@ -170,7 +175,7 @@ impl Pool {
     }
 
     /// Lets the connections go that have been idle for the longest, a sixteenth at once.
-    fn thin_out(&self, idle: &mut HashMap<ConnectPlan, VecDeque<Conn>>, limits: PoolLimits) {
+    fn thin_out(&self, idle: &mut Idle, limits: PoolLimits) {
         let mut since: Vec<Instant> = idle.values().flatten().map(|conn| conn.idle_since).collect();
         if since.is_empty() {
             return;
@@ -187,7 +192,7 @@ impl Pool {
     }
 
     /// Lets the plans go that nobody used for the longest, those without a connection before all others.
-    fn drop_plans(&self, idle: &mut HashMap<ConnectPlan, VecDeque<Conn>>, limits: PoolLimits) {
+    fn drop_plans(&self, idle: &mut Idle, limits: PoolLimits) {
         idle.retain(|_, list| !list.is_empty());
         let mut used: Vec<Instant> = idle
             .values()
@@ -202,7 +207,7 @@ impl Pool {
         self.recount(idle);
     }
 
-    fn recount(&self, idle: &HashMap<ConnectPlan, VecDeque<Conn>>) {
+    fn recount(&self, idle: &Idle) {
         let now = idle.values().map(VecDeque::len).sum();
         add(
             &self.counters.evicted,

@@ -1,14 +1,15 @@
 //! A TLS server on tasks of the same thread, and the certificates around it.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
-use rustls::server::{ServerSessionMemoryCache, WebPkiClientVerifier};
-use rustls::{RootCertStore, ServerConfig};
+use rustls::server::{ServerSessionMemoryCache, StoresServerSessions, WebPkiClientVerifier};
+use rustls::{HandshakeKind, ProtocolVersion, RootCertStore, ServerConfig};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -129,7 +130,8 @@ impl Server {
             .with_client_cert_verifier(verifier)
             .with_single_cert(chain, PrivatePkcs8KeyDer::from(key.to_vec()).into())
             .unwrap();
-        config.session_storage = ServerSessionMemoryCache::new(4096);
+        let sessions = Arc::new(Sessions::new());
+        config.session_storage = sessions.clone();
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
@@ -138,6 +140,7 @@ impl Server {
         tokio::task::spawn_local(async move {
             while let Ok((tcp, _)) = listener.accept().await {
                 let (acceptor, ledger, hung_up) = (acceptor.clone(), ledger.clone(), hung_up.clone());
+                let sessions = sessions.clone();
                 tokio::task::spawn_local(async move {
                     tcp.set_nodelay(true).unwrap();
                     let id = ledger.next.get() + 1;
@@ -146,7 +149,10 @@ impl Server {
                         .accept_with(tcp, |tls| tls.set_resumption_data(id.to_string().as_bytes()))
                         .await;
                     match shaken {
-                        Ok(tls) => serve(tls, id, &ledger, hung_up).await,
+                        Ok(tls) => {
+                            let session = sessions.began(&tls, id);
+                            serve(tls, (id, session), &ledger, hung_up).await;
+                        }
                         Err(e) => ledger.failures.borrow_mut().push(e.to_string()),
                     }
                 });
@@ -161,9 +167,68 @@ impl Server {
     }
 }
 
+/// The memory of sessions; it tells which connection each began on.
+#[derive(Debug)]
+struct Sessions {
+    kept: Arc<ServerSessionMemoryCache>,
+    /// By key, of TLS 1.2; 1.3 carries it in the ticket.
+    began: Mutex<HashMap<Vec<u8>, u64>>,
+    last_put: Mutex<Vec<u8>>,
+    last_got: Mutex<Vec<u8>>,
+}
+
+impl Sessions {
+    fn new() -> Self {
+        Self {
+            kept: ServerSessionMemoryCache::new(4096),
+            began: Mutex::default(),
+            last_put: Mutex::default(),
+            last_got: Mutex::default(),
+        }
+    }
+
+    /// Right after a handshake; there is one at a time.
+    fn began(&self, tls: &tokio_rustls::server::TlsStream<tokio::net::TcpStream>, id: u64) -> u64 {
+        let about = &tls.get_ref().1;
+        let resumed = about.handshake_kind() == Some(HandshakeKind::Resumed);
+        match (resumed, about.protocol_version()) {
+            (true, Some(ProtocolVersion::TLSv1_3)) => {
+                let data = about.received_resumption_data().unwrap();
+                std::str::from_utf8(data).unwrap().parse().unwrap()
+            }
+            (true, _) => self.began.lock().unwrap()[&*self.last_got.lock().unwrap()],
+            (false, _) => {
+                let key = self.last_put.lock().unwrap().clone();
+                self.began.lock().unwrap().insert(key, id);
+                id
+            }
+        }
+    }
+}
+
+impl StoresServerSessions for Sessions {
+    fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
+        self.last_put.lock().unwrap().clone_from(&key);
+        self.kept.put(key, value)
+    }
+
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        *self.last_got.lock().unwrap() = key.to_vec();
+        self.kept.get(key)
+    }
+
+    fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.kept.take(key)
+    }
+
+    fn can_cache(&self) -> bool {
+        true
+    }
+}
+
 async fn serve(
     mut tls: tokio_rustls::server::TlsStream<tokio::net::TcpStream>,
-    id: u64,
+    (id, session): (u64, u64),
     ledger: &Ledger,
     mut hung_up: watch::Receiver<u64>,
 ) {
@@ -173,11 +238,8 @@ async fn serve(
         .peer_certificates()
         .map_or("none".into(), |chain| fingerprint(&chain[0]));
     let sni = about.server_name().unwrap_or("none").to_owned();
-    let session = match about.received_resumption_data() {
-        Some(data) => String::from_utf8(data.to_vec()).unwrap(),
-        None => id.to_string(),
-    };
-    if session != id.to_string() {
+    if about.handshake_kind() == Some(HandshakeKind::Resumed) {
+        assert_ne!(session, id);
         ledger.resumed.set(ledger.resumed.get() + 1);
     }
     let answer = format!(
