@@ -30,6 +30,7 @@ mod b07_vaults;
 mod b08_credentials;
 mod b08_kong;
 mod c03_support;
+mod c06_tries;
 mod c08_demo;
 mod house;
 mod support;
