@@ -48,7 +48,7 @@ async fn tries(
     };
     let retries = {
         let mut x = cell.borrow_mut();
-        if x.outbound.scheme != "http" {
+        if !matches!(x.outbound.scheme.as_str(), "http" | "https") {
             return Err(AttemptError::Scheme(x.outbound.scheme.clone()).into());
         }
         access::join_query(&mut x);

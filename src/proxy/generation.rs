@@ -19,6 +19,7 @@ use crate::plugin::chain::Plan;
 use crate::router::Router;
 use crate::settings::Settings;
 use crate::store::Snapshot;
+use crate::upstream::TlsDefaults;
 use crate::vm::Vm;
 
 /// See the module.
@@ -41,6 +42,8 @@ pub struct Generation {
     pub enabled: Arc<Vec<String>>,
     /// How the client's address is found.
     pub real_ip: RealIp,
+    /// TLS to upstreams where nothing else is said.
+    pub tls: Arc<TlsDefaults>,
     /// The functions around tries.
     pub balancing: Calls,
     /// The balancers' states by Upstream.

@@ -33,5 +33,6 @@ mod c01_service;
 mod c03_support;
 mod c06_balancing;
 mod c06_tries;
+mod c08_demo;
 mod house;
 mod support;
