@@ -158,7 +158,8 @@ pub async fn connection(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr,
         serial: SERIAL.fetch_add(1, Ordering::Relaxed),
         peer,
         local,
-        tls: false,
+        tls: None,
+            plain_on_tls: false,
         requests: Cell::new(0),
     });
     let limits = BodyLimits {
