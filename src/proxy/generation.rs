@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Worker;
+use super::handshake::Secured;
 use crate::balancer::RoundRobin;
 use crate::entity::{TargetIdx, UpstreamIdx};
 use crate::net::real_ip::RealIp;
@@ -37,6 +38,8 @@ pub struct Generation {
     pub router: Arc<Router>,
     /// The plugins that may be configured.
     pub enabled: Arc<Vec<String>>,
+    /// What listeners with TLS work with; None without any.
+    pub secured: Option<Arc<Secured>>,
     /// How the client's address is found.
     pub real_ip: RealIp,
     /// Round-robin states by Upstream.

@@ -11,6 +11,7 @@ pub mod body_out;
 pub mod choose;
 pub mod connect;
 pub mod fault;
+pub mod handshake;
 pub mod forward;
 pub mod generation;
 pub mod head_out;

@@ -33,6 +33,8 @@ const HONOURED_ANYWHERE: &[&str] = &[
     "large_client_header_buffers",
     "real_ip_header",
     "real_ip_recursive",
+    "ssl_conf_command",
+    "ssl_ecdh_curve",
 ];
 
 const BLOCKS: &[&str] = &["nginx_location_", "nginx_proxy_", "nginx_http_"];
