@@ -5,11 +5,25 @@ local error, type, ipairs = error, type, ipairs
 
 local M = {}
 
+local id = require("moongate.cdata").id
+
 for _, name in ipairs({
-  "clear_certs", "set_cert", "set_priv_key", "set_der_cert", "set_der_priv_key", "verify_client", "server_name",
-  "server_port", "raw_server_addr", "raw_client_addr",
+  "clear_certs", "set_der_cert", "set_der_priv_key", "server_name", "server_port", "raw_server_addr",
+  "raw_client_addr",
 }) do
   M[name] = ops[name]
+end
+
+function M.set_cert(chain)
+  return ops.set_cert(id(chain))
+end
+
+function M.set_priv_key(key)
+  return ops.set_priv_key(id(key))
+end
+
+function M.verify_client(authorities, depth, trusted)
+  return ops.verify_client(authorities and (id(authorities) or 0), depth, trusted and (id(trusted) or 0))
 end
 
 M.get_tls1_version = ops.version

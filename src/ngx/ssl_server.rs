@@ -125,7 +125,7 @@ fn verify_client(a: &Args, r: &mut Ret) {
         r.fail("API disabled in the current context");
         return;
     }
-    let given = |i| matches!(a.kind(i), Kind::Cdata);
+    let given = |i| matches!(a.kind(i), Kind::Number);
     let (authorities, trusted) = (cdata::get(a, 1), cdata::get(a, 3));
     let read: bool = given(1) == authorities.is_some() && given(3) == trusted.is_some();
     let depth = a.int(2).and_then(|depth| usize::try_from(depth).ok());

@@ -17,7 +17,7 @@ local tls = {}
 
 function tls.request_client_certificate(ca_certs)
   check(CERTIFICATE)
-  return op.verify_client(ca_certs, 0)
+  return require("ngx.ssl").verify_client(ca_certs, 0)
 end
 
 function tls.disable_session_reuse()

@@ -91,10 +91,10 @@ fn c07_plain_http_to_a_tls_port_is_told_so() {
     ] {
         assert!(answer.text().contains(part), "{}", answer.text());
     }
-    assert!(client.at_end(), "it stays open");
+    assert!(client.closed(), "it stays open");
     g.gateway.access_logged("\"GET / HTTP/1.1\" 400");
     g.gateway.logged("client sent plain HTTP request to HTTPS port");
-    assert_eq!(origin.count(), 0);
+    assert_eq!(origin.accepted(), 0);
 }
 
 #[test]

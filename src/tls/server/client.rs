@@ -39,7 +39,7 @@ impl ClientCertVerifier for AnyClient {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify::tls12_signature(message, cert, signature)
+        verify::verify_signature(message, cert, signature, false)
     }
 
     fn verify_tls13_signature(
@@ -48,10 +48,10 @@ impl ClientCertVerifier for AnyClient {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify::tls13_signature(message, cert, signature)
+        verify::verify_signature(message, cert, signature, true)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        verify::schemes()
+        verify::SCHEMES.to_vec()
     }
 }

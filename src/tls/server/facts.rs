@@ -4,7 +4,7 @@
 
 use std::cell::OnceCell;
 
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::{HandshakeKind, ServerConnection};
 
 use super::hello::Hello;
@@ -12,7 +12,11 @@ use super::names;
 use super::wishes::{ClientRequest, Wishes};
 use crate::tls::chain::CertificateChain;
 use crate::tls::pki::cert::Cert;
-use crate::tls::pki::path::{self, Terms};
+use crate::tls::trust::TrustStore;
+use crate::tls::verify::{self, Usage};
+
+/// Of a longer chain only so many are looked at.
+const MAX_INTERMEDIATES: usize = 32;
 
 /// See the module.
 #[derive(Debug)]
@@ -103,33 +107,22 @@ impl Facts {
     }
 
     fn verify(&self) -> Result<(), &'static str> {
-        let Some(leaf) = self.client() else {
-            return Err("unable to decode issuer public key");
+        let [leaf, rest @ ..] = &*self.chain else {
+            return Ok(());
         };
-        let read = |der: &CertificateDer<'_>| Cert::read(der).ok();
-        let untrusted: Vec<Cert> = self.chain[1..].iter().take(32).filter_map(read).collect();
-        let trusted: Vec<Cert> = [&self.asked.authorities, &self.asked.trusted]
-            .into_iter()
-            .flatten()
-            .flat_map(CertificateChain::certs)
-            .filter_map(read)
-            .collect();
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let terms = Terms {
-            now: now.ok().map(|d| d.as_secs() as i64),
-            depth: self.asked.depth,
-            partial: false,
-            ignore_critical: false,
-            purpose: Some("1.3.6.1.5.5.7.3.2"),
+        let trusted = [&self.asked.authorities, &self.asked.trusted];
+        let certs = trusted.into_iter().flatten().flat_map(CertificateChain::certs);
+        let Ok(trust) = TrustStore::new(certs.cloned()) else {
+            return Err("unspecified certificate verification error");
         };
-        match path::verify(leaf, &untrusted, &trusted, terms) {
-            Ok(_) => Ok(()),
+        let depth = u8::try_from(self.asked.depth).unwrap_or(u8::MAX);
+        let rest = &rest[..rest.len().min(MAX_INTERMEDIATES)];
+        let judged = verify::judge(&trust, leaf, rest, depth, Usage::Client, UnixTime::now());
+        judged.map_err(|refusal| match refusal.reason {
             // of a lone certificate OpenSSL says this last
-            Err("unable to get local issuer certificate") if untrusted.is_empty() => {
-                Err("unable to verify the first certificate")
-            }
-            Err(why) => Err(why),
-        }
+            "unable to get local issuer certificate" if rest.is_empty() => "unable to verify the first certificate",
+            reason => reason,
+        })
     }
 }
 

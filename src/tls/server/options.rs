@@ -145,7 +145,7 @@ impl Options {
         Arc::new(CryptoProvider {
             cipher_suites: self.suites.clone(),
             kx_groups: self.groups.clone(),
-            ..ring::default_provider()
+            ..(*crate::tls::provider()).clone()
         })
     }
 }
