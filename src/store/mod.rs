@@ -12,6 +12,7 @@ mod flow;
 mod plugin_index;
 mod rows;
 pub mod scalar;
+mod server_name;
 mod snapshot;
 pub mod syntax;
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod key;
 mod names;
 pub mod pki;
 mod provider;
+pub mod server;
 mod signing;
 pub mod trust;
 pub mod verify;
