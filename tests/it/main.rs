@@ -29,6 +29,7 @@ mod b06_cache;
 mod b07_vaults;
 mod b08_credentials;
 mod b08_kong;
+mod c06_tries;
 mod c03_support;
 mod c07_certificates;
 mod c07_clients;
