@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
 use tokio::sync::{mpsc, oneshot};
+use tokio_rustls::TlsAcceptor;
 
 use crate::store::Snapshot;
 

@@ -66,7 +66,11 @@ pub fn emit(level: Level, text: &[u8]) {
     // as OpenResty's handler of a handshake's log has it
     let context = scope::handshake(|h| {
         let place = super::call::context(scope::phase());
-        format!(", context: {place}, client: {}, server: {}", h.peer.ip(), h.listener)
+        format!(
+            ", context: {place}, client: {}, server: {}",
+            h.peer.ip(),
+            h.listener
+        )
     });
     match context {
         Some(context) => deliver(level, &[text, context.as_bytes()].concat(), None),

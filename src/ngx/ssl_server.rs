@@ -166,7 +166,9 @@ fn addresses(place: &Place<'_>) -> (SocketAddr, SocketAddr) {
 }
 
 fn server_port(_: &Args, r: &mut Ret) {
-    with_tls(r, |r, place| drop(r.num(addresses(&place).1.port())));
+    with_tls(r, |r, place| {
+        r.num(addresses(&place).1.port());
+    });
 }
 
 fn raw(r: &mut Ret, address: SocketAddr) {
@@ -290,7 +292,9 @@ fn with_hello(r: &mut Ret, f: impl FnOnce(&mut Ret, &Handshake)) {
 /// `hello_extension(type)`: its contents; nil where it did not come.
 fn hello_extension(a: &Args, r: &mut Ret) {
     let kind = a.int(1).and_then(|n| u16::try_from(n).ok());
-    with_hello(r, |r, h| drop(r.opt(kind.and_then(|kind| h.hello.extension(kind)))));
+    with_hello(r, |r, h| {
+        r.opt(kind.and_then(|kind| h.hello.extension(kind)));
+    });
 }
 
 /// The types of the extensions, in their order.

@@ -72,7 +72,9 @@ impl Phases {
         scope.plugin.set(NO_PLUGIN);
         let plan = plan(scope)?;
         let wanted = match phase {
-            Phase::ClientHello | Phase::Certificate | Phase::Rewrite => plan.handled_globally & phase as u32 != 0,
+            Phase::ClientHello | Phase::Certificate | Phase::Rewrite => {
+                plan.handled_globally & phase as u32 != 0
+            }
             Phase::Access if plan.handled & phase as u32 == 0 => {
                 plan.collect_rest(scope);
                 false

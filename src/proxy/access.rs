@@ -34,7 +34,11 @@ pub fn route(generation: &Generation, x: &mut Exchange, head: &RequestHead) -> R
         host
     };
     let https = x.request.scheme == "https";
-    let asked = x.connection.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
+    let asked = x
+        .connection
+        .tls
+        .as_ref()
+        .and_then(|tls| tls.server_name.as_deref());
     let sni = asked.map(|name| name.trim_end_matches('.').to_ascii_lowercase());
     let found = generation
         .router

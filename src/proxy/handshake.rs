@@ -11,6 +11,7 @@ use rustls::ServerConfig;
 use super::Generation;
 use super::log::handler_failed;
 use crate::exchange::{Handshake, Phase};
+use crate::logs::Level;
 use crate::store::Snapshot;
 use crate::tls::server::{Hello, Server, ServerError, ServerIdentity, Wishes};
 use crate::vm::{Flow, Scope};
@@ -51,7 +52,7 @@ pub enum Refused {
 ///
 /// # Source
 /// Kong 3.10 `runloop/certificate.lua` (`find_certificate`)
-fn found(snapshot: &Snapshot, name: Option<&[u8]>) -> Option<Vec<Arc<ServerIdentity>>> {
+fn found(snapshot: &Snapshot, name: Option<&[u8]>) -> Option<Result<Vec<Arc<ServerIdentity>>, String>> {
     let name = std::str::from_utf8(name?).ok()?;
     let certificate = snapshot.certificate_of_server(&name.to_ascii_lowercase())?;
     Some(snapshot.identities_of(certificate))
@@ -67,7 +68,19 @@ pub async fn decide(
     caller: Caller,
     hello: Hello,
 ) -> Result<(Arc<ServerConfig>, Rc<Handshake>), Refused> {
-    let found = found(&g.snapshot, hello.server_name()).unwrap_or_else(|| secured.default.clone());
+    let found = match found(&g.snapshot, hello.server_name()) {
+        Some(Ok(found)) => found,
+        Some(Err(why)) => {
+            let text = format!(
+                "[ssl] could not parse PEM certificate: {why}, client: {}, server: {}",
+                caller.peer.ip(),
+                caller.listener
+            );
+            g.worker.error(Level::Error, &text, None);
+            return Err(Refused::Handler);
+        }
+        None => secured.default.clone(),
+    };
     let handshake = Rc::new(Handshake {
         serial: caller.serial,
         peer: caller.peer,

@@ -48,7 +48,12 @@ pub fn answer_fault(g: &Generation, scope: &Scope, fault: &Fault) -> Verdict {
     }
     x.response.source = Made::Error;
     if matches!(fault, Fault::PlainOnTls) {
-        page(&mut x, 400, "The plain HTTP request was sent to HTTPS port", "400 Bad Request");
+        page(
+            &mut x,
+            400,
+            "The plain HTTP request was sent to HTTPS port",
+            "400 Bad Request",
+        );
         return verdict;
     }
     render(g, &mut x, verdict.status, verdict.message);

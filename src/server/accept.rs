@@ -22,8 +22,8 @@ use crate::exchange::Connection;
 use crate::net::guard::{GuardHandle, GuardedIo};
 use crate::net::head_parser::Limits;
 use crate::proxy::body_in::BodyLimits;
-use crate::proxy::handshake::Caller;
 use crate::proxy::body_out::{BrokenOff, ClientBody};
+use crate::proxy::handshake::Caller;
 use crate::proxy::{Generation, Worker, serve};
 
 /// `$connection`: unique in the process.

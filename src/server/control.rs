@@ -164,7 +164,9 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
         Level::Notice,
         &format!("moongate/{} started", env!("CARGO_PKG_VERSION")),
     );
-    warnings.iter().for_each(|warning| running.log(Level::Warn, warning));
+    warnings
+        .iter()
+        .for_each(|warning| running.log(Level::Warn, warning));
     running.tell_unserved();
     let (asks, mut asked) = mpsc::channel(8);
     let api = Api {

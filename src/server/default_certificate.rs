@@ -71,7 +71,12 @@ fn read(path: &Path) -> Result<String, String> {
 fn write(path: &Path, text: &str, mode: u32) -> Result<(), String> {
     let write = || {
         let mut options = fs::OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(mode).open(path)?;
+        let mut file = options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(mode)
+            .open(path)?;
         file.set_permissions(fs::Permissions::from_mode(mode))?;
         file.write_all(text.as_bytes())
     };

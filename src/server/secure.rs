@@ -106,21 +106,34 @@ pub(super) async fn handshake(
 fn log(worker: &Worker, failure: &Failure, serial: u64, peer: SocketAddr, listener: SocketAddr) {
     let (level, message) = match failure {
         Failure::Silent => (Level::Info, "client closed connection".to_owned()),
-        Failure::Timeout => (Level::Info, "client timed out (110: Connection timed out)".to_owned()),
+        Failure::Timeout => (
+            Level::Info,
+            "client timed out (110: Connection timed out)".to_owned(),
+        ),
         Failure::Gone(e) => {
             let system = e.raw_os_error().map(|code| {
                 let text = e.to_string();
-                format!(" ({code}: {})", text.split(" (os error").next().unwrap_or_default())
+                format!(
+                    " ({code}: {})",
+                    text.split(" (os error").next().unwrap_or_default()
+                )
             });
-            let message = format!("peer closed connection in SSL handshake{}", system.unwrap_or_default());
+            let message = format!(
+                "peer closed connection in SSL handshake{}",
+                system.unwrap_or_default()
+            );
             (Level::Info, message)
         }
         Failure::Handshake(number, words) => {
             let number = 0x0a00_0000 | u32::from(*number);
-            let message = format!("SSL_do_handshake() failed (SSL: error:{number:08X}:SSL routines::{words})");
+            let message =
+                format!("SSL_do_handshake() failed (SSL: error:{number:08X}:SSL routines::{words})");
             (Level::Info, message)
         }
-        Failure::Crowd => (Level::Alert, format!("{MAX_HANDSHAKES} SSL handshakes are not enough")),
+        Failure::Crowd => (
+            Level::Alert,
+            format!("{MAX_HANDSHAKES} SSL handshakes are not enough"),
+        ),
     };
     if !worker.errors.wants(level) {
         return;
@@ -182,7 +195,10 @@ async fn attempt(
 
 /// An I/O error that tokio-rustls gave: rustls's own, or the connection's.
 fn failed(e: io::Error) -> Failure {
-    match e.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+    match e
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+    {
         Some(error) => {
             let (number, words) = tls_error::describe(error);
             Failure::Handshake(number, words.into_owned())
@@ -247,7 +263,11 @@ impl Begun {
 }
 
 impl AsyncRead for Begun {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.at == this.read.len() {
             return Pin::new(&mut this.stream).poll_read(cx, out);

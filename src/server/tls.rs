@@ -88,7 +88,10 @@ fn identities(settings: &Settings, target: For) -> Result<Vec<Arc<ServerIdentity
     let (certs, keys) = (settings.array(cert), settings.array(key));
     if certs.is_empty() && keys.is_empty() {
         let made = default_certificate::ensure(&settings.prefix, target)?;
-        return made.iter().map(|(cert, key)| identity((cert, cert), (key, key))).collect();
+        return made
+            .iter()
+            .map(|(cert, key)| identity((cert, cert), (key, key)))
+            .collect();
     }
     if certs.is_empty() {
         return Err(format!("{cert} must be specified"));

@@ -96,7 +96,10 @@ mod tests {
             of(Error::AlertReceived(AlertDescription::UnknownCA)),
             "tlsv1 alert unknown ca"
         );
-        assert_eq!(describe(&Error::AlertReceived(AlertDescription::UnknownCA)).0, 1048);
+        assert_eq!(
+            describe(&Error::AlertReceived(AlertDescription::UnknownCA)).0,
+            1048
+        );
         assert_eq!(
             of(PeerIncompatible::NoCipherSuitesInCommon.into()),
             "no shared cipher"

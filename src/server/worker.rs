@@ -361,7 +361,12 @@ async fn accept_loop(shared: Rc<Shared>, listener: tokio::net::TcpListener, at: 
                 } else {
                     local
                 };
-                spawn_local(accept::connection(shared.clone(), stream, peer, Listener { local, ..at }));
+                spawn_local(accept::connection(
+                    shared.clone(),
+                    stream,
+                    peer,
+                    Listener { local, ..at },
+                ));
             }
             Err(e) => {
                 // out of descriptors: pause instead of spinning

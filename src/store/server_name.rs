@@ -5,15 +5,20 @@
 //! # Source
 //! Kong 3.10 `runloop/certificate.lua`
 
+use std::sync::Arc;
+
 use super::Snapshot;
 use crate::entity::CertificateIdx;
+use crate::tls::identity::ClientIdentity;
 
 /// The names under which a certificate for `name` may stand, in the order they are tried.
 fn candidates(name: &str) -> impl Iterator<Item = String> {
     let wild = name.contains('*');
     let labels = || name.split('.');
     let whole = !wild && labels().all(|label| !label.is_empty());
-    let prefix = name.split_once('.').filter(|(_, rest)| whole && rest.contains('.'));
+    let prefix = name
+        .split_once('.')
+        .filter(|(_, rest)| whole && rest.contains('.'));
     let suffix = name.rsplit_once('.').filter(|_| whole);
     [
         Some(name.to_owned()),
@@ -33,6 +38,18 @@ impl Snapshot {
             let at = rows.by_key("name", &name)?;
             self.snis.get(at as usize)?.certificate
         })
+    }
+
+    /// What a listener shows of a certificate: its identity, and the one with another kind of key.
+    ///
+    /// # Errors
+    /// Why there is none that can be shown.
+    pub fn identities_of(&self, at: CertificateIdx) -> Result<Vec<Arc<ClientIdentity>>, String> {
+        let Some(found) = self.identities.get(at.index()) else {
+            return Ok(Vec::new());
+        };
+        let both = std::iter::once(&found.main).chain(&found.alt);
+        both.cloned().collect()
     }
 }
 

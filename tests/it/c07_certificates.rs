@@ -19,11 +19,7 @@ fn issue(ca: &Ca, name: &str) -> Cert {
 fn c07_a_name_chooses_its_certificate() {
     let origin = Origin::echo();
     let ca = Ca::new("Root").intermediate("Between");
-    let (exact, prefix, suffix) = (
-        issue(&ca, "exact"),
-        issue(&ca, "prefix"),
-        issue(&ca, "suffix"),
-    );
+    let (exact, prefix, suffix) = (issue(&ca, "exact"), issue(&ca, "prefix"), issue(&ca, "suffix"));
     let default = default_cert();
     let list: [(&Cert, &[&str]); 3] = [
         (&exact, &["a.example.com", "other.test"]),
@@ -51,7 +47,10 @@ fn c07_a_name_chooses_its_certificate() {
     }
     // the whole chain goes out, the plain listener stays plain
     let shown = s_client(g.tls, &["-servername", "a.example.com", "-showcerts"]);
-    assert!(shown.contains("CN = exact") && shown.contains("CN = Between"), "{shown}");
+    assert!(
+        shown.contains("CN = exact") && shown.contains("CN = Between"),
+        "{shown}"
+    );
     g.gateway.get("/", &[]).is(200);
 }
 
@@ -98,7 +97,10 @@ fn c07_rsa_and_ec_pairs_by_what_the_client_can_check() {
         ("ECDHE-ECDSA-AES256-GCM-SHA384", "CN = ec"),
     ] {
         let shown = s_client(g.tls, &["-servername", "pair.test", "-tls1_2", "-cipher", cipher]);
-        assert!(shown.contains(cn) && shown.contains(&format!("Cipher is {cipher}")), "{shown}");
+        assert!(
+            shown.contains(cn) && shown.contains(&format!("Cipher is {cipher}")),
+            "{shown}"
+        );
     }
 }
 
@@ -147,7 +149,10 @@ fn c07_without_certificates_self_signed_ones_are_made_once() {
             .output()
             .unwrap();
         let text = String::from_utf8(out.stdout).unwrap();
-        assert!(text.contains("CA:FALSE") && text.contains("DNS:localhost"), "{text}");
+        assert!(
+            text.contains("CA:FALSE") && text.contains("DNS:localhost"),
+            "{text}"
+        );
         let verified = std::process::Command::new("openssl")
             .args(["verify", "-CAfile"])
             .args([&cert, &cert])
@@ -178,7 +183,9 @@ fn c07_wrong_certificates_are_refused_at_start() {
     };
     assert!(refused(&one.pem(), &two.key_pem()).contains("key values mismatch"));
     assert!(refused(&one.pem(), "/nowhere/key.pem").contains("ssl_cert_key: no such file: /nowhere/key.pem"));
-    assert!(refused("/nowhere/cert.pem", &one.key_pem()).contains("ssl_cert: no such file: /nowhere/cert.pem"));
+    assert!(
+        refused("/nowhere/cert.pem", &one.key_pem()).contains("ssl_cert: no such file: /nowhere/cert.pem")
+    );
     assert!(refused(&one.pem(), "").contains("ssl_cert_key must be specified"));
     assert!(refused("", &one.key_pem()).contains("ssl_cert must be specified"));
 }
@@ -213,9 +220,8 @@ fn c07_a_change_reaches_the_next_handshake_and_fails_no_request() {
     let origin = Origin::echo();
     let ca = Ca::new("Root");
     let certs: Vec<Cert> = (0..4).map(|i| issue(&ca, &format!("v{i}"))).collect();
-    let config = |i: usize| -> Value {
-        configuration(origin.port, json!({}), entities(&[(&certs[i], &["a.test"])]))
-    };
+    let config =
+        |i: usize| -> Value { configuration(origin.port, json!({}), entities(&[(&certs[i], &["a.test"])])) };
     let (setup, tls) = setup(&config(0), &[&default_cert()]);
     let (setup, admin) = setup.admin();
     let gateway = setup.start();
@@ -241,6 +247,11 @@ fn c07_a_change_reaches_the_next_handshake_and_fails_no_request() {
     std::thread::sleep(Duration::from_millis(300));
     stop.store(true, Ordering::Relaxed);
     let wrong: Vec<String> = threads.into_iter().flat_map(|t| t.join().unwrap()).collect();
-    assert!(wrong.is_empty(), "{} of {}: {wrong:?}", wrong.len(), good.load(Ordering::Relaxed));
+    assert!(
+        wrong.is_empty(),
+        "{} of {}: {wrong:?}",
+        wrong.len(),
+        good.load(Ordering::Relaxed)
+    );
     assert!(good.load(Ordering::Relaxed) > 100);
 }

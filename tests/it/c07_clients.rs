@@ -38,17 +38,28 @@ fn c07_client_certificates_and_what_comes_of_them() {
     let cases: [(&Cert, &str); 5] = [
         (&good, "SUCCESS"),
         // the PDK asks with a depth of 0
-        (&between.issue(&Leaf::named("deep")), "FAILED:certificate chain too long"),
+        (
+            &between.issue(&Leaf::named("deep")),
+            "FAILED:certificate chain too long",
+        ),
         (
             &Ca::new("Other root").issue(&Leaf::named("other")),
             "FAILED:unable to verify the first certificate",
         ),
-        (&Leaf::named("own").self_signed(), "FAILED:self-signed certificate"),
-        (&ca.issue(&Leaf::named("old").expired()), "FAILED:certificate has expired"),
+        (
+            &Leaf::named("own").self_signed(),
+            "FAILED:self-signed certificate",
+        ),
+        (
+            &ca.issue(&Leaf::named("old").expired()),
+            "FAILED:certificate has expired",
+        ),
     ];
     for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
         for (cert, result) in cases {
-            let mut client = TlsClient::versions(&[version]).showing(cert).connect(g.tls, "a.test");
+            let mut client = TlsClient::versions(&[version])
+                .showing(cert)
+                .connect(g.tls, "a.test");
             let told = ask(&mut client, RESULT);
             assert_eq!(told, json!([result, cert.chain_pem()]), "{}", cert.common_name());
         }
@@ -60,9 +71,18 @@ fn c07_client_certificates_and_what_comes_of_them() {
             .connect(g.tls, "open.test");
         assert_eq!(ask(&mut client, RESULT), json!(["NONE"]));
     }
-    let plain = g.gateway.get("/", &[("x-access", "return kong.client.tls.get_full_client_certificate_chain()")]);
+    let plain = g.gateway.get(
+        "/",
+        &[(
+            "x-access",
+            "return kong.client.tls.get_full_client_certificate_chain()",
+        )],
+    );
     let told = plain.is(200).json();
-    assert_eq!(told[1], "connection is not TLS or TLS support for Nginx not enabled", "{told}");
+    assert_eq!(
+        told[1], "connection is not TLS or TLS support for Nginx not enabled",
+        "{told}"
+    );
 }
 
 #[test]
@@ -70,7 +90,10 @@ fn c07_the_client_is_told_the_authorities() {
     let origin = Origin::echo();
     let g = asking(&origin, Some(&Ca::new("Client root")));
     let shown = s_client(g.tls, &["-servername", "a.test"]);
-    assert!(shown.contains("Acceptable client certificate CA names"), "{shown}");
+    assert!(
+        shown.contains("Acceptable client certificate CA names"),
+        "{shown}"
+    );
     assert!(shown.contains("CN = Client root"), "{shown}");
     let shown = s_client(g.tls, &["-servername", "open.test"]);
     assert!(shown.contains("No client certificate CA names sent"), "{shown}");
@@ -98,7 +121,8 @@ fn c07_a_certificate_without_its_key_is_no_identity() {
             .and_then(|mut c| c.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").try_answer(false));
         assert!(answered.is_none(), "{}", answered.unwrap().head);
     }
-    g.gateway.logged("SSL_do_handshake() failed (SSL: error:0A00007B:SSL routines::bad signature)");
+    g.gateway
+        .logged("SSL_do_handshake() failed (SSL: error:0A00007B:SSL routines::bad signature)");
 }
 
 #[test]
@@ -158,7 +182,9 @@ fn c07_the_ssl_variables() {
         openssl(&["-subject", "-nameopt", "RFC2253"]),
         openssl(&["-issuer", "-nameopt", "RFC2253"]),
         openssl(&["-serial"]),
-        openssl(&["-fingerprint", "-sha1"]).replace(':', "").to_lowercase(),
+        openssl(&["-fingerprint", "-sha1"])
+            .replace(':', "")
+            .to_lowercase(),
         openssl(&["-startdate"]),
         openssl(&["-enddate"]),
         "89".into(),
@@ -175,9 +201,20 @@ fn c07_the_ssl_variables() {
     for (i, name) in names.iter().enumerate() {
         assert_eq!(told[i].as_str(), Some(want[i].as_str()), "{name}: {told}");
     }
-    let offered = ask(&mut client, "return ngx.var.ssl_ciphers, ngx.var.ssl_curves, ngx.var.ssl_early_data");
-    assert!(offered[0].as_str().unwrap().starts_with("TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:"));
-    assert!(offered[1].as_str().unwrap().contains("X25519:prime256v1"), "{offered}");
+    let offered = ask(
+        &mut client,
+        "return ngx.var.ssl_ciphers, ngx.var.ssl_curves, ngx.var.ssl_early_data",
+    );
+    assert!(
+        offered[0]
+            .as_str()
+            .unwrap()
+            .starts_with("TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:")
+    );
+    assert!(
+        offered[1].as_str().unwrap().contains("X25519:prime256v1"),
+        "{offered}"
+    );
     assert_eq!(offered.as_array().unwrap().len(), 2);
     // without a certificate, and without TLS
     let rest = "return tostring(ngx.var.ssl_client_s_dn), tostring(ngx.var.ssl_client_cert), ngx.var.ssl_client_verify";
@@ -204,28 +241,50 @@ fn c07_requests_over_tls_are_https_to_plugins_routes_and_logs() {
         let mut client = TlsClient::new().connect(g.tls, name);
         client.ask("GET", path, &[("x-access", route)], b"")
     };
-    assert_eq!(told("a.test", "/x").is(200).json(), json!(["named", "https", "https", g.tls, "https"]));
+    assert_eq!(
+        told("a.test", "/x").is(200).json(),
+        json!(["named", "https", "https", g.tls, "https"])
+    );
     assert_eq!(told("b.wild.test", "/x").is(200).json()[0], "named");
     told("c.test", "/x").is(404);
     assert_eq!(told("c.test", "/secure").is(200).json()[0], "secure");
     assert_eq!(told("c.test", "/open").is(200).json()[0], "open");
     let redirected = g.gateway.get("/secure/x?y=1", &[("host", "c.test")]).is(301);
     assert_eq!(redirected.header("location"), Some("https://c.test/secure/x?y=1"));
-    let lua = "ngx.log(ngx.NOTICE, 'LOGGED ', require('cjson').encode(kong.log.serialize().request.tls or 'none'))";
+    let lua =
+        "ngx.log(ngx.NOTICE, 'LOGGED ', require('cjson').encode(kong.log.serialize().request.tls or 'none'))";
     let mut client = TlsClient::new().connect(g.tls, "a.test");
     client.ask("GET", "/", &[("x-log", lua)], b"").is(200);
     let line = g.gateway.logged("LOGGED");
-    for part in [r#""version":"TLSv1.3""#, r#""cipher":"TLS_AES_256_GCM_SHA384""#, r#""client_verify":"NONE""#] {
+    for part in [
+        r#""version":"TLSv1.3""#,
+        r#""cipher":"TLS_AES_256_GCM_SHA384""#,
+        r#""client_verify":"NONE""#,
+    ] {
         assert!(line.contains(part), "{line}");
     }
     let verify = "kong.client.tls.set_client_verify('FAILED:because')
         local ok, err = pcall(kong.client.tls.set_client_verify, 'MAYBE') return tostring(err)";
     let lua = "ngx.log(ngx.NOTICE, 'AGAIN ', kong.log.serialize().request.tls.client_verify)";
     let verify = crate::support::gateway::one_line(verify);
-    let answer = client.ask("GET", "/", &[("x-access", &verify), ("x-log", lua)], b"").is(200);
-    assert!(answer.text().contains("unknown client verify value: MAYBE accepted values are"), "{}", answer.text());
+    let answer = client
+        .ask("GET", "/", &[("x-access", &verify), ("x-log", lua)], b"")
+        .is(200);
+    assert!(
+        answer
+            .text()
+            .contains("unknown client verify value: MAYBE accepted values are"),
+        "{}",
+        answer.text()
+    );
     g.gateway.logged("AGAIN FAILED:because");
-    g.gateway.get("/open", &[("x-log", "ngx.log(ngx.NOTICE, 'PLAIN ', type(kong.log.serialize().request.tls))")]);
+    g.gateway.get(
+        "/open",
+        &[(
+            "x-log",
+            "ngx.log(ngx.NOTICE, 'PLAIN ', type(kong.log.serialize().request.tls))",
+        )],
+    );
     g.gateway.logged("PLAIN nil");
 }
 
@@ -249,7 +308,10 @@ fn c07_sessions_are_taken_up_again_unless_a_plugin_objects() {
                 let mut second = client.connect(tls, name);
                 assert_eq!(second.resumed(), again, "{name} {version:?} tickets {tickets}");
                 let want = if again { "r" } else { "." };
-                assert_eq!(ask(&mut second, "return ngx.var.ssl_session_reused"), json!([want]));
+                assert_eq!(
+                    ask(&mut second, "return ngx.var.ssl_session_reused"),
+                    json!([want])
+                );
                 // a session carries who the client is
                 let told = ask(&mut second, RESULT);
                 match name {

@@ -39,7 +39,10 @@ fn c07_protocols_and_suites_by_setting() {
     let (g, tls) = with(&[
         ("ssl_cipher_suite", "custom"),
         ("ssl_protocols", "TLSv1.1 TLSv1.2"),
-        ("ssl_ciphers", "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256"),
+        (
+            "ssl_ciphers",
+            "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256",
+        ),
         ("ssl_prefer_server_ciphers", "on"),
     ]);
     let theirs = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384";
@@ -49,10 +52,20 @@ fn c07_protocols_and_suites_by_setting() {
     );
     assert!(negotiated(tls, &["-tls1_3"]).is_none());
     g.logged("ssl_protocols: TLSv1.1 is not supported");
-    let (_g, tls) = with(&[("nginx_http_ssl_conf_command", "Ciphersuites TLS_AES_128_GCM_SHA256")]);
-    assert_eq!(negotiated(tls, &[]).as_deref(), Some("TLSv1.3 TLS_AES_128_GCM_SHA256"));
+    let (_g, tls) = with(&[(
+        "nginx_http_ssl_conf_command",
+        "Ciphersuites TLS_AES_128_GCM_SHA256",
+    )]);
+    assert_eq!(
+        negotiated(tls, &[]).as_deref(),
+        Some("TLSv1.3 TLS_AES_128_GCM_SHA256")
+    );
     for (key, value, said) in [
-        ("ssl_protocols", "TLSv1.1", "ssl_protocols = TLSv1.1 is not supported"),
+        (
+            "ssl_protocols",
+            "TLSv1.1",
+            "ssl_protocols = TLSv1.1 is not supported",
+        ),
         ("ssl_ciphers", "RC4-SHA", "ssl_ciphers RC4-SHA: no cipher match"),
     ] {
         let (setup, _) = setup(&config, &[&default_cert()]);
@@ -64,7 +77,10 @@ fn c07_protocols_and_suites_by_setting() {
 #[test]
 fn c07_only_http_1_is_offered_within() {
     let origin = Origin::echo();
-    let g = start(&configuration(origin.port, json!({}), json!({})), &[&default_cert()]);
+    let g = start(
+        &configuration(origin.port, json!({}), json!({})),
+        &[&default_cert()],
+    );
     let chosen = |alpn: &[&str]| {
         TlsClient::new()
             .alpn(alpn)
@@ -80,7 +96,10 @@ fn c07_only_http_1_is_offered_within() {
 #[test]
 fn c07_plain_http_to_a_tls_port_is_told_so() {
     let origin = Origin::echo();
-    let g = start(&configuration(origin.port, json!({}), json!({})), &[&default_cert()]);
+    let g = start(
+        &configuration(origin.port, json!({}), json!({})),
+        &[&default_cert()],
+    );
     let mut client = crate::support::Client::connect(g.tls);
     let answer = client.get("/").is(400);
     assert_eq!(answer.header("content-type"), Some("text/html"));
@@ -125,14 +144,19 @@ fn c07_slow_and_silent_clients_are_cut() {
     assert!(gone_within(b"", false));
     // the head of a record that holds a long ClientHello, then a byte now and then
     assert!(gone_within(&[22, 3, 1, 0x20, 0, 1, 0, 0x1f, 0xfc], true));
-    gateway.logged("client timed out (110: Connection timed out) while SSL handshaking, client: 127.0.0.1, server:");
+    gateway.logged(
+        "client timed out (110: Connection timed out) while SSL handshaking, client: 127.0.0.1, server:",
+    );
     TlsClient::new().connect(tls, "a.test").get("/").is(200);
 }
 
 #[test]
 fn c07_junk_for_a_hello_ends_with_an_alert_and_a_line() {
     let origin = Origin::echo();
-    let g = start(&configuration(origin.port, json!({}), json!({})), &[&default_cert()]);
+    let g = start(
+        &configuration(origin.port, json!({}), json!({})),
+        &[&default_cert()],
+    );
     let answer_to = |bytes: &[u8]| {
         let mut stream = TcpStream::connect(("127.0.0.1", g.tls)).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -161,8 +185,13 @@ fn c07_junk_for_a_hello_ends_with_an_alert_and_a_line() {
     ] {
         let answer = answer_to(&bytes);
         assert!(answer.is_empty() || answer[..2] == [21, 3], "{words}: {answer:?}");
-        let line = g.gateway.logged(&format!("SSL routines::{words}) while SSL handshaking"));
-        assert!(line.contains("[info]") && line.contains(", client: 127.0.0.1, server: 127.0.0.1:"), "{line}");
+        let line = g
+            .gateway
+            .logged(&format!("SSL routines::{words}) while SSL handshaking"));
+        assert!(
+            line.contains("[info]") && line.contains(", client: 127.0.0.1, server: 127.0.0.1:"),
+            "{line}"
+        );
     }
     // a thousand broken ones
     let mut hello = Vec::new();
@@ -173,7 +202,9 @@ fn c07_junk_for_a_hello_ends_with_an_alert_and_a_line() {
     client.unwrap().write_tls(&mut hello).unwrap();
     let mut seed = 7_u64;
     let mut random = move || {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (seed >> 33) as usize
     };
     for _ in 0..1000 {
@@ -210,7 +241,16 @@ fn at_rest(gateway: &Gateway) {
         let last = errors.lines().rev().find(|l| l.contains("gauges:"));
         last.is_some_and(|l| l.contains("exchanges=0 connections=0 handshakes=0"))
     });
-    assert!(done, "{}", gateway.errors().lines().rev().find(|l| l.contains("gauges:")).unwrap_or("no gauges"));
+    assert!(
+        done,
+        "{}",
+        gateway
+            .errors()
+            .lines()
+            .rev()
+            .find(|l| l.contains("gauges:"))
+            .unwrap_or("no gauges")
+    );
 }
 
 /// A gauge of the last line.
@@ -305,13 +345,19 @@ fn c07_closing_is_announced() {
 #[test]
 fn c07_large_bodies_both_ways_over_tls() {
     let origin = Origin::echo();
-    let g = start(&configuration(origin.port, json!({}), json!({})), &[&default_cert()]);
+    let g = start(
+        &configuration(origin.port, json!({}), json!({})),
+        &[&default_cert()],
+    );
     let body: Vec<u8> = (0..3_000_000_u32).map(|i| (i % 251) as u8).collect();
     for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
         let mut client = TlsClient::versions(&[version]).connect(g.tls, "a.test");
         for _ in 0..2 {
             let answer = client.ask("POST", "/", &[], &body).is(200);
-            assert_eq!(answer.json()["body_length"].as_u64().unwrap_or(body.len() as u64), body.len() as u64);
+            assert_eq!(
+                answer.json()["body_length"].as_u64().unwrap_or(body.len() as u64),
+                body.len() as u64
+            );
         }
         // refused in its head, much of the body still to come: the answer arrives all the same
         let lua = "return kong.response.exit(403, 'no')";
@@ -334,7 +380,12 @@ fn c07_curl_and_openssl_as_clients() {
             .args(["-sS", "--cacert"])
             .arg(&root)
             .args([version, "--resolve", &format!("a.test:{tls}:127.0.0.1")])
-            .args(["-w", "%{http_code} %{ssl_verify_result} %{num_connects}\n", "-o", "/dev/null"])
+            .args([
+                "-w",
+                "%{http_code} %{ssl_verify_result} %{num_connects}\n",
+                "-o",
+                "/dev/null",
+            ])
             .arg(format!("https://a.test:{tls}/x"))
             .args(["-o", "/dev/null"])
             .arg(format!("https://a.test:{tls}/y"))
@@ -346,7 +397,14 @@ fn c07_curl_and_openssl_as_clients() {
     let root = root.display().to_string();
     let shown = s_client(
         tls,
-        &["-CAfile", &root, "-verify_hostname", "a.test", "-servername", "a.test"],
+        &[
+            "-CAfile",
+            &root,
+            "-verify_hostname",
+            "a.test",
+            "-servername",
+            "a.test",
+        ],
     );
     assert!(shown.contains("Verify return code: 0 (ok)"), "{shown}");
 }

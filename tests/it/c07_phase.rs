@@ -14,13 +14,19 @@ fn phases(certificate: &str) -> Value {
 
 /// Lua that makes `cert` and `key` of a certificate's PEM.
 fn locals(cert: &Cert) -> String {
-    format!("local cert, key = [[{}]], [[{}]]\n", cert.chain_pem(), cert.key_pem())
+    format!(
+        "local cert, key = [[{}]], [[{}]]\n",
+        cert.chain_pem(),
+        cert.key_pem()
+    )
 }
 
 #[test]
 fn c07_a_plugin_changes_the_certificate_in_every_way() {
     let origin = Origin::echo();
-    let other = Ca::new("Root").intermediate("Between").issue(&Leaf::named("plugin"));
+    let other = Ca::new("Root")
+        .intermediate("Between")
+        .issue(&Leaf::named("plugin"));
     let default = default_cert();
     let objects = "assert(ssl.clear_certs())
         assert(ssl.set_cert(assert(ssl.parse_pem_cert(cert))))
@@ -30,7 +36,10 @@ fn c07_a_plugin_changes_the_certificate_in_every_way() {
         assert(ssl.set_der_priv_key(assert(ssl.priv_key_pem_to_der(key))))";
     let after_a_wait = format!("ngx.sleep(0.05) {objects}");
     for lua in [objects, der, &after_a_wait] {
-        let lua = format!("{}if ssl.server_name() == 'a.test' then {lua} end", locals(&other));
+        let lua = format!(
+            "{}if ssl.server_name() == 'a.test' then {lua} end",
+            locals(&other)
+        );
         let g = start(&configuration(origin.port, phases(&lua), json!({})), &[&default]);
         for (name, cert) in [("a.test", &other), ("b.test", &default)] {
             let mut client = TlsClient::new().connect(g.tls, name);
@@ -90,7 +99,10 @@ fn c07_what_the_phase_is_told() {
         assert(not pcall(kong.client.tls.get_full_client_certificate_chain))
         local ok, err = pcall(ssl.export_keying_material, 32, "x")
         assert(not ok and err:find("not supported: ngx.ssl.export_keying_material", 1, true), err)"#;
-    let g = start(&configuration(origin.port, phases(lua), json!({})), &[&default_cert()]);
+    let g = start(
+        &configuration(origin.port, phases(lua), json!({})),
+        &[&default_cert()],
+    );
     TlsClient::versions(&[&rustls::version::TLS13])
         .connect(g.tls, "a.test")
         .get("/")
@@ -108,22 +120,43 @@ fn c07_what_the_phase_is_told() {
     assert_eq!((&told[10], &told[11]), (&json!(32), &json!(32)));
     assert!(told[12].as_array().unwrap().contains(&json!(0x1302)), "{told}");
     assert_eq!((&told[13], &told[14]), (&json!("127.0.0.1"), &json!("127.0.0.1")));
-    assert!(told[15].as_str().unwrap().contains("API disabled in the current context"), "{told}");
+    assert!(
+        told[15]
+            .as_str()
+            .unwrap()
+            .contains("API disabled in the current context"),
+        "{told}"
+    );
     assert_eq!(told[16], g.tls);
-    assert!(line.contains("context: ssl_certificate_by_lua*, client: 127.0.0.1, server: 127.0.0.1:"), "{line}");
+    assert!(
+        line.contains("context: ssl_certificate_by_lua*, client: 127.0.0.1, server: 127.0.0.1:"),
+        "{line}"
+    );
 }
 
 #[test]
 fn c07_what_fails_in_the_phase_ends_the_handshake_and_is_logged() {
     let origin = Origin::echo();
     for (lua, logged) in [
-        ("error('no luck')", "[kong] [tlsprobe] certificate handler failed: certificate:1: no luck"),
-        ("ngx.exit(ngx.ERROR)", "SSL_do_handshake() failed (SSL: error:0A000179:SSL routines::cert cb error)"),
-        ("ngx.sleep(0.01) error('late')", "certificate handler failed: certificate:1: late"),
+        (
+            "error('no luck')",
+            "[kong] [tlsprobe] certificate handler failed: certificate:1: no luck",
+        ),
+        (
+            "ngx.exit(ngx.ERROR)",
+            "SSL_do_handshake() failed (SSL: error:0A000179:SSL routines::cert cb error)",
+        ),
+        (
+            "ngx.sleep(0.01) error('late')",
+            "certificate handler failed: certificate:1: late",
+        ),
         ("assert(ssl.clear_certs())", "SSL_do_handshake() failed"),
     ] {
         let lua = format!("if ssl.server_name() == 'bad.test' then {lua} end");
-        let g = start(&configuration(origin.port, phases(&lua), json!({})), &[&default_cert()]);
+        let g = start(
+            &configuration(origin.port, phases(&lua), json!({})),
+            &[&default_cert()],
+        );
         let error = TlsClient::new().try_connect(g.tls, "bad.test").err().unwrap();
         assert!(error.to_string().contains("alert"), "{error}");
         let line = g.gateway.logged(logged);
@@ -131,7 +164,11 @@ fn c07_what_fails_in_the_phase_ends_the_handshake_and_is_logged() {
         TlsClient::new().connect(g.tls, "good.test").get("/").is(200);
     }
     let g = start(
-        &configuration(origin.port, phases("ngx.exit(ngx.OK) error('not reached')"), json!({})),
+        &configuration(
+            origin.port,
+            phases("ngx.exit(ngx.OK) error('not reached')"),
+            json!({}),
+        ),
         &[&default_cert()],
     );
     TlsClient::new().connect(g.tls, "a.test").get("/").is(200);
@@ -163,7 +200,10 @@ fn c07_wrong_certificates_and_keys_are_told() {
         two.key_pem(),
         rsa.key_pem()
     );
-    let g = start(&configuration(origin.port, phases(&lua), json!({})), &[&default_cert()]);
+    let g = start(
+        &configuration(origin.port, phases(&lua), json!({})),
+        &[&default_cert()],
+    );
     let client = TlsClient::new().connect(g.tls, "a.test");
     assert_eq!(client.chain(), one.chain(), "{}", g.gateway.errors());
     g.gateway.logged("ALL TOLD");

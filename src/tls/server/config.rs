@@ -157,12 +157,15 @@ impl Server {
         if versions.is_empty() {
             return Err(ServerError::NoVersions);
         }
-        let builder = ServerConfig::builder_with_provider(self.options.provider())
-            .with_protocol_versions(&versions)?;
+        let builder =
+            ServerConfig::builder_with_provider(self.options.provider()).with_protocol_versions(&versions)?;
         let builder = match &key.names {
             None => builder.with_no_client_auth(),
             Some(names) => builder.with_client_cert_verifier(Arc::new(AnyClient {
-                names: names.iter().map(|name| DistinguishedName::from(name.clone())).collect(),
+                names: names
+                    .iter()
+                    .map(|name| DistinguishedName::from(name.clone()))
+                    .collect(),
             })),
         };
         let keys = key.identities.iter().map(|i| i.certified_key()).collect();

@@ -86,7 +86,10 @@ pub fn time(seconds: i64) -> Option<String> {
     let t = OffsetDateTime::from_unix_timestamp(seconds).ok()?;
     let month = MONTHS[usize::from(u8::from(t.month())) - 1];
     let (day, hour, minute, second) = (t.day(), t.hour(), t.minute(), t.second());
-    Some(format!("{month} {day:2} {hour:02}:{minute:02}:{second:02} {} GMT", t.year()))
+    Some(format!(
+        "{month} {day:2} {hour:02}:{minute:02}:{second:02} {} GMT",
+        t.year()
+    ))
 }
 
 /// A serial number's contents as `i2a_ASN1_INTEGER` has them.

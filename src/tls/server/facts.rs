@@ -86,7 +86,12 @@ impl Facts {
 
     /// The client's own certificate, read.
     pub fn client(&self) -> Option<&Cert> {
-        let read = || self.chain.first().and_then(|der| Cert::read(der).ok()).map(Box::new);
+        let read = || {
+            self.chain
+                .first()
+                .and_then(|der| Cert::read(der).ok())
+                .map(Box::new)
+        };
         self.client.get_or_init(read).as_deref()
     }
 
@@ -120,7 +125,9 @@ impl Facts {
         let judged = verify::judge(&trust, leaf, rest, depth, Usage::Client, UnixTime::now());
         judged.map_err(|refusal| match refusal.reason {
             // of a lone certificate OpenSSL says this last
-            "unable to get local issuer certificate" if rest.is_empty() => "unable to verify the first certificate",
+            "unable to get local issuer certificate" if rest.is_empty() => {
+                "unable to verify the first certificate"
+            }
             reason => reason,
         })
     }
@@ -129,5 +136,10 @@ impl Facts {
 /// The subjects of certificates, as they stand in them; those that cannot be read are left out.
 pub(super) fn subjects(chain: &CertificateChain) -> Vec<Vec<u8>> {
     let read = |der: &CertificateDer<'_>| Cert::read(der).ok();
-    chain.certs().iter().filter_map(read).map(|cert| cert.subject_der()).collect()
+    chain
+        .certs()
+        .iter()
+        .filter_map(read)
+        .map(|cert| cert.subject_der())
+        .collect()
 }

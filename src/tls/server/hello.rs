@@ -322,7 +322,10 @@ pub(crate) mod tests {
     #[test]
     fn c07_no_cut_or_changed_hello_makes_the_reader_panic() {
         let name = named("a.example");
-        let good = record(&hello(&[0x1302], &[(0, &name), (43, &[2, 3, 4]), (10, &[0, 2, 0, 29])]));
+        let good = record(&hello(
+            &[0x1302],
+            &[(0, &name), (43, &[2, 3, 4]), (10, &[0, 2, 0, 29])],
+        ));
         let mut seed = 0x9e37_79b9_u64;
         for _ in 0..20_000 {
             let mut bytes = good.clone();

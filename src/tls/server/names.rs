@@ -221,8 +221,18 @@ fn matches(number: u16, what: &str) -> bool {
     }
     let ecdsa = name.contains("-ECDSA-");
     what.split('+').all(|word| match word {
-        "ALL" | "DEFAULT" | "COMPLEMENTOFDEFAULT" | "HIGH" | "FIPS" | "TLSv1.2" | "kECDHE" | "kEECDH" | "ECDHE"
-        | "EECDH" | "ECDH" | "AEAD" => word != "COMPLEMENTOFDEFAULT" && (word != "FIPS" || !name.contains("CHACHA")),
+        "ALL"
+        | "DEFAULT"
+        | "COMPLEMENTOFDEFAULT"
+        | "HIGH"
+        | "FIPS"
+        | "TLSv1.2"
+        | "kECDHE"
+        | "kEECDH"
+        | "ECDHE"
+        | "EECDH"
+        | "ECDH"
+        | "AEAD" => word != "COMPLEMENTOFDEFAULT" && (word != "FIPS" || !name.contains("CHACHA")),
         "aECDSA" | "ECDSA" => ecdsa,
         "aRSA" | "RSA" => !ecdsa && word == "aRSA",
         "AES" => name.contains("-AES"),
@@ -282,6 +292,9 @@ mod tests {
             list([0x1302, 0x0a0a].into_iter(), suite),
             "TLS_AES_256_GCM_SHA384:0x0a0a"
         );
-        assert_eq!(list([29, 23, 0x11ec].into_iter(), group), "X25519:prime256v1:0x11ec");
+        assert_eq!(
+            list([29, 23, 0x11ec].into_iter(), group),
+            "X25519:prime256v1:0x11ec"
+        );
     }
 }

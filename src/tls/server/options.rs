@@ -196,7 +196,9 @@ fn read_groups(list: &str) -> Result<Vec<&'static dyn SupportedKxGroup>, String>
         );
     }
     if groups.is_empty() {
-        return Err(format!("ssl_ecdh_curve {list} is not supported: X25519, P-256 and P-384 are"));
+        return Err(format!(
+            "ssl_ecdh_curve {list} is not supported: X25519, P-256 and P-384 are"
+        ));
     }
     Ok(groups)
 }
@@ -236,7 +238,10 @@ pub(super) mod tests {
         assert!(old.prefer_server);
         assert_eq!(
             warnings,
-            ["ssl_protocols: TLSv1 is not supported", "ssl_protocols: TLSv1.1 is not supported"]
+            [
+                "ssl_protocols: TLSv1 is not supported",
+                "ssl_protocols: TLSv1.1 is not supported"
+            ]
         );
         let fips = read(&of("fips"), &mut Vec::new());
         assert_eq!(numbers(&fips), [0xc02c, 0xc030, 0xc02b, 0xc02f]);
@@ -268,11 +273,41 @@ pub(super) mod tests {
         assert_eq!(numbers(&read), [0xc02f]);
         assert!(read.prefer_server && read != Options::read(&custom, &mut Vec::new()).unwrap());
         for (texts, why) in [
-            (Texts { protocols: "TLSv1.1", ..twelve }, "ssl_protocols = TLSv1.1 is not supported"),
-            (Texts { protocols: "TLSv9", ..twelve }, "ssl_protocols: invalid value"),
-            (Texts { ciphers: "RC4", ..twelve }, "ssl_ciphers RC4: no cipher match"),
-            (Texts { curves: "K-283", ..twelve }, "ssl_ecdh_curve K-283 is not supported"),
-            (Texts { command: "Ciphersuites AES", ..twelve }, "nginx_http_ssl_conf_command"),
+            (
+                Texts {
+                    protocols: "TLSv1.1",
+                    ..twelve
+                },
+                "ssl_protocols = TLSv1.1 is not supported",
+            ),
+            (
+                Texts {
+                    protocols: "TLSv9",
+                    ..twelve
+                },
+                "ssl_protocols: invalid value",
+            ),
+            (
+                Texts {
+                    ciphers: "RC4",
+                    ..twelve
+                },
+                "ssl_ciphers RC4: no cipher match",
+            ),
+            (
+                Texts {
+                    curves: "K-283",
+                    ..twelve
+                },
+                "ssl_ecdh_curve K-283 is not supported",
+            ),
+            (
+                Texts {
+                    command: "Ciphersuites AES",
+                    ..twelve
+                },
+                "nginx_http_ssl_conf_command",
+            ),
         ] {
             let told = Options::read(&texts, &mut Vec::new()).err().unwrap();
             assert!(told.starts_with(why), "{told}");

@@ -58,11 +58,6 @@ impl Sessions {
         self.kept().by_id.len()
     }
 
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -213,7 +208,10 @@ impl TicketKey {
         let (nonce, body) = rest.split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut body = body.to_vec();
-        let plain = self.key.open_in_place(nonce, Aad::from(self.name), &mut body).ok()?;
+        let plain = self
+            .key
+            .open_in_place(nonce, Aad::from(self.name), &mut body)
+            .ok()?;
         Some(plain.to_vec())
     }
 }
@@ -232,7 +230,9 @@ impl ProducesTickets for Tickets {
     }
 
     fn lifetime(&self) -> u32 {
-        u32::try_from(self.timeout.as_secs()).unwrap_or(u32::MAX).min(7 * 86_400)
+        u32::try_from(self.timeout.as_secs())
+            .unwrap_or(u32::MAX)
+            .min(7 * 86_400)
     }
 
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {

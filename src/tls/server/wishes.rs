@@ -139,7 +139,11 @@ impl Wishes {
     pub fn set_key(&mut self, key: PrivateKey) -> Result<(), WishError> {
         let kind = kind(key.spki());
         let slot = self.slot(kind);
-        if slot.chain.as_ref().is_some_and(|chain| chain.leaf_spki() != key.spki()) {
+        if slot
+            .chain
+            .as_ref()
+            .is_some_and(|chain| chain.leaf_spki() != key.spki())
+        {
             return Err(WishError("SSL_use_PrivateKey() failed"));
         }
         slot.key = Some(key);

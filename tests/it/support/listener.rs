@@ -59,7 +59,9 @@ pub fn configuration(upstream: u16, phases: Value, more: Value) -> Value {
 /// A certificate entity with its names.
 pub fn entity(id: u32, cert: &Cert, names: &[&str]) -> (Value, Vec<Value>) {
     let id = format!("00000000-0000-4000-8000-{id:012}");
-    let snis = names.iter().map(|n| json!({ "name": n, "certificate": { "id": id } }));
+    let snis = names
+        .iter()
+        .map(|n| json!({ "name": n, "certificate": { "id": id } }));
     let entity = json!({ "id": id, "cert": cert.chain_pem(), "key": cert.key_pem() });
     (entity, snis.collect())
 }
@@ -81,7 +83,10 @@ pub fn setup(config: &Value, default: &[&Cert]) -> (Setup, u16) {
     let setup = Setup::new(config)
         .plugin("tlsprobe", PROBE)
         .port(plain)
-        .set("proxy_listen", &format!("127.0.0.1:{plain}, 127.0.0.1:{tls} http2 ssl"))
+        .set(
+            "proxy_listen",
+            &format!("127.0.0.1:{plain}, 127.0.0.1:{tls} http2 ssl"),
+        )
         .set("log_level", "info");
     let dir = setup.dir();
     let (mut certs, mut keys) = (Vec::new(), Vec::new());
