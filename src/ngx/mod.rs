@@ -13,6 +13,7 @@ pub mod log;
 mod output;
 mod re;
 mod req;
+mod ssl;
 mod ssl_server;
 pub mod tcp;
 mod time;
@@ -45,6 +46,7 @@ const PARTS: &[Part] = &[
     ("timer", crate::embed!("timer.lua"), timer::install),
     ("re", crate::embed!("re.lua"), re::install),
     ("tcp", crate::embed!("tcp.lua"), tcp::install),
+    ("ssl", crate::embed!("ssl.lua"), ssl::install),
     ("ssl_server", crate::embed!("ssl_server.lua"), ssl_server::install),
 ];
 

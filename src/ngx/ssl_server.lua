@@ -3,7 +3,7 @@
 local ops = require("moongate.ops").ngx_ssl
 local error, type, ipairs = error, type, ipairs
 
-local M = {}
+local M = package.loaded["ngx.ssl"] or {}
 
 local id = require("moongate.cdata").id
 
@@ -75,7 +75,7 @@ for _, name in ipairs({
   M[name] = absent("ngx.ssl." .. name)
 end
 
-package.loaded["moongate.ssl_server"] = M
+package.loaded["ngx.ssl"] = M
 
 local hello = {}
 
