@@ -10,7 +10,7 @@ use crate::exchange::{Handshake, Phase};
 use crate::tls::chain::CertificateChain;
 use crate::tls::key::PrivateKey;
 use crate::tls::server::{ClientRequest, Facts, Versions, Wishes, hello};
-use crate::vm::{Args, Kind, Registrar, Ret, cdata, op, scope};
+use crate::vm::{Args, Kind, Registrar, Ret, held, op, scope};
 
 const ROOM: &str = "ngx_ssl";
 
@@ -84,17 +84,19 @@ fn clear_certs(_: &Args, r: &mut Ret) {
 }
 
 fn set_cert(a: &Args, r: &mut Ret) {
-    let chain = cdata::get::<CertificateChain>(a, 1);
+    let chain = held::certificate_chain(a, 1);
     wish(r, |wishes| {
         let chain = chain.ok_or("invalid certificate chain")?;
+        let chain = chain.map_err(|_| "invalid certificate chain")?;
         wishes.set_certificate(chain).map_err(|e| e.to_string())
     });
 }
 
 fn set_priv_key(a: &Args, r: &mut Ret) {
-    let key = cdata::get::<PrivateKey>(a, 1);
+    let key = held::private_key(a, 1);
     wish(r, |wishes| {
         let key = key.ok_or("invalid private key")?;
+        let key = key.map_err(|_| "invalid private key")?;
         wishes.set_key(key).map_err(|e| e.to_string())
     });
 }
@@ -125,14 +127,14 @@ fn verify_client(a: &Args, r: &mut Ret) {
         r.fail("API disabled in the current context");
         return;
     }
-    let given = |i| matches!(a.kind(i), Kind::Number);
-    let (authorities, trusted) = (cdata::get(a, 1), cdata::get(a, 3));
-    let read: bool = given(1) == authorities.is_some() && given(3) == trusted.is_some();
+    let read = |i| match a.kind(i) {
+        Kind::Number => held::certificate_chain(a, i).and_then(Result::ok).map(Some),
+        _ => Some(None),
+    };
+    let certs = read(1).zip(read(3));
     let depth = a.int(2).and_then(|depth| usize::try_from(depth).ok());
     wish(r, |wishes| {
-        if !read {
-            return Err("sk_X509_value() failed".to_owned());
-        }
+        let (authorities, trusted) = certs.ok_or("sk_X509_value() failed")?;
         wishes.client = Some(ClientRequest {
             authorities,
             trusted,
