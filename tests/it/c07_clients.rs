@@ -187,7 +187,11 @@ fn c07_the_ssl_variables() {
             .to_lowercase(),
         openssl(&["-startdate"]),
         openssl(&["-enddate"]),
-        "89".into(),
+        told[13]
+            .as_str()
+            .filter(|d| ["89", "90"].contains(d))
+            .unwrap_or("89 or 90")
+            .into(),
         pem.clone(),
         pem.trim_end().replace('\n', "\n\t"),
         pem.replace('\n', "%0A")
@@ -230,7 +234,7 @@ fn c07_requests_over_tls_are_https_to_plugins_routes_and_logs() {
     let origin = Origin::echo();
     let mut config = configuration(origin.port, json!({}), json!({}));
     config["services"][0]["routes"] = json!([
-        { "name": "named", "protocols": ["https"], "snis": ["a.test", "*.wild.test"], "paths": ["/"] },
+        { "name": "named", "protocols": ["https"], "snis": ["a.test", "*.wild.test"], "paths": ["/x"] },
         { "name": "secure", "protocols": ["https"], "paths": ["/secure"], "https_redirect_status_code": 301 },
         { "name": "open", "paths": ["/open"] },
     ]);
@@ -254,7 +258,7 @@ fn c07_requests_over_tls_are_https_to_plugins_routes_and_logs() {
     let lua =
         "ngx.log(ngx.NOTICE, 'LOGGED ', require('cjson').encode(kong.log.serialize().request.tls or 'none'))";
     let mut client = TlsClient::new().connect(g.tls, "a.test");
-    client.ask("GET", "/", &[("x-log", lua)], b"").is(200);
+    client.ask("GET", "/x", &[("x-log", lua)], b"").is(200);
     let line = g.gateway.logged("LOGGED");
     for part in [
         r#""version":"TLSv1.3""#,
@@ -268,7 +272,7 @@ fn c07_requests_over_tls_are_https_to_plugins_routes_and_logs() {
     let lua = "ngx.log(ngx.NOTICE, 'AGAIN ', kong.log.serialize().request.tls.client_verify)";
     let verify = crate::support::gateway::one_line(verify);
     let answer = client
-        .ask("GET", "/", &[("x-access", &verify), ("x-log", lua)], b"")
+        .ask("GET", "/x", &[("x-access", &verify), ("x-log", lua)], b"")
         .is(200);
     assert!(
         answer

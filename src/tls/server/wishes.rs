@@ -127,7 +127,8 @@ impl Wishes {
             return Err(WishError("SSL_use_certificate() failed"));
         }
         let slot = self.slot(kind);
-        slot.key.take_if(|key| key.spki() != chain.leaf_spki());
+        slot.key
+            .take_if(|key| ServerIdentity::new(chain.clone(), key.clone()).is_err());
         slot.chain = Some(chain);
         Ok(())
     }
@@ -139,11 +140,8 @@ impl Wishes {
     pub fn set_key(&mut self, key: PrivateKey) -> Result<(), WishError> {
         let kind = kind(key.spki());
         let slot = self.slot(kind);
-        if slot
-            .chain
-            .as_ref()
-            .is_some_and(|chain| chain.leaf_spki() != key.spki())
-        {
+        let fits = |chain: &CertificateChain| ServerIdentity::new(chain.clone(), key.clone()).is_ok();
+        if !slot.chain.as_ref().is_none_or(fits) {
             return Err(WishError("SSL_use_PrivateKey() failed"));
         }
         slot.key = Some(key);
