@@ -11,6 +11,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::config::{self, ConfigError, Prepared, Refusal};
+use super::echo::material::Material;
+use super::echo::tls::Acceptor;
 use super::judge::Judge;
 use super::listeners::{self, Bound};
 use super::worker::{self, Order, Start};
@@ -93,6 +95,8 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
     let format = AccessFormat::named(settings.proxy_access_log.format.as_deref());
     let errors = ErrorLog::new(error_sink.clone(), level.clone(), std::process::id());
     shared_dictionaries(&settings);
+    // before the configuration is judged: it may speak of what lies there
+    let acceptor = echo_acceptor(&settings)?;
     let judge = Judge::start().map_err(|e| Error::System("judge thread", e))?;
     let first = (settings.clone(), declared.clone());
     let judged = judge.run(move || prepare(first.0, &first.1, &[], None).map_err(|e| e.to_string()));
@@ -157,7 +161,7 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
             Err(_) => return Err(Error::Worker(0, "its thread ended".into())),
         }
     }
-    start_echoes(echoes)?;
+    start_echoes(echoes, acceptor)?;
     let pid_path = running.settings.nginx_pid();
     let _pid = pidfile::PidFile::write(&pid_path).map_err(|e| Error::System("pid file", e))?;
     running.log(
@@ -198,7 +202,16 @@ fn target(t: &LogTarget) -> Target {
     }
 }
 
-fn start_echoes(listeners: Vec<TcpListener>) -> Result<(), Error> {
+/// For the echo upstreams that speak TLS, with certificates made now; None when no one does.
+fn echo_acceptor(settings: &Settings) -> Result<Option<Acceptor>, Error> {
+    if !settings.moongate_echo_listen.iter().any(|l| l.ssl) {
+        return Ok(None);
+    }
+    let material = Material::make(&settings.prefix.join("ssl").join("demo"))?;
+    Ok(Some(Acceptor::new(&material)?))
+}
+
+fn start_echoes(listeners: Vec<(TcpListener, bool)>, acceptor: Option<Acceptor>) -> Result<(), Error> {
     if listeners.is_empty() {
         return Ok(());
     }
@@ -208,9 +221,10 @@ fn start_echoes(listeners: Vec<TcpListener>) -> Result<(), Error> {
         .map_err(|e| Error::System("echo runtime", e))?;
     let echo = move || {
         tokio::task::LocalSet::new().block_on(&runtime, async move {
-            for l in listeners {
+            for (l, ssl) in listeners {
+                let acceptor = acceptor.clone().filter(|_| ssl);
                 match listen::into_tokio(l) {
-                    Ok(l) => drop(tokio::task::spawn_local(super::echo::serve(l))),
+                    Ok(l) => drop(tokio::task::spawn_local(super::echo::serve(l, acceptor))),
                     Err(e) => eprintln!("moongate: echo listener: {e}"),
                 }
             }

@@ -53,14 +53,15 @@ pub(super) fn proxy(settings: &Settings, workers: usize) -> Result<Vec<Vec<Bound
     Ok(by_worker)
 }
 
-/// `moongate_echo_listen`
+/// `moongate_echo_listen`, each with whether it speaks TLS.
 ///
 /// # Errors
 /// As [`proxy`].
-pub(super) fn echo(settings: &Settings) -> Result<Vec<TcpListener>, Error> {
+pub(super) fn echo(settings: &Settings) -> Result<Vec<(TcpListener, bool)>, Error> {
     let mut all = Vec::new();
     for l in &settings.moongate_echo_listen {
-        all.extend(listen::listen(l.addr, 1, &ListenOptions::default())?);
+        let sockets = listen::listen(l.addr, 1, &ListenOptions::default())?;
+        all.extend(sockets.into_iter().map(|socket| (socket, l.ssl)));
     }
     Ok(all)
 }

@@ -35,5 +35,6 @@ mod c07_certificates;
 mod c07_clients;
 mod c07_handshakes;
 mod c07_phase;
+mod c08_demo;
 mod house;
 mod support;

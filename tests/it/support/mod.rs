@@ -2,6 +2,7 @@
 //! these over TLS with certificates made as needed.
 
 pub mod certs;
+pub mod demo;
 pub mod gateway;
 pub mod http;
 pub mod listener;
