@@ -36,7 +36,7 @@ fn c07_a_plugin_changes_the_certificate_in_every_way() {
         assert(ssl.set_der_priv_key(assert(ssl.priv_key_pem_to_der(key))))";
     let resty = "assert(ssl.clear_certs())
         local list = require('resty.openssl.x509.chain').new()
-        for pem in cert:gmatch('%-+BEGIN.-%-+END[^\n]+') do
+        for pem in cert:gmatch('%-+BEGIN.-%-+END[^%c]+') do
           assert(list:add(assert(require('resty.openssl.x509').new(pem))))
         end
         assert(ssl.set_cert(list.ctx))
