@@ -157,6 +157,11 @@ function serializer.serialize(options)
     querystring = kong.request.get_query(),
     method = kong.request.get_method(),
     size = known.size,
+    tls = known.tls_version and {
+      version = known.tls_version,
+      cipher = known.tls_cipher,
+      client_verify = ctx.CLIENT_VERIFY_OVERRIDE or known.client_verify,
+    },
   }
   local response = { status = known.status, size = known.bytes_sent }
   if not (options and options.__skip_fetch_headers__) then

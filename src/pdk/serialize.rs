@@ -48,6 +48,11 @@ fn push_exchange(out: &mut Out, x: &Exchange) {
         t.str("latencies");
         push_latencies(t, x);
         t.set();
+        if let Some(tls) = &x.connection.tls {
+            t.str("tls_version").lit(tls.version_name()).set();
+            t.str("tls_cipher").lit(tls.suite_name()).set();
+            t.str("client_verify").str(tls.client_verify()).set();
+        }
         t.str("tries");
         push_tries(t, &x.attempts);
         t.set();

@@ -34,6 +34,12 @@ pub fn route(generation: &Generation, x: &mut Exchange, head: &RequestHead) -> R
         host
     };
     let https = x.request.scheme == "https";
+    let asked = x
+        .connection
+        .tls
+        .as_ref()
+        .and_then(|tls| tls.server_name.as_deref());
+    let sni = asked.map(|name| name.trim_end_matches('.').to_ascii_lowercase());
     let found = generation
         .router
         .find(&Query {
@@ -42,7 +48,7 @@ pub fn route(generation: &Generation, x: &mut Exchange, head: &RequestHead) -> R
             port: x.connection.local.port(),
             path: &path,
             https,
-            sni: None,
+            sni: sni.as_deref(),
             headers: &Headers(&x.request.headers),
         })
         .ok_or(Fault::NoRoute)?;

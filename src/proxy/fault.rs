@@ -14,6 +14,9 @@ pub enum Fault {
     /// The guard refused the head.
     #[error("client sent invalid request: {}", .0.reason)]
     Head(Box<HeadFault>),
+    /// The client speaks plain HTTP where TLS is spoken.
+    #[error("client sent plain HTTP request to HTTPS port")]
+    PlainOnTls,
     /// No route.
     #[error("no Route matched with those values")]
     NoRoute,
@@ -76,6 +79,7 @@ impl Fault {
         };
         match self {
             Fault::Head(f) => v(f.status, None, Some(Level::Info), true),
+            Fault::PlainOnTls => v(400, None, Some(Level::Info), true),
             Fault::NoRoute => v(404, Some("no Route matched with those values"), None, false),
             Fault::HttpsRequired(status) => v(*status, Some("Please use HTTPS protocol"), None, false),
             Fault::NoService => v(

@@ -10,8 +10,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Worker;
+<<<<<<< HEAD
 use crate::balancer::Balancer;
 use crate::entity::UpstreamIdx;
+=======
+use super::handshake::Secured;
+use crate::balancer::RoundRobin;
+use crate::entity::{TargetIdx, UpstreamIdx};
+>>>>>>> main
 use crate::net::real_ip::RealIp;
 use crate::pdk::balancer::Calls;
 use crate::plugin::Phases;
@@ -40,6 +46,8 @@ pub struct Generation {
     pub router: Arc<Router>,
     /// The plugins that may be configured.
     pub enabled: Arc<Vec<String>>,
+    /// What listeners with TLS work with; None without any.
+    pub secured: Option<Arc<Secured>>,
     /// How the client's address is found.
     pub real_ip: RealIp,
     /// TLS to upstreams where nothing else is said.

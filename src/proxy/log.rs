@@ -159,8 +159,12 @@ pub fn handler_failed(g: &Generation, scope: &Scope, phase: Phase, fault: &vm::F
         if fault.traceback.is_empty() { "" } else { "\n" },
         fault.traceback
     );
-    match &scope.exchange {
-        Some(x) => g.worker.error(Level::Error, &text, Some(&x.borrow())),
-        None => g.worker.error(Level::Error, &text, None),
+    match (&scope.exchange, &scope.handshake) {
+        (Some(x), _) => g.worker.error(Level::Error, &text, Some(&x.borrow())),
+        (None, Some(h)) => {
+            let text = format!("{text}, client: {}, server: {}", h.peer.ip(), h.listener);
+            g.worker.error(Level::Error, &text, None);
+        }
+        (None, None) => g.worker.error(Level::Error, &text, None),
     }
 }

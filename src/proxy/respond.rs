@@ -48,8 +48,30 @@ pub fn answer_fault(g: &Generation, scope: &Scope, fault: &Fault) -> Verdict {
             .insert(header::UPGRADE, HeaderValue::from_static("TLS/1.2, HTTP/1.1"));
     }
     x.response.source = Made::Error;
+    if matches!(fault, Fault::PlainOnTls) {
+        page(
+            &mut x,
+            400,
+            "The plain HTTP request was sent to HTTPS port",
+            "400 Bad Request",
+        );
+        return verdict;
+    }
     render(g, &mut x, verdict.status, verdict.message);
     verdict
+}
+
+/// nginx's page for a status of its own making.
+fn page(x: &mut Exchange, status: u16, what: &str, heading: &str) {
+    x.response.status = status;
+    x.response
+        .headers
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
+    let text = format!(
+        "<html>\r\n<head><title>{status} {what}</title></head>\r\n<body>\r\n<center><h1>{heading}</h1></center>\r\n\
+         <center>{what}</center>\r\n<hr><center>moongate</center>\r\n</body>\r\n</html>\r\n"
+    );
+    x.response.body = Some(text.into_bytes());
 }
 
 fn redirect(x: &mut Exchange, status: u16) {

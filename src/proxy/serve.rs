@@ -79,6 +79,7 @@ pub async fn serve(
 
     let mut before = match refused {
         Some(fault) => fail(&g, &scope, &fault),
+        None if connection.plain_on_tls => fail(&g, &scope, &Fault::PlainOnTls),
         None => phase(&g, &scope, &stream, Phase::Rewrite).await,
     };
     if matches!(before, Next::Go) && max > 0 && length.is_some_and(|n| n > max) {
