@@ -3,12 +3,15 @@
 //! Must not: know Lua, sockets, or which request wants it.
 
 pub mod chain;
+pub mod client;
 mod group;
 pub mod identity;
 pub mod key;
 mod names;
 pub mod pki;
 mod provider;
+pub mod server;
+pub mod session;
 mod signing;
 pub mod trust;
 pub mod verify;

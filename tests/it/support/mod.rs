@@ -2,8 +2,10 @@
 //! these over TLS with certificates made as needed.
 
 pub mod certs;
+pub mod demo;
 pub mod gateway;
 pub mod http;
+pub mod listener;
 pub mod origin;
 pub mod peers;
 pub mod tls_client;
