@@ -32,6 +32,7 @@ mod b08_kong;
 mod c01_service;
 mod c02_keys;
 mod c03_handshakes;
+mod c03_odd_chains;
 mod c03_support;
 mod c03_verification;
 mod c06_balancing;
