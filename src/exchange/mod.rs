@@ -22,7 +22,7 @@ pub use header_list::HeaderList;
 pub use phase::Phase;
 pub use request::{Body, Request};
 pub use response::{Response, Source};
-pub use target::{Attempt, Outbound, ServiceTarget};
+pub use target::{Attempt, HashCookie, Outbound, ServiceTarget};
 
 use crate::entity::{ConsumerIdx, RouteIdx, ServiceIdx};
 use crate::store::Snapshot;

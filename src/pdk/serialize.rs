@@ -56,6 +56,8 @@ fn push_exchange(out: &mut Out, x: &Exchange) {
         t.str("tries");
         push_tries(t, &x.attempts);
         t.set();
+        let stale = scope::with(|s| s.target_stale.get()).unwrap_or(false);
+        t.str("stale").bool(stale).set();
     });
 }
 

@@ -76,12 +76,16 @@ pub fn route(generation: &Generation, x: &mut Exchange, head: &RequestHead) -> R
         found.matched_path,
     );
     x.outbound.uri = lossy(&escape(&up));
-    x.target.preserve_host = route.preserve_host;
-    x.outbound.host = if route.preserve_host { host } else { String::new() };
+    // what a plugin chose in rewrite stays chosen
+    if route.preserve_host && !x.target.chosen {
+        x.outbound.host = host;
+    }
     if let Some(s) = service {
         let t = &mut x.target;
-        t.host.clone_from(&s.host);
-        t.port = s.port;
+        if !t.chosen {
+            t.host.clone_from(&s.host);
+            t.port = s.port;
+        }
         t.retries = u32::from(s.retries);
         t.connect_timeout = s.connect_timeout;
         t.write_timeout = s.write_timeout;

@@ -44,6 +44,9 @@ pub enum Fault {
     /// An Upstream without a usable target.
     #[error("failure to get a peer from the ring-balancer")]
     NoPeer,
+    /// A plugin's function did not let another try follow.
+    #[error("failure to get a peer from retry handler")]
+    RetryRefused,
     /// A handler failed.
     #[error("{1}")]
     Handler(Phase, vm::Fault),
@@ -99,6 +102,12 @@ impl Fault {
             Fault::NoPeer => v(
                 503,
                 Some("failure to get a peer from the ring-balancer"),
+                Some(Level::Error),
+                false,
+            ),
+            Fault::RetryRefused => v(
+                503,
+                Some("failure to get a peer from retry handler"),
                 Some(Level::Error),
                 false,
             ),

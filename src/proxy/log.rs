@@ -6,6 +6,7 @@
 use std::rc::Rc;
 use std::time::Instant;
 
+use super::choose::Lease;
 use super::{Generation, Worker};
 use crate::exchange::{Exchange, Phase};
 use crate::logs::Level;
@@ -21,6 +22,7 @@ pub struct Finished {
 pub struct Tail {
     inner: Option<Finished>,
     complete: bool,
+    lease: Option<Lease>,
 }
 
 impl Tail {
@@ -31,7 +33,13 @@ impl Tail {
         Self {
             inner: Some(Finished { generation, scope }),
             complete: false,
+            lease: None,
         }
+    }
+
+    /// The target in use until the end.
+    pub fn hold(&mut self, lease: Option<Lease>) {
+        self.lease = lease;
     }
 
     /// The generation it runs in.

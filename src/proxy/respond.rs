@@ -13,6 +13,7 @@ use http_body::Body as _;
 use super::Generation;
 use super::body_out::{ClientBody, Source, filter};
 use super::fault::{Fault, Verdict};
+use super::hash_input;
 use super::log::{Tail, handler_failed};
 use crate::exchange::response::Source as Made;
 use crate::exchange::{Exchange, Phase, error_body};
@@ -153,6 +154,7 @@ pub fn respond(tail: Tail, upstream: Option<UpstreamBody>, close: bool) -> Respo
     let g = tail.generation().clone();
     let scope = tail.scope().clone();
     let mut upstream = upstream;
+    tail.with(hash_input::set_cookie);
     if let Some(Flow::Failed(fault)) = g.phases.run_now(&g.vm, &scope, Phase::HeaderFilter) {
         handler_failed(&g, &scope, Phase::HeaderFilter, &fault);
         upstream = None;

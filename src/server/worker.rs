@@ -251,6 +251,7 @@ async fn swap(shared: &Rc<Shared>, prepared: Prepared) -> bool {
         worker: old.worker.clone(),
         vm: old.vm.clone(),
         phases: old.phases.clone(),
+        balancing: old.balancing.clone(),
         plan,
         snapshot,
         router,
@@ -305,6 +306,7 @@ fn build(worker: &Rc<Worker>, prepared: Prepared) -> Result<Rc<Generation>, Stri
     let plan = Rc::new(Plan::new(registry.plugins.clone(), index, snapshot.clone(), None));
     vm.set_guest(plan.clone());
     let phases = Phases::new(&vm).map_err(|e| e.to_string())?;
+    let balancing = crate::pdk::balancer::Calls::new(&vm).map_err(|e| e.to_string())?;
     let real_ip = RealIp {
         trusted: Trusted::parse(settings.array("trusted_ips")).map_err(|e| e.to_string())?,
         header: RealIpHeader::parse(&settings.real_ip_header),
@@ -317,6 +319,7 @@ fn build(worker: &Rc<Worker>, prepared: Prepared) -> Result<Rc<Generation>, Stri
         worker: worker.clone(),
         vm,
         phases,
+        balancing,
         plan,
         snapshot,
         router,

@@ -33,6 +33,10 @@ pub struct Scope {
     pub handled: Cell<u32>,
     /// The code of an `ngx.exit` that did not yield (header_filter), 0 if none.
     pub soft_exit: Cell<i64>,
+    /// Lua has a table of where the request goes: what is written there is to be read back.
+    pub target_out: Cell<bool>,
+    /// That table is older than the exchange.
+    pub target_stale: Cell<bool>,
     /// Streams the client's body into memory on demand (`ngx.req.read_body`); set by the proxy.
     pub body_reader: RefCell<Option<Rc<dyn BodyReader>>>,
 }
@@ -86,6 +90,8 @@ impl Scope {
             chain: RefCell::default(),
             handled: Cell::new(0),
             soft_exit: Cell::new(0),
+            target_out: Cell::new(false),
+            target_stale: Cell::new(false),
             body_reader: RefCell::default(),
         })
     }
