@@ -76,6 +76,10 @@ const MODULES: &[(&str, Source)] = &[
         crate::embed!("lua/rate_limiting.lua"),
     ),
     ("kong.reports", crate::embed!("lua/reports.lua")),
+    (
+        "kong.runloop.certificate",
+        crate::embed!("lua/runloop_certificate.lua"),
+    ),
     ("kong.tools.mime_type", crate::embed!("tools/mime_type.lua")),
     ("kong.tools.queue", crate::embed!("tools/queue.lua")),
     ("kong.tools.sandbox", crate::embed!("sandbox/init.lua")),

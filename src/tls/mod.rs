@@ -9,6 +9,7 @@ pub mod key;
 mod names;
 pub mod pki;
 mod provider;
+pub mod server;
 pub mod session;
 mod signing;
 pub mod trust;

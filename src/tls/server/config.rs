@@ -1,0 +1,207 @@
+//! rustls's configurations: one for each set of certificates and each thing asked of clients, kept and shared.
+//!
+//! The key of a configuration is all that makes it different, compared by equality; its sessions go with it.
+//! Must not: be locked longer than a look-up takes.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerConfig};
+use rustls::sign::CertifiedKey;
+use rustls::{DistinguishedName, SupportedProtocolVersion};
+
+use super::client::AnyClient;
+use super::options::{Options, Versions};
+use super::sessions::{Own, Sessions, Tickets};
+use super::wishes::{ServerIdentity, Wishes};
+
+/// As many configurations are kept; the one that was not used for longest goes first.
+const MAX_CONFIGS: usize = 1024;
+
+/// Spoken within TLS. h2 is not.
+const PROTOCOLS: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    identities: Vec<Arc<ServerIdentity>>,
+    /// The names told to clients, if they are asked.
+    names: Option<Vec<Vec<u8>>>,
+    no_reuse: bool,
+    versions: Versions,
+}
+
+struct Cached {
+    config: Arc<ServerConfig>,
+    used: u64,
+}
+
+/// What all listeners of one kind share, over all workers and configurations of entities.
+pub struct Server {
+    options: Options,
+    sessions: Arc<Sessions>,
+    configs: Mutex<HashMap<Key, Cached>>,
+    uses: AtomicU64,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// No certificate with a key.
+    #[error("no suitable key")]
+    NoIdentity,
+    /// None of the protocols that were wished for is offered.
+    #[error("no protocols available")]
+    NoVersions,
+    /// rustls refuses.
+    #[error(transparent)]
+    Rustls(#[from] rustls::Error),
+    /// The system has no randomness.
+    #[error("no random bytes for session tickets")]
+    Random,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server")
+            .field("configs", &self.len())
+            .field("sessions", &self.sessions.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Without any configuration yet.
+    pub fn new(options: Options) -> Arc<Self> {
+        Arc::new(Self {
+            sessions: Sessions::new(options.cache, options.timeout),
+            options,
+            configs: Mutex::default(),
+            uses: AtomicU64::new(0),
+        })
+    }
+
+    /// How it speaks TLS.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// How many configurations are kept.
+    pub fn len(&self) -> usize {
+        self.configs.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Whether none is kept.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The protocols that are offered where a handshake has wishes.
+    pub fn versions(&self, wishes: &Wishes) -> Versions {
+        let mine = self.options.versions;
+        wishes.versions.map_or(mine, |wished| Versions {
+            tls12: mine.tls12 && wished.tls12,
+            tls13: mine.tls13 && wished.tls13,
+        })
+    }
+
+    /// The configuration for a handshake.
+    ///
+    /// # Errors
+    /// There is nothing to show, or rustls refuses it.
+    pub fn config(&self, wishes: &Wishes) -> Result<Arc<ServerConfig>, ServerError> {
+        let names = |request: &super::wishes::ClientRequest| {
+            let names = request.authorities.as_ref().map(super::facts::subjects);
+            names.unwrap_or_default()
+        };
+        let key = Key {
+            identities: wishes.identities(),
+            names: wishes.client.as_ref().map(names),
+            no_reuse: wishes.no_reuse,
+            versions: self.versions(wishes),
+        };
+        if key.identities.is_empty() {
+            return Err(ServerError::NoIdentity);
+        }
+        let now = self.uses.fetch_add(1, Ordering::Relaxed);
+        if let Some(cached) = self.configs().get_mut(&key) {
+            cached.used = now;
+            return Ok(cached.config.clone());
+        }
+        let config = Arc::new(self.build(&key)?);
+        let mut configs = self.configs();
+        if configs.len() >= MAX_CONFIGS
+            && let Some(oldest) = configs.iter().min_by_key(|(_, c)| c.used).map(|(k, _)| k.clone())
+        {
+            configs.remove(&oldest);
+        }
+        // another worker may have been faster: its tickets count
+        let cached = configs.entry(key).or_insert(Cached { config, used: now });
+        Ok(cached.config.clone())
+    }
+
+    fn configs(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Cached>> {
+        self.configs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn build(&self, key: &Key) -> Result<ServerConfig, ServerError> {
+        /// Names of configurations among their kept sessions; unique in the process.
+        static NAMES: AtomicU64 = AtomicU64::new(0);
+        let mut versions: Vec<&'static SupportedProtocolVersion> = Vec::new();
+        if key.versions.tls13 {
+            versions.push(&rustls::version::TLS13);
+        }
+        if key.versions.tls12 {
+            versions.push(&rustls::version::TLS12);
+        }
+        if versions.is_empty() {
+            return Err(ServerError::NoVersions);
+        }
+        let builder =
+            ServerConfig::builder_with_provider(self.options.provider()).with_protocol_versions(&versions)?;
+        let builder = match &key.names {
+            None => builder.with_no_client_auth(),
+            Some(names) => builder.with_client_cert_verifier(Arc::new(AnyClient {
+                names: names
+                    .iter()
+                    .map(|name| DistinguishedName::from(name.clone()))
+                    .collect(),
+            })),
+        };
+        let keys = key.identities.iter().map(|i| i.certified_key()).collect();
+        let mut config = builder.with_cert_resolver(Arc::new(Certificates(keys)));
+        config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+        config.ignore_client_order = self.options.prefer_server;
+        config.send_tls13_tickets = 2;
+        if key.no_reuse || self.options.timeout.is_zero() {
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+            return Ok(config);
+        }
+        config.session_storage = Arc::new(Own {
+            sessions: self.sessions.clone(),
+            name: NAMES.fetch_add(1, Ordering::Relaxed),
+        });
+        if self.options.tickets {
+            config.ticketer = Arc::new(Tickets::new(self.options.timeout).ok_or(ServerError::Random)?);
+        }
+        Ok(config)
+    }
+}
+
+/// Certificates of several kinds of keys, of which the client's signatures choose.
+#[derive(Debug)]
+struct Certificates(Vec<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        if let [one] = &self.0[..] {
+            return Some(one.clone());
+        }
+        let mut schemes = hello.signature_schemes().iter();
+        schemes.find_map(|scheme| {
+            let usable = |k: &&Arc<CertifiedKey>| k.key.choose_scheme(std::slice::from_ref(scheme)).is_some();
+            self.0.iter().find(usable).cloned()
+        })
+    }
+}
