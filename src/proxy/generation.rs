@@ -10,14 +10,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Worker;
-<<<<<<< HEAD
+use super::handshake::Secured;
 use crate::balancer::Balancer;
 use crate::entity::UpstreamIdx;
-=======
-use super::handshake::Secured;
-use crate::balancer::RoundRobin;
-use crate::entity::{TargetIdx, UpstreamIdx};
->>>>>>> main
 use crate::net::real_ip::RealIp;
 use crate::pdk::balancer::Calls;
 use crate::plugin::Phases;

@@ -4,6 +4,7 @@
 
 pub mod chain;
 pub mod client;
+mod group;
 pub mod identity;
 pub mod key;
 mod names;

@@ -1,4 +1,4 @@
-//! The crypto that all TLS here uses: ring's, with P-521 (keys, and signatures of certificates and handshakes)
+//! The crypto that all TLS here uses: ring's, with P-521 (key exchange, keys, and signatures of certificates and handshakes)
 //! and with SHA-512 signatures of the smaller curves, as OpenSSL has them.
 //!
 //! Must not: be installed as the process default; who needs it takes it from here.
@@ -24,6 +24,7 @@ pub fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
         let mut provider = rustls::crypto::ring::default_provider();
         provider.signature_verification_algorithms = algorithms(&provider);
+        provider.kx_groups.push(&super::group::Secp521r1);
         provider.key_provider = &Keys;
         Arc::new(provider)
     });

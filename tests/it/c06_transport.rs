@@ -226,12 +226,12 @@ fn c06_transport_an_answer_before_the_body_is_read_reaches_the_client() {
     for fault in [Fault::AnswerBeforeBody, Fault::AnswerAndClose] {
         for _ in 0..5 {
             upstream.misbehave(&[fault]);
-            let accepted = upstream.accepted();
+            let requests = upstream.requests();
             let mut client: Client = gateway.connect();
             let r = client.ask("POST", "/two", &[], &body);
             assert_eq!(r.status, 200, "{fault:?}: {}", gateway.errors());
             assert_eq!(r.json()["method"], "POST");
-            assert_eq!(upstream.accepted(), accepted + 1, "{fault:?}");
+            assert_eq!(upstream.requests(), requests + 1, "{fault:?}");
         }
     }
 }
@@ -239,12 +239,12 @@ fn c06_transport_an_answer_before_the_body_is_read_reaches_the_client() {
 #[test]
 fn c06_transport_writing_has_a_limit_of_its_own() {
     let (upstream, gateway) = start(|o| o);
-    upstream.misbehave(&[Fault::HangBeforeBody, Fault::HangBeforeBody]);
+    upstream.misbehave(&[Fault::HangBeforeBody]);
     let began = Instant::now();
-    // more than both sockets hold
+    // more than the sockets hold; what went by cannot be sent again
     let r = gateway.connect().ask("PUT", "/two", &[], &vec![b'x'; 32 << 20]);
     assert_eq!(r.status, 504);
-    assert!(began.elapsed() >= Duration::from_millis(2 * LIMIT), "two tries");
+    assert!(began.elapsed() >= Duration::from_millis(LIMIT));
     gateway.logged("upstream timed out (110: Connection timed out) while sending request to upstream");
-    assert_eq!(upstream.accepted(), 2);
+    assert_eq!(upstream.accepted(), 1);
 }
