@@ -72,7 +72,11 @@ impl Config {
     }
 
     pub fn plugin(&mut self, name: &str) -> &mut Self {
-        self.push("plugins", json!({ "name": name }));
+        self.plugin_with(name, json!({}))
+    }
+
+    pub fn plugin_with(&mut self, name: &str, config: Value) -> &mut Self {
+        self.push("plugins", json!({ "name": name, "config": config }));
         self
     }
 

@@ -32,6 +32,7 @@ mod b08_kong;
 mod c01_service;
 mod c03_connector;
 mod c03_support;
+mod c04_pool;
 mod c06_balancing;
 mod c06_transport;
 mod c06_tries;
