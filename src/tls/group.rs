@@ -1,42 +1,30 @@
-//! Key exchange on P-521, which ring does not have: OpenSSL's servers with a P-521 certificate ask for the group in
-//! TLS 1.2.
+//! Key exchange over P-521. OpenSSL takes a P-521 certificate in TLS 1.2 only from those who also offer to
+//! exchange keys over that curve.
 //!
-//! Must not: come before ring's groups.
+//! Must not: be preferred to the groups that ring has.
 
-use p521::PublicKey;
-use p521::SecretKey;
-use p521::elliptic_curve::sec1::ToSec1Point as _;
-use rustls::crypto::{ActiveKeyExchange, GetRandomFailed, SharedSecret, SupportedKxGroup};
+use std::fmt;
+
+use p521::ecdh::diffie_hellman;
+use rustls::crypto::{ActiveKeyExchange, SharedSecret, SupportedKxGroup};
 use rustls::{Error, NamedGroup, PeerMisbehaved};
-use zeroize::Zeroizing;
 
-/// The group.
+use super::pki::key::{Curve, EcKey};
+
+/// `secp521r1`.
 #[derive(Debug)]
-pub struct Secp521r1;
-
-struct Exchange {
-    secret: SecretKey,
-    public: Box<[u8]>,
-}
-
-/// A secret of 521 random bits; all but a vanishing part of them are below the group's order.
-fn secret() -> Result<SecretKey, Error> {
-    let mut scalar = Zeroizing::new([0; 66]);
-    for _ in 0..8 {
-        getrandom::fill(&mut *scalar).map_err(|_| GetRandomFailed)?;
-        scalar[0] &= 1;
-        if let Ok(secret) = SecretKey::from_slice(&*scalar) {
-            return Ok(secret);
-        }
-    }
-    Err(GetRandomFailed.into())
-}
+pub(super) struct Secp521r1;
 
 impl SupportedKxGroup for Secp521r1 {
     fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
-        let secret = secret()?;
-        let public = secret.public_key().to_sec1_point(false).as_bytes().into();
-        Ok(Box::new(Exchange { secret, public }))
+        let failed = || Error::General("no P-521 key".into());
+        let key = EcKey::generate(Curve::P521).ok_or_else(failed)?;
+        let scalar = key.secret.as_ref().ok_or_else(failed)?;
+        let secret = p521::SecretKey::from_slice(scalar).map_err(|_| failed())?;
+        Ok(Box::new(Exchange {
+            secret,
+            public: key.point,
+        }))
     }
 
     fn name(&self) -> NamedGroup {
@@ -44,15 +32,27 @@ impl SupportedKxGroup for Secp521r1 {
     }
 }
 
+struct Exchange {
+    secret: p521::SecretKey,
+    public: Vec<u8>,
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Exchange")
+    }
+}
+
 impl ActiveKeyExchange for Exchange {
     fn complete(self: Box<Self>, peer: &[u8]) -> Result<SharedSecret, Error> {
-        // only uncompressed points are spoken
-        let peer = match peer.first() {
-            Some(4) => PublicKey::from_sec1_bytes(peer).map_err(|_| PeerMisbehaved::InvalidKeyShare)?,
-            _ => return Err(PeerMisbehaved::InvalidKeyShare.into()),
-        };
-        let shared = p521::ecdh::diffie_hellman(self.secret.to_nonzero_scalar(), peer.as_affine());
-        Ok(SharedSecret::from(&shared.raw_secret_bytes()[..]))
+        let bad = || Error::from(PeerMisbehaved::InvalidKeyShare);
+        // RFC 8446, 4.2.8.2: uncompressed points only.
+        if peer.first() != Some(&4) {
+            return Err(bad());
+        }
+        let peer = p521::PublicKey::from_sec1_bytes(peer).map_err(|_| bad())?;
+        let shared = diffie_hellman(self.secret.to_nonzero_scalar(), peer.as_affine());
+        Ok(SharedSecret::from(shared.raw_secret_bytes().as_slice()))
     }
 
     fn pub_key(&self) -> &[u8] {
@@ -61,24 +61,5 @@ impl ActiveKeyExchange for Exchange {
 
     fn group(&self) -> NamedGroup {
         NamedGroup::secp521r1
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn c03_p521_exchanges_agree_and_refuse_what_is_no_point() {
-        let (a, b) = (Secp521r1.start().unwrap(), Secp521r1.start().unwrap());
-        let (of_a, of_b) = (a.pub_key().to_vec(), b.pub_key().to_vec());
-        assert_eq!((of_a.len(), of_a[0]), (133, 4));
-        let shared = (a.complete(&of_b).unwrap(), b.complete(&of_a).unwrap());
-        assert_eq!(shared.0.secret_bytes(), shared.1.secret_bytes());
-        assert_eq!(shared.0.secret_bytes().len(), 66);
-        for bad in [&of_a[..132], &[], &[4; 133], &[0; 133]] {
-            assert!(Secp521r1.start().unwrap().complete(bad).is_err());
-        }
     }
 }

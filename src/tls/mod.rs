@@ -16,4 +16,7 @@ mod signing;
 pub mod trust;
 pub mod verify;
 
+#[cfg(test)]
+mod tests;
+
 pub use provider::provider;
