@@ -18,7 +18,7 @@ use super::accept::Shared;
 use super::tls_error;
 use crate::logs::{ErrorContext, Level};
 use crate::proxy::Worker;
-use crate::proxy::handshake::{Caller, Refused, Secured, decide};
+use crate::proxy::handshake::{Caller, Secured, decide};
 use crate::tls::server::hello::{self, Progress};
 use crate::tls::server::{Facts, Hello};
 
@@ -125,10 +125,9 @@ fn log(worker: &Worker, failure: &Failure, serial: u64, peer: SocketAddr, listen
             (Level::Info, message)
         }
         Failure::Handshake(number, words) => {
-            let number = 0x0a00_0000 | u32::from(*number);
-            let message =
-                format!("SSL_do_handshake() failed (SSL: error:{number:08X}:SSL routines::{words})");
-            (Level::Info, message)
+            let code = 0x0a00_0000 | u32::from(*number);
+            let message = format!("SSL_do_handshake() failed (SSL: error:{code:08X}:SSL routines::{words})");
+            (tls_error::level(*number), message)
         }
         Failure::Crowd => (
             Level::Alert,
@@ -174,12 +173,9 @@ async fn attempt(
     let (config, handshake) = match decided {
         Ok(decided) => decided,
         Err(refused) => {
-            let (number, words, alert) = match refused {
-                Refused::Handler => (0x179, "cert cb error".to_owned(), 80),
-                Refused::Config(error) => (0x76, error.to_string(), 40),
-            };
+            let (number, words, alert) = tls_error::of_refusal(&refused);
             let _ = stream.write_all(&tls_error::alert(alert)).await;
-            return Err(Failure::Handshake(number, words));
+            return Err(Failure::Handshake(number, words.to_owned()));
         }
     };
     let start = StartHandshake::from_parts(accepted, Begun::new(stream, rest));
