@@ -160,13 +160,30 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// An OBJECT IDENTIFIER's contents: arcs that end, none with zeros before.
+    ///
+    /// # Errors
+    /// When the next element is none.
+    pub fn oid(&mut self) -> Result<&'a [u8]> {
+        let body = self.expect(OID)?.body;
+        let ends = body.last().is_some_and(|b| b & 0x80 == 0);
+        let padded = |i: usize| body[i] == 0x80 && (i == 0 || body[i - 1] & 0x80 == 0);
+        match ends && !(0..body.len()).any(padded) {
+            true => Ok(body),
+            false => Err(Asn1Error::Value),
+        }
+    }
+
     /// An AlgorithmIdentifier: the OID's contents, and the parameters as they stand.
     ///
     /// # Errors
     /// When the next element is none.
     pub fn algorithm(&mut self) -> Result<(&'a [u8], &'a [u8])> {
         let mut inner = self.expect(SEQUENCE)?.reader();
-        let oid = inner.expect(OID)?.body;
+        let oid = inner.oid()?;
+        if inner.peek() == Some(OID) {
+            Reader(inner.0).oid()?;
+        }
         Ok((oid, inner.0))
     }
 }

@@ -53,7 +53,8 @@ pub struct Outline<'a> {
     pub spki: &'a [u8],
 }
 
-/// Finds the parts of the certificate that `der` begins with, of any version, dates and names unread.
+/// Finds the parts of the certificate that `der` begins with, of any version; what its dates, names and extensions
+/// say is not looked at.
 ///
 /// # Errors
 /// When it begins with none.
@@ -66,16 +67,35 @@ pub fn outline(der: &[u8]) -> Result<Outline<'_>, Asn1Error> {
     if !outer.is_empty() {
         return Err(Asn1Error::Value);
     }
-    r.optional(0xa0)?;
-    r.expect(asn1::INTEGER)?;
-    // Signature algorithm, issuer, validity, subject.
-    for _ in 0..4 {
-        r.expect(asn1::SEQUENCE)?;
+    if let Some(version) = r.optional(0xa0)? {
+        version.reader().expect(asn1::INTEGER)?;
     }
+    r.expect(asn1::INTEGER)?;
+    r.algorithm()?;
+    Name::read(r.expect(asn1::SEQUENCE)?.whole)?;
+    let mut validity = r.expect(asn1::SEQUENCE)?.reader();
+    for _ in 0..2 {
+        if !matches!(
+            validity.next_element()?.tag,
+            asn1::UTC_TIME | asn1::GENERALIZED_TIME
+        ) {
+            return Err(Asn1Error::Tag);
+        }
+    }
+    Name::read(r.expect(asn1::SEQUENCE)?.whole)?;
     let spki = r.expect(asn1::SEQUENCE)?;
     let mut parts = spki.reader();
     parts.algorithm()?;
     parts.expect(asn1::BIT_STRING)?;
+    for unique in [0x81, 0x82] {
+        r.optional(unique)?;
+    }
+    if let Some(extensions) = r.optional(0xa3)? {
+        read_extensions(extensions.reader().expect(asn1::SEQUENCE)?.reader())?;
+    }
+    if !r.is_empty() {
+        return Err(Asn1Error::Value);
+    }
     Ok(Outline {
         whole: certificate.whole,
         spki: spki.whole,
@@ -325,11 +345,14 @@ fn read_extensions(mut list: Reader) -> Result<Vec<Extension>, Asn1Error> {
     let mut extensions = Vec::new();
     while !list.is_empty() {
         let mut inner = list.expect(asn1::SEQUENCE)?.reader();
-        let oid = inner.expect(asn1::OID)?.body.to_vec();
+        let oid = inner.oid()?.to_vec();
         let critical = inner
             .optional(asn1::BOOLEAN)?
             .is_some_and(|b| b.body.first().is_some_and(|b| *b != 0));
         let value = inner.expect(asn1::OCTET_STRING)?.body.to_vec();
+        if !inner.is_empty() {
+            return Err(Asn1Error::Value);
+        }
         extensions.push(Extension { oid, critical, value });
     }
     Ok(extensions)

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::asn1::{self, Asn1Error, Reader};
 use super::key::{Curve, EcKey, Key, Okp, OkpKey, RsaKey, RsaSecret, Secret};
 use super::objects;
-use super::pem::{self, Block};
+use super::pem::{self, Block, PemError};
 use super::pkcs12;
 
 /// Why bytes are no key.
@@ -194,7 +194,13 @@ pub fn read_private_der(der: &[u8], passphrase: Option<&[u8]>) -> Result<Key> {
 /// When there is none.
 pub fn read_pem(text: &[u8], private: bool, public: bool, passphrase: Option<&[u8]>) -> Result<Key> {
     let mut blocks = pem::blocks(text);
-    while let Ok(block) = blocks.next_block() {
+    loop {
+        let block = match blocks.next_block() {
+            Ok(block) => block,
+            Err(PemError::NoStart) => return Err(KeyError::Unsupported),
+            // OpenSSL goes on after a block that is none.
+            Err(_) => continue,
+        };
         match block.label.as_str() {
             "PRIVATE KEY" if private => return read_pkcs8(&block.data),
             "ENCRYPTED PRIVATE KEY" if private => return read_encrypted_pkcs8(&block.data, passphrase),
@@ -205,7 +211,6 @@ pub fn read_pem(text: &[u8], private: bool, public: bool, passphrase: Option<&[u
             _ => {}
         }
     }
-    Err(KeyError::Unsupported)
 }
 
 /// A block's bytes, deciphered if its headers say so (`DEK-Info`, RFC 1421 as OpenSSL does it).

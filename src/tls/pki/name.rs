@@ -37,8 +37,11 @@ impl Name {
             let mut joined = false;
             while !set.is_empty() {
                 let mut pair = set.expect(asn1::SEQUENCE)?.reader();
-                let oid = pair.expect(asn1::OID)?.body.to_vec();
+                let oid = pair.oid()?.to_vec();
                 let value = pair.next_element()?;
+                if !pair.is_empty() {
+                    return Err(Asn1Error::Value);
+                }
                 entries.push(Entry {
                     oid,
                     tag: value.tag,

@@ -8,6 +8,7 @@ macro_rules! fixture {
 }
 
 mod certs;
+mod held;
 mod mutations;
 mod values;
 
