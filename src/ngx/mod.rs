@@ -13,10 +13,13 @@ pub mod log;
 mod output;
 mod re;
 mod req;
+mod ssl;
+mod ssl_server;
 pub mod tcp;
 mod time;
 pub mod timer;
 mod var;
+mod var_ssl;
 pub mod worker;
 
 #[cfg(test)]
@@ -43,6 +46,8 @@ const PARTS: &[Part] = &[
     ("timer", crate::embed!("timer.lua"), timer::install),
     ("re", crate::embed!("re.lua"), re::install),
     ("tcp", crate::embed!("tcp.lua"), tcp::install),
+    ("ssl", crate::embed!("ssl.lua"), ssl::install),
+    ("ssl_server", crate::embed!("ssl_server.lua"), ssl_server::install),
 ];
 
 /// Brings `ngx.*` into a state.

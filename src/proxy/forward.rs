@@ -1,82 +1,27 @@
-//! The upstream's turn: choosing addresses, trying, judging failures, until a response head is there.
+//! The upstream's turn: trying and judging failures, until a response head is there.
 //!
 //! At most 1 + retries tries; a stale kept-alive connection costs none. Must not: run Lua or touch the client's
 //! side.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 
 use super::body_in::ClientStream;
+use super::choose::{self, Choice, Lease, Tried};
+use super::connect::connect;
 use super::fault::Fault;
 use super::head_out::{self, Framing};
 use super::spool::FileBody;
 use super::{Generation, access};
-use crate::balancer::{Destination, resolve};
-use crate::entity::{TargetIdx, UpstreamIdx};
-use crate::exchange::{Attempt, Body, Exchange, Source};
+use crate::exchange::{Body, Exchange, Source};
 use crate::logs::Level;
-use crate::upstream::{AttemptError, Conn, ConnectPlan, OutBody, UpstreamBody};
+use crate::upstream::{AttemptError, Conn, OutBody, Silence, UpstreamBody};
 use crate::vm::Scope;
 
 /// How many stale connections one request may meet before they count as tries.
 const STALE_LIMIT: u32 = 512;
-
-/// Where one try goes.
-struct Choice {
-    host: String,
-    port: u16,
-    /// The Host header.
-    host_header: String,
-    target: Option<(UpstreamIdx, TargetIdx)>,
-}
-
-/// Chooses for the next try.
-fn choose(generation: &Generation, x: &Exchange, tried: &[TargetIdx]) -> Result<Choice, Fault> {
-    let with_port = |host: &str, port: u16| {
-        let default = if x.outbound.scheme == "https" { 443 } else { 80 };
-        if port == default {
-            host.to_owned()
-        } else {
-            format!("{host}:{port}")
-        }
-    };
-    match resolve(&x.target.host, x.target.port, &generation.snapshot) {
-        Destination::Upstream(up) => {
-            let target = generation
-                .next_target(up, tried)
-                .or_else(|| generation.next_target(up, &[]))
-                .ok_or(Fault::NoPeer)?;
-            let entity = generation.snapshot.upstream(up).ok_or(Fault::NoPeer)?;
-            let t = entity.targets.get(target.index()).ok_or(Fault::NoPeer)?;
-            let host_header = match (&entity.host_header, x.outbound.host.as_str()) {
-                (_, set) if !set.is_empty() => set.to_owned(),
-                (Some(own), _) => own.clone(),
-                (None, _) => with_port(&t.host, t.port),
-            };
-            Ok(Choice {
-                host: t.host.clone(),
-                port: t.port,
-                host_header,
-                target: Some((up, target)),
-            })
-        }
-        Destination::Direct { host, port } => {
-            let host_header = match x.outbound.host.as_str() {
-                "" => with_port(host, port),
-                set => set.to_owned(),
-            };
-            Ok(Choice {
-                host: host.to_owned(),
-                port,
-                host_header,
-                target: None,
-            })
-        }
-    }
-}
 
 /// Sends the exchange's request upstream and leaves the response's head in it.
 ///
@@ -86,44 +31,64 @@ pub async fn forward(
     generation: &Generation,
     scope: &Rc<Scope>,
     stream: &Rc<ClientStream>,
-) -> Result<UpstreamBody, Fault> {
+) -> Result<(UpstreamBody, Option<Lease>), Fault> {
+    choose::begin(scope);
+    let outcome = tries(generation, scope, stream).await;
+    scope.target_stale.set(scope.target_out.get());
+    outcome
+}
+
+async fn tries(
+    generation: &Generation,
+    scope: &Rc<Scope>,
+    stream: &Rc<ClientStream>,
+) -> Result<(UpstreamBody, Option<Lease>), Fault> {
     let Some(cell) = &scope.exchange else {
         return Err(Fault::NoService);
     };
-    let (retries, connect_timeout, read_timeout, idempotent) = {
+    let retries = {
         let mut x = cell.borrow_mut();
-        if x.outbound.scheme != "http" {
+        if !matches!(x.outbound.scheme.as_str(), "http" | "https") {
             return Err(AttemptError::Scheme(x.outbound.scheme.clone()).into());
         }
         access::join_query(&mut x);
         x.timing.access_end = Some(Instant::now());
-        let idempotent = !matches!(x.request.method.as_str(), "POST" | "LOCK" | "PATCH");
-        (
-            x.target.retries,
-            x.target.connect_timeout,
-            x.target.read_timeout,
-            idempotent,
-        )
+        x.target.retries
     };
-    let mut tried: Vec<TargetIdx> = Vec::new();
-    let mut tries = 0;
+    let mut tried = Tried::default();
     let mut stale = 0;
+    let mut again = None;
     loop {
-        let choice = choose(generation, &cell.borrow(), &tried)?;
-        if let Some((_, t)) = choice.target {
-            tried.push(t);
-        }
-        let error = match one_try(generation, scope, stream, &choice, connect_timeout, read_timeout).await {
-            Ok(body) => return Ok(body),
+        let mut choice = match again.take() {
+            Some(choice) => choice,
+            None => choose::choose(generation, scope, &mut tried)?,
+        };
+        // a plugin's function may have changed both since the last try
+        let (limits, idempotent) = limits_of(&cell.borrow());
+        let error = match one_try(generation, scope, stream, &choice, limits).await {
+            Ok(body) => {
+                let lease = choice.lease.take().map(|mut lease| {
+                    lease.answered();
+                    lease
+                });
+                mark_last(&mut cell.borrow_mut(), tried.tries >= retries);
+                return Ok((body, lease));
+            }
             Err(e) => e,
         };
         if error.is_stale(idempotent) && stream.replayable() && stale < STALE_LIMIT {
             stale += 1;
-            tried.pop();
+            again = Some(choice);
             continue;
         }
-        tries += 1;
-        if tries > retries || !error.retryable(idempotent) || !stream.replayable() {
+        let named = !matches!(error, AttemptError::Name { .. });
+        if named {
+            tried.tries += 1;
+            tried.failed(&choice);
+        } else if !tried.nameless(&choice) {
+            return Err(error.into());
+        }
+        if tried.tries > retries || !error.retryable(idempotent) || !stream.replayable() {
             return Err(if stream.too_large() {
                 Fault::BodyTooLarge
             } else {
@@ -136,28 +101,47 @@ pub async fn forward(
     }
 }
 
+fn limits_of(x: &Exchange) -> (Limits, bool) {
+    let limits = Limits {
+        connect: x.target.connect_timeout,
+        silence: Silence {
+            write: x.target.write_timeout,
+            read: x.target.read_timeout,
+        },
+    };
+    let idempotent = !matches!(x.request.method.as_str(), "POST" | "LOCK" | "PATCH");
+    (limits, idempotent)
+}
+
+/// The time limits of one try.
+#[derive(Clone, Copy)]
+struct Limits {
+    connect: Duration,
+    silence: Silence,
+}
+
+/// The last try that was allowed counts as failed if the upstream answers 5xx, as in Kong's log.
+fn mark_last(x: &mut Exchange, last: bool) {
+    let status = x.response.status;
+    if last
+        && status > 499
+        && let Some(attempt) = x.attempts.last_mut()
+    {
+        attempt.code = Some(status);
+    }
+}
+
 async fn one_try(
     generation: &Generation,
     scope: &Rc<Scope>,
     stream: &Rc<ClientStream>,
     choice: &Choice,
-    connect_timeout: std::time::Duration,
-    read_timeout: std::time::Duration,
+    limits: Limits,
 ) -> Result<UpstreamBody, AttemptError> {
     let Some(cell) = &scope.exchange else {
         return Err(AttemptError::Scheme(String::new()));
     };
-    let resolving = generation.worker.names.resolve(&choice.host, choice.port);
-    let addrs = match tokio::time::timeout(connect_timeout, resolving).await {
-        Ok(found) => found?,
-        Err(_) => {
-            return Err(AttemptError::Name {
-                host: choice.host.clone(),
-                reason: "timed out".into(),
-            });
-        }
-    };
-    let (mut conn, connect_time) = connect(generation, cell, &addrs, connect_timeout).await?;
+    let (mut conn, connect_time) = connect(generation, cell, choice, limits.connect).await?;
     let addr = conn.plan.addr;
     let spooled = match &cell.borrow().request.body {
         Body::File(path, len) => Some((path.clone(), *len)),
@@ -171,36 +155,25 @@ async fn one_try(
         }
     };
     let (head, request) = message(generation, &cell.borrow(), &conn, stream, choice, spooled);
-    match conn.request(head, request, read_timeout).await {
+    match conn.request(head, request, limits.silence).await {
         Ok(response) if response.status() == http::StatusCode::SWITCHING_PROTOCOLS => {
             // nobody asked for it, and the bytes behind it would be no HTTP
             generation.worker.pool.discard(conn);
             let e = AttemptError::Invalid("unexpected 101".into());
-            cell.borrow_mut().attempts.push(Attempt {
-                addr,
-                error: Some(e.to_string()),
-                connect_time,
-            });
+            let failed = choice.attempt(addr, Some(&e), connect_time);
+            cell.borrow_mut().attempts.push(failed);
             Err(e)
         }
         Ok(response) => {
             let mut x = cell.borrow_mut();
-            x.attempts.push(Attempt {
-                addr,
-                error: None,
-                connect_time,
-            });
-            Ok(accept(generation, &mut x, conn, response, read_timeout))
+            x.attempts.push(choice.attempt(addr, None, connect_time));
+            Ok(accept(generation, &mut x, conn, response, limits.silence.read))
         }
         Err(e) => {
             generation.worker.pool.discard(conn);
             if !e.is_stale(true) {
-                let error = Some(e.to_string());
-                cell.borrow_mut().attempts.push(Attempt {
-                    addr,
-                    error,
-                    connect_time,
-                });
+                let failed = choice.attempt(addr, Some(&e), connect_time);
+                cell.borrow_mut().attempts.push(failed);
             }
             Err(e)
         }
@@ -226,41 +199,6 @@ fn message(
         _ => OutBody::Stream(Box::pin(stream.attempt()), Rc::default()),
     };
     (head, head_out::skeleton(x, framing, body))
-}
-
-/// A kept connection to any of the addresses, else a new one to the first that answers.
-async fn connect(
-    generation: &Generation,
-    cell: &std::cell::RefCell<Exchange>,
-    addrs: &[SocketAddr],
-    limit: std::time::Duration,
-) -> Result<(Conn, Option<std::time::Duration>), AttemptError> {
-    let pool = &generation.worker.pool;
-    for addr in addrs {
-        if let Some(conn) = pool.kept(&ConnectPlan { addr: *addr }) {
-            return Ok((conn, None));
-        }
-    }
-    let mut last = None;
-    for addr in addrs {
-        let began = Instant::now();
-        match pool.connect(ConnectPlan { addr: *addr }, limit).await {
-            Ok(conn) => return Ok((conn, Some(began.elapsed()))),
-            Err(e) => {
-                let error = Some(e.to_string());
-                cell.borrow_mut().attempts.push(Attempt {
-                    addr: *addr,
-                    error,
-                    connect_time: None,
-                });
-                last = Some(e);
-            }
-        }
-    }
-    Err(last.unwrap_or(AttemptError::Name {
-        host: String::new(),
-        reason: "no address".into(),
-    }))
 }
 
 /// Takes the response's head into the exchange.

@@ -6,10 +6,16 @@
 mod accept;
 mod config;
 mod control;
+mod crowd;
+mod default_certificate;
 mod echo;
 mod judge;
+mod listeners;
 mod rooms;
 mod secret;
+mod secure;
+mod tls;
+mod tls_error;
 mod worker;
 
 pub mod pidfile;
@@ -52,6 +58,12 @@ pub enum Error {
     /// The system.
     #[error("{0}: {1}")]
     System(&'static str, std::io::Error),
+    /// The certificates of the embedded TLS upstream.
+    #[error(transparent)]
+    Material(#[from] echo::material::MaterialError),
+    /// The embedded TLS upstream.
+    #[error(transparent)]
+    Acceptor(#[from] echo::tls::AcceptorError),
     /// A worker did not start.
     #[error("worker {0} did not start: {1}")]
     Worker(usize, String),

@@ -13,7 +13,7 @@ use std::time::Duration;
 use mlua::{Lua, LuaOptions, StdLib, Table, ffi};
 
 use super::watchdog::Watch;
-use super::{loader, op};
+use super::{cdata, loader, op};
 
 /// How a state is made.
 #[derive(Debug, Clone)]
@@ -133,6 +133,7 @@ impl Vm {
         let slots = lua.create_table()?;
         loaded.set("moongate.slots", &slots)?;
         let registrar = Registrar { lua: &lua, ops };
+        cdata::install(&registrar)?;
         registrar.op("vm", "take", op::take)?;
         registrar.op("vm", "slot", op::raw(slot))?;
         registrar.op("vm", "phase", op::raw(phase))?;
@@ -323,8 +324,13 @@ impl Vm {
     }
 }
 
+/// The number of the running scope's tables; and true where `balancer_data` among them is out of date.
 fn slot(_: &op::Args, ret: &mut op::Ret) {
-    ret.num(super::scope::with(|s| s.slot).unwrap_or(0));
+    let (slot, stale) = super::scope::with(|s| (s.slot, s.target_stale.get())).unwrap_or((0, false));
+    ret.num(slot);
+    if stale {
+        ret.bool(true);
+    }
 }
 
 fn phase(_: &op::Args, ret: &mut op::Ret) {
