@@ -215,7 +215,9 @@ fn c01_verification_depth_and_store() {
     let wrong = "assert(s.set_tls_verify(true)) assert(s.set_tls_verify_store(store 'root'))
         kong.service.request.set_header('Host', 'wrong.test')";
     house.access(wrong).is(502);
-    house.gateway.logged("upstream SSL certificate does not match \"wrong.test\"");
+    house
+        .gateway
+        .logged("upstream SSL certificate does not match \"wrong.test\"");
     // depth counts intermediates
     let to_far = format!(
         "s.set_target('localhost', {}) assert(s.set_tls_verify(true))
