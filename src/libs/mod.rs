@@ -121,6 +121,7 @@ const MODULES: &[(&str, Source)] = &[
         "resty.ljsonschema.metaschema",
         crate::embed!("ljsonschema/metaschema.lua"),
     ),
+    ("resty.kong.tls", crate::embed!("resty/kong_tls.lua")),
     ("resty.lock", crate::embed!("resty/lock.lua")),
     ("resty.redis", crate::embed!("resty/redis.lua")),
     ("resty.timerng", crate::embed!("resty/timerng.lua")),

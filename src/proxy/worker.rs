@@ -25,7 +25,7 @@ pub struct Worker {
     /// Exchanges under way.
     pub exchanges: Cell<usize>,
     /// TLS handshakes under way.
-    pub handshakes: Cell<usize>,
+    pub handshakes: Rc<Cell<usize>>,
     /// Client connections open.
     pub connections: Cell<usize>,
     /// Exchanges whose log phase is due.
@@ -48,7 +48,7 @@ impl Worker {
             pool: Pool::new(limits),
             names: Names::default(),
             exchanges: Cell::new(0),
-            handshakes: Cell::new(0),
+            handshakes: Rc::default(),
             connections: Cell::new(0),
             finished: RefCell::default(),
             log_due: tokio::sync::Notify::new(),

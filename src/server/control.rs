@@ -393,9 +393,16 @@ impl Running {
             Purpose::Reload => Vec::new(),
             Purpose::Swap(..) => self.current.plugins.clone(),
         };
+        // only settings change what listeners have, and those come with a reload
+        let keeps = matches!(purpose, Purpose::Swap(..));
         let before = self.current.secured.clone();
         let judge = move || {
             super::process::be_nice();
+            if keeps {
+                let mut prepared = config::prepare(settings, &source, &loaded)?;
+                prepared.secured = before;
+                return Ok(prepared);
+            }
             let prepared = prepare(settings, &source, &loaded, before.as_deref());
             prepared.map(|(prepared, _)| prepared).map_err(Refusal::from)
         };

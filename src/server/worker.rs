@@ -11,6 +11,7 @@ use tokio::task::{LocalSet, spawn_local};
 
 use super::accept::{self, Listener, Shared};
 use super::config::Prepared;
+use super::crowd::Crowd;
 use super::listeners::Bound;
 use super::rooms;
 use crate::exchange::Phase;
@@ -119,6 +120,7 @@ async fn life(start: Start) -> Result<(), String> {
         open: RefCell::default(),
         clock: Cell::new(0),
         draining: Cell::new(false),
+        crowd: Crowd::new(worker.handshakes.clone()),
         changing: Mutex::default(),
     });
     spawn_local(log::log_task(worker.clone()));

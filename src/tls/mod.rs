@@ -4,6 +4,7 @@
 
 pub mod chain;
 pub mod client;
+mod group;
 pub mod identity;
 pub mod key;
 mod names;
@@ -14,5 +15,8 @@ pub mod session;
 mod signing;
 pub mod trust;
 pub mod verify;
+
+#[cfg(test)]
+mod tests;
 
 pub use provider::provider;

@@ -121,8 +121,10 @@ fn c07_a_certificate_without_its_key_is_no_identity() {
             .and_then(|mut c| c.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").try_answer(false));
         assert!(answered.is_none(), "{}", answered.unwrap().head);
     }
-    g.gateway
+    let line = g
+        .gateway
         .logged("SSL_do_handshake() failed (SSL: error:0A00007B:SSL routines::bad signature)");
+    assert!(line.contains("[crit]"), "{line}");
 }
 
 #[test]

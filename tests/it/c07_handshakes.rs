@@ -408,3 +408,22 @@ fn c07_curl_and_openssl_as_clients() {
     );
     assert!(shown.contains("Verify return code: 0 (ok)"), "{shown}");
 }
+
+#[test]
+fn c07_the_admin_api_over_tls() {
+    let origin = Origin::echo();
+    let config = configuration(origin.port, json!({}), json!({}));
+    let (setup, _) = setup(&config, &[&default_cert()]);
+    let port = crate::support::free_port();
+    let gateway = setup
+        .set("admin_listen", &format!("127.0.0.1:{port} ssl"))
+        .start();
+    let connect = || TlsClient::new().try_connect(port, "localhost");
+    assert!(eventually(Duration::from_secs(5), || connect().is_ok()));
+    let answer = connect().unwrap().get("/config").is(200).json();
+    assert!(answer["config"].as_str().unwrap().contains("tlsprobe"));
+    assert!(gateway.prefix().join("ssl/admin-kong-default.key").exists());
+    let mut plain = crate::support::Client::connect(port);
+    plain.send("GET /config HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(plain.try_answer(false).is_none());
+}

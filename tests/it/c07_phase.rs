@@ -104,6 +104,9 @@ fn c07_what_the_phase_is_told() {
         assert(not pcall(kong.request.get_path))
         assert(not pcall(hello.get_client_hello_server_name))
         assert(not pcall(kong.client.tls.get_full_client_certificate_chain))
+        local tls = require "resty.kong.tls"
+        assert(not pcall(tls.get_full_client_certificate_chain))
+        assert(tls.disable_session_reuse())
         local ok, err = pcall(ssl.export_keying_material, 32, "x")
         assert(not ok and err:find("not supported: ngx.ssl.export_keying_material", 1, true), err)"#;
     let g = start(

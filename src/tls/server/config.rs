@@ -205,3 +205,100 @@ impl ResolvesServerCert for Certificates {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::tls::chain::CertificateChain;
+    use crate::tls::key::PrivateKey;
+    use crate::tls::pki::cert::Cert;
+    use crate::tls::pki::key::{Curve, EcKey, Key as AnyKey};
+    use crate::tls::pki::key_code;
+    use crate::tls::server::options::tests::of;
+    use crate::tls::server::wishes::ClientRequest;
+
+    fn identities(n: usize) -> Vec<Arc<ServerIdentity>> {
+        let key = AnyKey::Ec(EcKey::generate(Curve::P256).unwrap());
+        let private = PrivateKey::from_der(&key_code::write_pkcs8(&key).unwrap()).unwrap();
+        (0..n)
+            .map(|i| {
+                let mut cert = Cert::empty();
+                cert.version = 3;
+                cert.serial = [&[1][..], &(i as u32).to_be_bytes()].concat();
+                cert.not_after = 4_000_000_000;
+                cert.spki = key_code::write_spki(&key);
+                cert.sign(&key, None).unwrap();
+                let chain = CertificateChain::from_der(&cert.write().unwrap()).unwrap();
+                ServerIdentity::new(chain, private.clone()).unwrap()
+            })
+            .collect()
+    }
+
+    fn server() -> Arc<Server> {
+        Server::new(Options::read(&of("intermediate"), &mut Vec::new()).unwrap())
+    }
+
+    #[test]
+    fn c07_a_configuration_is_one_for_the_same_wishes_and_another_for_any_other() {
+        let server = server();
+        let all = identities(2);
+        let wishes = |identity: &Arc<ServerIdentity>| Wishes::new(vec![identity.clone()]);
+        let config = |wishes: &Wishes| server.config(wishes).unwrap();
+        let first = config(&wishes(&all[0]));
+        assert!(Arc::ptr_eq(&first, &config(&wishes(&all[0]))));
+        let mut same = wishes(&all[1]);
+        same.set_certificate(all[0].chain().clone()).unwrap();
+        same.set_key(all[0].key().clone()).unwrap();
+        assert!(Arc::ptr_eq(&first, &config(&same)));
+        let mut asked = wishes(&all[0]);
+        asked.client = Some(ClientRequest::default());
+        let mut named = wishes(&all[0]);
+        named.client = Some(ClientRequest {
+            authorities: Some(all[1].chain().clone()),
+            ..ClientRequest::default()
+        });
+        let mut once = wishes(&all[0]);
+        once.no_reuse = true;
+        let mut old = wishes(&all[0]);
+        old.versions = Some(Versions {
+            tls12: true,
+            tls13: false,
+        });
+        let others: Vec<_> = [wishes(&all[1]), asked, named, once, old]
+            .iter()
+            .map(config)
+            .collect();
+        for (i, one) in others.iter().enumerate() {
+            assert!(!Arc::ptr_eq(&first, one), "{i}");
+            assert!(others[..i].iter().all(|other| !Arc::ptr_eq(one, other)), "{i}");
+        }
+        let ticket = first.ticketer.encrypt(b"session").unwrap();
+        assert!(first.ticketer.decrypt(&ticket).is_some());
+        assert!(
+            others
+                .iter()
+                .all(|other| other.ticketer.decrypt(&ticket).is_none())
+        );
+        let mut none = wishes(&all[0]);
+        none.clear_certificates();
+        assert!(matches!(server.config(&none), Err(ServerError::NoIdentity)));
+        none.set_certificate(all[0].chain().clone()).unwrap();
+        assert!(matches!(server.config(&none), Err(ServerError::NoIdentity)));
+    }
+
+    #[test]
+    fn c07_not_more_configurations_are_kept_than_there_is_room_for() {
+        let server = server();
+        let all = identities(MAX_CONFIGS + 50);
+        let kept = server.config(&Wishes::new(vec![all[0].clone()])).unwrap();
+        for (i, identity) in all.iter().enumerate() {
+            server.config(&Wishes::new(vec![identity.clone()])).unwrap();
+            if i % 100 == 0 {
+                let again = server.config(&Wishes::new(vec![all[0].clone()])).unwrap();
+                assert!(Arc::ptr_eq(&kept, &again), "what is used stays");
+            }
+        }
+        assert_eq!(server.len(), MAX_CONFIGS);
+    }
+}
