@@ -110,6 +110,10 @@ impl Worker {
 /// Runs `f` with what an error line tells of a request.
 pub fn with_context<R>(x: &Exchange, f: impl FnOnce(&ErrorContext<'_>) -> R) -> R {
     let client = x.client.addr.ip().to_string();
+    let upstream = x.attempts.last().map(|tried| {
+        let o = &x.outbound;
+        format!("{}://{}{}", o.scheme, tried.addr, o.uri)
+    });
     f(&ErrorContext {
         connection: Some(x.connection.serial),
         client: Some(client.as_bytes()),
@@ -117,7 +121,7 @@ pub fn with_context<R>(x: &Exchange, f: impl FnOnce(&ErrorContext<'_>) -> R) -> 
         request: Some(x.request.line()),
         host: x.request.headers.get("host"),
         request_id: Some(&x.id),
-        upstream: None,
+        upstream: upstream.as_deref().map(str::as_bytes),
         referrer: x.request.headers.get("referer"),
     })
 }

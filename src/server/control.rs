@@ -247,9 +247,11 @@ fn prepare(
     before: Option<&Secured>,
 ) -> Result<(Prepared, Vec<String>), ConfigError> {
     let mut warnings = Vec::new();
+    let upstream = tls::upstream(&settings).map_err(ConfigError::Tls)?;
     let secured = tls::proxy(&settings, before, &mut warnings).map_err(ConfigError::Tls)?;
     let mut prepared = config::prepare(settings, source, loaded)?;
     prepared.secured = secured.map(Arc::new);
+    prepared.tls = Arc::new(upstream);
     Ok((prepared, warnings))
 }
 
