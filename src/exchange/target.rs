@@ -42,6 +42,12 @@ pub struct ServiceTarget {
     pub preserve_host: bool,
     /// Whether a plugin chose (`set_target`, `set_upstream`): then the service's host doesn't matter.
     pub chosen: bool,
+    /// Whether the server's certificate is verified, where a plugin said.
+    pub tls_verify: Option<bool>,
+    /// How many intermediates its chain may have, where a plugin said.
+    pub tls_verify_depth: Option<u32>,
+    /// Whether a plugin left a function to be asked before each retry (the scope holds it).
+    pub retry_callback: bool,
 }
 
 impl Default for ServiceTarget {
@@ -56,6 +62,9 @@ impl Default for ServiceTarget {
             read_timeout: limit,
             preserve_host: false,
             chosen: false,
+            tls_verify: None,
+            tls_verify_depth: None,
+            retry_callback: false,
         }
     }
 }

@@ -1,82 +1,28 @@
-//! The upstream's turn: choosing addresses, trying, judging failures, until a response head is there.
+//! The upstream's turn: trying and judging failures, until a response head is there.
 //!
 //! At most 1 + retries tries; a stale kept-alive connection costs none. Must not: run Lua or touch the client's
 //! side.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
 use hyper::body::Incoming;
 
 use super::body_in::ClientStream;
+use super::choose::{Choice, choose};
+use super::connect::connect;
 use super::fault::Fault;
 use super::head_out::{self, Framing};
 use super::spool::FileBody;
 use super::{Generation, access};
-use crate::balancer::{Destination, resolve};
-use crate::entity::{TargetIdx, UpstreamIdx};
+use crate::entity::TargetIdx;
 use crate::exchange::{Attempt, Body, Exchange, Source};
 use crate::logs::Level;
-use crate::upstream::{AttemptError, Conn, ConnectPlan, OutBody, UpstreamBody};
+use crate::upstream::{AttemptError, Conn, OutBody, UpstreamBody};
 use crate::vm::Scope;
 
 /// How many stale connections one request may meet before they count as tries.
 const STALE_LIMIT: u32 = 512;
-
-/// Where one try goes.
-struct Choice {
-    host: String,
-    port: u16,
-    /// The Host header.
-    host_header: String,
-    target: Option<(UpstreamIdx, TargetIdx)>,
-}
-
-/// Chooses for the next try.
-fn choose(generation: &Generation, x: &Exchange, tried: &[TargetIdx]) -> Result<Choice, Fault> {
-    let with_port = |host: &str, port: u16| {
-        let default = if x.outbound.scheme == "https" { 443 } else { 80 };
-        if port == default {
-            host.to_owned()
-        } else {
-            format!("{host}:{port}")
-        }
-    };
-    match resolve(&x.target.host, x.target.port, &generation.snapshot) {
-        Destination::Upstream(up) => {
-            let target = generation
-                .next_target(up, tried)
-                .or_else(|| generation.next_target(up, &[]))
-                .ok_or(Fault::NoPeer)?;
-            let entity = generation.snapshot.upstream(up).ok_or(Fault::NoPeer)?;
-            let t = entity.targets.get(target.index()).ok_or(Fault::NoPeer)?;
-            let host_header = match (&entity.host_header, x.outbound.host.as_str()) {
-                (_, set) if !set.is_empty() => set.to_owned(),
-                (Some(own), _) => own.clone(),
-                (None, _) => with_port(&t.host, t.port),
-            };
-            Ok(Choice {
-                host: t.host.clone(),
-                port: t.port,
-                host_header,
-                target: Some((up, target)),
-            })
-        }
-        Destination::Direct { host, port } => {
-            let host_header = match x.outbound.host.as_str() {
-                "" => with_port(host, port),
-                set => set.to_owned(),
-            };
-            Ok(Choice {
-                host: host.to_owned(),
-                port,
-                host_header,
-                target: None,
-            })
-        }
-    }
-}
 
 /// Sends the exchange's request upstream and leaves the response's head in it.
 ///
@@ -147,17 +93,7 @@ async fn one_try(
     let Some(cell) = &scope.exchange else {
         return Err(AttemptError::Scheme(String::new()));
     };
-    let resolving = generation.worker.names.resolve(&choice.host, choice.port);
-    let addrs = match tokio::time::timeout(connect_timeout, resolving).await {
-        Ok(found) => found?,
-        Err(_) => {
-            return Err(AttemptError::Name {
-                host: choice.host.clone(),
-                reason: "timed out".into(),
-            });
-        }
-    };
-    let (mut conn, connect_time) = connect(generation, cell, &addrs, connect_timeout).await?;
+    let (mut conn, connect_time) = connect(generation, cell, choice, connect_timeout).await?;
     let addr = conn.plan.addr;
     let spooled = match &cell.borrow().request.body {
         Body::File(path, len) => Some((path.clone(), *len)),
@@ -226,41 +162,6 @@ fn message(
         _ => OutBody::Stream(Box::pin(stream.attempt()), Rc::default()),
     };
     (head, head_out::skeleton(x, framing, body))
-}
-
-/// A kept connection to any of the addresses, else a new one to the first that answers.
-async fn connect(
-    generation: &Generation,
-    cell: &std::cell::RefCell<Exchange>,
-    addrs: &[SocketAddr],
-    limit: std::time::Duration,
-) -> Result<(Conn, Option<std::time::Duration>), AttemptError> {
-    let pool = &generation.worker.pool;
-    for addr in addrs {
-        if let Some(conn) = pool.kept(&ConnectPlan { addr: *addr }) {
-            return Ok((conn, None));
-        }
-    }
-    let mut last = None;
-    for addr in addrs {
-        let began = Instant::now();
-        match pool.connect(ConnectPlan { addr: *addr }, limit).await {
-            Ok(conn) => return Ok((conn, Some(began.elapsed()))),
-            Err(e) => {
-                let error = Some(e.to_string());
-                cell.borrow_mut().attempts.push(Attempt {
-                    addr: *addr,
-                    error,
-                    connect_time: None,
-                });
-                last = Some(e);
-            }
-        }
-    }
-    Err(last.unwrap_or(AttemptError::Name {
-        host: String::new(),
-        reason: "no address".into(),
-    }))
 }
 
 /// Takes the response's head into the exchange.

@@ -8,6 +8,8 @@ pub mod access;
 pub mod begin;
 pub mod body_in;
 pub mod body_out;
+pub mod choose;
+pub mod connect;
 pub mod fault;
 pub mod forward;
 pub mod generation;

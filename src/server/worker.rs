@@ -19,6 +19,7 @@ use crate::logs::Level;
 use crate::logs::{ErrorContext, ErrorLog, LogSink, SharedLevel};
 use crate::net::listen;
 use crate::net::real_ip::{RealIp, RealIpHeader, Trusted};
+use crate::resolver::Names;
 use crate::plugin::chain::Plan;
 use crate::plugin::{Phases, Registry, references, run};
 use crate::proxy::worker::with_context;
@@ -111,9 +112,12 @@ async fn life(start: Start) -> Result<(), String> {
         idle_timeout: s.upstream_keepalive_idle_timeout,
         ..PoolLimits::default()
     };
+    let names = Names::new(crate::resolver::Options::new(s));
+    names.set_of_thread();
     let worker = Worker::new(
         id,
         limits,
+        names,
         Rc::new(ErrorLog::new(errors, level, thread_id())),
         access,
     );
@@ -197,7 +201,9 @@ async fn reload(shared: &Rc<Shared>, prepared: Prepared) -> Result<(), String> {
 }
 
 async fn take_over(shared: &Rc<Shared>, prepared: Prepared) -> Result<(), String> {
+    let names = crate::resolver::Options::new(&prepared.settings);
     let generation = build(&shared.worker, prepared)?;
+    generation.worker.names.configure(names);
     init_worker(&generation).await;
     let old = shared.current.replace(generation);
     crate::ngx::timer::shutdown(&old.vm);

@@ -1,3 +1,15 @@
-//! TLS material and configuration.
+//! TLS material and configuration: keys, certificates, identities, whom to trust and how a peer is judged.
 //!
-//! Must not: know which request wants it.
+//! Must not: know Lua, sockets, or which request wants it.
+
+pub mod chain;
+pub mod identity;
+pub mod key;
+mod names;
+pub mod pki;
+mod provider;
+mod signing;
+pub mod trust;
+pub mod verify;
+
+pub use provider::provider;

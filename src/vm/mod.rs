@@ -2,7 +2,9 @@
 //!
 //! Must not: know Kong's or nginx's API, routes or sockets. This is the floor where `unsafe` lives.
 
+pub mod cdata;
 pub mod driver;
+pub mod held;
 pub mod json;
 pub mod loader;
 pub mod op;

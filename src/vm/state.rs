@@ -13,7 +13,7 @@ use std::time::Duration;
 use mlua::{Lua, LuaOptions, StdLib, Table, ffi};
 
 use super::watchdog::Watch;
-use super::{loader, op};
+use super::{cdata, loader, op};
 
 /// How a state is made.
 #[derive(Debug, Clone)]
@@ -133,6 +133,7 @@ impl Vm {
         let slots = lua.create_table()?;
         loaded.set("moongate.slots", &slots)?;
         let registrar = Registrar { lua: &lua, ops };
+        cdata::install(&registrar)?;
         registrar.op("vm", "take", op::take)?;
         registrar.op("vm", "slot", op::raw(slot))?;
         registrar.op("vm", "phase", op::raw(phase))?;

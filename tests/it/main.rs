@@ -29,5 +29,6 @@ mod b06_cache;
 mod b07_vaults;
 mod b08_credentials;
 mod b08_kong;
+mod c03_support;
 mod house;
 mod support;

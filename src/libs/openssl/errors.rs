@@ -29,7 +29,7 @@ pub fn pem_contents() -> &'static str {
 /// What is said of bytes that are not the DER of a SEQUENCE such as was looked for; None of no bytes.
 pub fn der(bytes: &[u8]) -> Option<&'static str> {
     let tag = bytes.first()?;
-    Some(match Reader::new(bytes).next() {
+    Some(match Reader::new(bytes).next_element() {
         Err(Asn1Error::Short) if bytes.len() > 1 => {
             "error:680008E:asn1 encoding routines:asn1_d2i_read_bio:not enough data:asn1/a_d2i_fp.c:218:"
         }

@@ -2,6 +2,7 @@
 
 local cjson = require "cjson.safe"
 local b64 = require "ngx.base64"
+local free = require("moongate.ops").cdata.free
 local ops = require("moongate.ops").openssl
 
 local ipairs, tostring, type = ipairs, tostring, type
@@ -107,7 +108,7 @@ local function load_okp(jwk, public_only)
   id, err = fromdata(ops.key_from_okp(crv, x, d))
   if id and d and public_only then
     local public = ops.key_part(id, "public")
-    ops.free(id)
+    free(id)
     return fromdata(ops.key_from_okp(crv, public))
   end
   return id, err

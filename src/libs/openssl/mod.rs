@@ -1,36 +1,23 @@
 //! `resty.openssl.*`: keys, certificates, digests and ciphers with the names, results and error texts of
 //! lua-resty-openssl, over Rust crates instead of a linked OpenSSL.
 //!
-//! A Lua object is a table whose `ctx` is a cdata; the cdata has the number of a Rust object (`handles`) and
-//! gives it back when collected. Must not: reach the request or the network; raise where the library returns.
+//! A Lua object is a table whose `ctx` is a cdata of [`crate::vm::cdata`]; what keys and certificates are is
+//! [`crate::tls::pki`]'s. Must not: reach the request or the network; raise where the library returns.
 
-mod asn1;
 mod bignum;
-mod cert;
 mod cipher;
 mod digest;
 mod errors;
-mod extension;
-mod fast;
-mod general;
-mod handles;
-mod key;
-mod key_code;
-mod name;
-mod objects;
 mod ops_cert;
 mod ops_key;
 mod ops_misc;
 mod ops_store;
-mod pem;
-mod sign;
 #[cfg(test)]
 mod tests;
-mod time;
-mod verify;
 
-use crate::vm::Registrar;
+use crate::tls::pki::{asn1, cert, extension, general, key, key_code, name, objects, path, pem, sign};
 use crate::vm::loader::Source;
+use crate::vm::{Registrar, cdata};
 
 const MODULES: &[(&str, Source)] = &[
     ("moongate.openssl.object", crate::embed!("object.lua")),

@@ -1,34 +1,17 @@
 --- What the faces of `resty.openssl.*` share: the cdata that stands for an object in Rust.
 
-local ffi = require "ffi"
+local cdata = require "moongate.cdata"
 local ops = require("moongate.ops").openssl
-
-local free = ops.free
 
 local _M = {}
 
 --- A kind of object: a constructor from a Rust number (nil stays nil), the test whether `v.ctx` is of the
 --- kind, and the test whether a cdata is.
 function _M.kind()
-  -- a name of its own each time: a module may be loaded again, and a C type has its metatable for ever
-  local name = "moongate_openssl_" .. ops.unique()
-  ffi.cdef("typedef struct { double id; } " .. name .. ";")
-  local ctype = ffi.metatype(name, {
-    __gc = function(c)
-      free(c.id)
-    end,
-  })
-
-  local function wrap(id)
-    return id and ctype(id)
-  end
-
-  local function is_ctx(c)
-    return ffi.istype(ctype, c)
-  end
+  local wrap, is_ctx = cdata.kind("moongate_openssl")
 
   local function istype(v)
-    return type(v) == "table" and v.ctx ~= nil and ffi.istype(ctype, v.ctx)
+    return type(v) == "table" and is_ctx(v.ctx)
   end
 
   return wrap, istype, is_ctx

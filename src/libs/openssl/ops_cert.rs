@@ -6,16 +6,14 @@ use std::cell::RefCell;
 
 use super::cert::{Cert, Extension};
 use super::digest::Alg;
-use super::key::Key;
 use super::name::Name;
 use super::ops_misc::Digesting;
 use super::pem::PemError;
-use super::{asn1, errors, handles, key_code, objects, pem};
+use super::{asn1, cdata, errors, key_code, objects, pem};
 use crate::libs::ops::text;
+use crate::vm::held::{HeldCert, HeldKey};
 use crate::vm::{Args, Out, Registrar, Ret, op};
 
-/// A certificate as Lua holds it.
-pub(super) type Held = RefCell<Cert>;
 /// A name as Lua holds it.
 pub(super) type HeldName = RefCell<Name>;
 
@@ -66,26 +64,26 @@ fn load(a: &Args, r: &mut Ret) {
         });
     }
     match found {
-        Ok(cert) => r.int(handles::keep(Held::new(cert))),
+        Ok(cert) => r.int(cdata::keep(HeldCert::new(cert))),
         Err("") => r.nil(),
         Err(e) => r.fail(e),
     };
 }
 
 fn empty(_: &Args, r: &mut Ret) {
-    r.int(handles::keep(Held::new(Cert::empty())));
+    r.int(cdata::keep(HeldCert::new(Cert::empty())));
 }
 
 fn dup(a: &Args, r: &mut Ret) {
-    match handles::get::<Held>(a, 1) {
-        Some(cert) => r.int(handles::keep((*cert).clone())),
+    match cdata::object::<HeldCert>(a, 1) {
+        Some(cert) => r.int(cdata::keep((*cert).clone())),
         None => r.nil(),
     };
 }
 
 /// `cert_write(cert, format)`
 fn write(a: &Args, r: &mut Ret) {
-    let der = handles::get::<Held>(a, 1).and_then(|c| c.borrow().write());
+    let der = cdata::object::<HeldCert>(a, 1).and_then(|c| c.borrow().write());
     match text(a, 2) {
         Some("DER") => r.opt(der),
         _ => r.opt(der.map(|der| pem::write("CERTIFICATE", &der))),
@@ -94,7 +92,7 @@ fn write(a: &Args, r: &mut Ret) {
 
 /// `cert_digest(cert, md, of the public key)`: nil for a digest that is not known.
 fn digest(a: &Args, r: &mut Ret) {
-    let (Some(cert), Some(alg)) = (handles::get::<Held>(a, 1), text(a, 2).and_then(Alg::by_name)) else {
+    let (Some(cert), Some(alg)) = (cdata::object::<HeldCert>(a, 1), text(a, 2).and_then(Alg::by_name)) else {
         r.nil();
         return;
     };
@@ -108,7 +106,7 @@ fn digest(a: &Args, r: &mut Ret) {
 
 /// `cert_get(cert, what)`
 fn get(a: &Args, r: &mut Ret) {
-    let (Some(cert), Some(what)) = (handles::get::<Held>(a, 1), text(a, 2)) else {
+    let (Some(cert), Some(what)) = (cdata::object::<HeldCert>(a, 1), text(a, 2)) else {
         r.nil();
         return;
     };
@@ -118,10 +116,10 @@ fn get(a: &Args, r: &mut Ret) {
         "not_before" => r.int(cert.not_before),
         "not_after" => r.int(cert.not_after),
         "serial_number" => r.str(&cert.serial),
-        "subject_name" => r.int(handles::keep(HeldName::new(cert.subject.clone()))),
-        "issuer_name" => r.int(handles::keep(HeldName::new(cert.issuer.clone()))),
+        "subject_name" => r.int(cdata::keep(HeldName::new(cert.subject.clone()))),
+        "issuer_name" => r.int(cdata::keep(HeldName::new(cert.issuer.clone()))),
         "pubkey" => match cert.public_key() {
-            Some(key) => r.int(handles::keep(key)),
+            Some(key) => r.int(cdata::keep(HeldKey::new(key))),
             None => r.nil(),
         },
         "signature" => r.opt(cert.signature_algorithm().and_then(|(oid, _)| asn1::dotted(oid))),
@@ -132,12 +130,12 @@ fn get(a: &Args, r: &mut Ret) {
 
 /// `cert_set(cert, what, value)`: false when the value cannot be.
 fn set(a: &Args, r: &mut Ret) {
-    let (Some(cert), Some(what)) = (handles::get::<Held>(a, 1), text(a, 2)) else {
+    let (Some(cert), Some(what)) = (cdata::object::<HeldCert>(a, 1), text(a, 2)) else {
         r.bool(false);
         return;
     };
     let mut cert = cert.borrow_mut();
-    let name = || handles::get::<HeldName>(a, 3).map(|n| n.borrow().clone());
+    let name = || cdata::object::<HeldName>(a, 3).map(|n| n.borrow().clone());
     let done = match what {
         "version" => a
             .int(3)
@@ -151,7 +149,7 @@ fn set(a: &Args, r: &mut Ret) {
             .map(|s| cert.serial = s.to_vec()),
         "subject_name" => name().map(|n| cert.subject = n),
         "issuer_name" => name().map(|n| cert.issuer = n),
-        "pubkey" => handles::get::<Key>(a, 3).map(|key| cert.spki = key_code::write_spki(&key)),
+        "pubkey" => cdata::object::<HeldKey>(a, 3).map(|key| cert.spki = key_code::write_spki(&key)),
         _ => None,
     };
     cert.changed();
@@ -161,7 +159,7 @@ fn set(a: &Args, r: &mut Ret) {
 /// `cert_basic_constraints(cert)`: whether there are any, whether it is a CA, the path length or nil; nil and
 /// why when they are not well-formed.
 fn basic_constraints(a: &Args, r: &mut Ret) {
-    let Some(cert) = handles::get::<Held>(a, 1) else {
+    let Some(cert) = cdata::object::<HeldCert>(a, 1) else {
         r.nil();
         return;
     };
@@ -184,7 +182,7 @@ fn basic_constraints(a: &Args, r: &mut Ret) {
 
 /// `cert_extensions(cert)`: for each its OID, whether critical, and its bytes, in one list.
 fn extensions(a: &Args, r: &mut Ret) {
-    let Some(cert) = handles::get::<Held>(a, 1) else {
+    let Some(cert) = cdata::object::<HeldCert>(a, 1) else {
         r.nil();
         return;
     };
@@ -201,7 +199,7 @@ fn extensions(a: &Args, r: &mut Ret) {
 /// `cert_set_extension(cert, oid, critical, value, place or nil)`: adds one, or puts it in the place.
 fn set_extension(a: &Args, r: &mut Ret) {
     let (Some(cert), Some(oid), Some(value)) = (
-        handles::get::<Held>(a, 1),
+        cdata::object::<HeldCert>(a, 1),
         text(a, 2).and_then(asn1::undotted),
         a.str(4),
     ) else {
@@ -225,7 +223,7 @@ fn set_extension(a: &Args, r: &mut Ret) {
 
 /// `cert_matches(cert, key)`: whether the key is the certificate's; nil when the certificate's is not known.
 fn matches(a: &Args, r: &mut Ret) {
-    let (Some(cert), Some(key)) = (handles::get::<Held>(a, 1), handles::get::<Key>(a, 2)) else {
+    let (Some(cert), Some(key)) = (cdata::object::<HeldCert>(a, 1), cdata::object::<HeldKey>(a, 2)) else {
         r.nil();
         return;
     };
@@ -237,11 +235,11 @@ fn matches(a: &Args, r: &mut Ret) {
 
 /// `cert_sign(cert, key, digest or nil)`: true, or nil and why.
 fn sign(a: &Args, r: &mut Ret) {
-    let (Some(cert), Some(key)) = (handles::get::<Held>(a, 1), handles::get::<Key>(a, 2)) else {
+    let (Some(cert), Some(key)) = (cdata::object::<HeldCert>(a, 1), cdata::object::<HeldKey>(a, 2)) else {
         r.nil();
         return;
     };
-    let alg = handles::get::<Digesting>(a, 3).map(|d| d.alg);
+    let alg = cdata::object::<Digesting>(a, 3).map(|d| d.alg);
     match cert.borrow_mut().sign(&key, alg) {
         Ok(()) => r.bool(true),
         Err(e) => r.fail(errors::op(e)),
@@ -250,7 +248,7 @@ fn sign(a: &Args, r: &mut Ret) {
 
 /// `cert_verify(cert, key)`: a boolean, or nil and why.
 fn verify(a: &Args, r: &mut Ret) {
-    let (Some(cert), Some(key)) = (handles::get::<Held>(a, 1), handles::get::<Key>(a, 2)) else {
+    let (Some(cert), Some(key)) = (cdata::object::<HeldCert>(a, 1), cdata::object::<HeldKey>(a, 2)) else {
         r.nil();
         return;
     };
@@ -261,19 +259,19 @@ fn verify(a: &Args, r: &mut Ret) {
 }
 
 fn name_empty(_: &Args, r: &mut Ret) {
-    r.int(handles::keep(HeldName::default()));
+    r.int(cdata::keep(HeldName::default()));
 }
 
 fn name_dup(a: &Args, r: &mut Ret) {
-    match handles::get::<HeldName>(a, 1) {
-        Some(name) => r.int(handles::keep((*name).clone())),
+    match cdata::object::<HeldName>(a, 1) {
+        Some(name) => r.int(cdata::keep((*name).clone())),
         None => r.nil(),
     };
 }
 
 /// `name_add(name, attribute, text)`: true, or nil and why.
 fn name_add(a: &Args, r: &mut Ret) {
-    let (Some(name), Some(attribute), Some(value)) = (handles::get::<HeldName>(a, 1), text(a, 2), a.str(3))
+    let (Some(name), Some(attribute), Some(value)) = (cdata::object::<HeldName>(a, 1), text(a, 2), a.str(3))
     else {
         r.fail("invalid NID text");
         return;
@@ -295,7 +293,7 @@ pub(super) fn object_fields(t: &mut Out, contents: &[u8]) {
 
 /// `name_entries(name)`: for each a table of its object and `blob`.
 fn name_entries(a: &Args, r: &mut Ret) {
-    let Some(name) = handles::get::<HeldName>(a, 1) else {
+    let Some(name) = cdata::object::<HeldName>(a, 1) else {
         r.nil();
         return;
     };

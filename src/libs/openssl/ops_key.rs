@@ -7,8 +7,9 @@ use super::key::{Curve, EcKey, Key, Okp, OkpKey, RsaKey, RsaSecret, Secret};
 use super::key_code::KeyError;
 use super::ops_misc::Digesting;
 use super::sign::{OpError, Padding};
-use super::{errors, handles, key_code, pem, sign};
+use super::{cdata, errors, key_code, pem, sign};
 use crate::libs::ops::text;
+use crate::vm::held::HeldKey;
 use crate::vm::{Args, Kind, Registrar, Ret, op};
 
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
@@ -33,7 +34,7 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
 /// Leaves the number of a new key, or nil and the message.
 fn kept(r: &mut Ret, key: Option<Key>, message: &str) {
     match key {
-        Some(key) => r.int(handles::keep(key)),
+        Some(key) => r.int(cdata::keep(HeldKey::new(key))),
         None => r.fail(message),
     };
 }
@@ -51,7 +52,7 @@ fn load(a: &Args, r: &mut Ret) {
     if format != "DER" {
         match key_code::read_pem(bytes, private, public, a.str(4)) {
             Ok(key) => {
-                r.int(handles::keep(key));
+                r.int(cdata::keep(HeldKey::new(key)));
                 return;
             }
             Err(e) => failed = errors::key(e),
@@ -64,7 +65,7 @@ fn load(a: &Args, r: &mut Ret) {
         };
         let key = key.or_else(|| public.then(|| key_code::read_spki(bytes).ok()).flatten());
         if let Some(key) = key {
-            r.int(handles::keep(key));
+            r.int(cdata::keep(HeldKey::new(key)));
             return;
         }
         if format == "DER" {
@@ -88,7 +89,7 @@ fn generate_rsa(a: &Args, r: &mut Ret) {
              key size too small:providers/implementations/keymgmt/rsa_kmgmt.c:509:",
         ),
         512..=8192 => match RsaKey::generate(bits, exponent) {
-            Some(key) => r.int(handles::keep(Key::Rsa(key))),
+            Some(key) => r.int(cdata::keep(HeldKey::new(Key::Rsa(key)))),
             None => r.fail("EVP_PKEY_gen failed"),
         },
         _ => r.fail("not supported: RSA keys of more than 8192 bits"),
@@ -178,12 +179,12 @@ fn from_okp(a: &Args, r: &mut Ret) {
 
 /// `key_info(key)`: the object's name, whether private, the curve's name, the size of signatures.
 fn info(a: &Args, r: &mut Ret) {
-    let Some(key) = handles::get::<Key>(a, 1) else {
+    let Some(key) = cdata::object::<HeldKey>(a, 1) else {
         r.nil();
         return;
     };
     r.lit(key.type_name()).bool(key.is_private());
-    match &*key {
+    match &**key {
         Key::Ec(k) => r.lit(k.curve.name()),
         _ => r.nil(),
     };
@@ -192,11 +193,11 @@ fn info(a: &Args, r: &mut Ret) {
 
 /// `key_part(key, name)`: a number of the key as bytes; nil when it has none of that name.
 fn part(a: &Args, r: &mut Ret) {
-    let (Some(key), Some(name)) = (handles::get::<Key>(a, 1), text(a, 2)) else {
+    let (Some(key), Some(name)) = (cdata::object::<HeldKey>(a, 1), text(a, 2)) else {
         r.nil();
         return;
     };
-    match &*key {
+    match &**key {
         Key::Rsa(k) => match name {
             "n" => r.str(&k.n),
             "e" => r.str(&k.e),
@@ -230,7 +231,7 @@ fn part(a: &Args, r: &mut Ret) {
 
 /// `key_write(key, private, format)`: the text, or nil for a private part that is not there.
 fn write(a: &Args, r: &mut Ret) {
-    let Some(key) = handles::get::<Key>(a, 1) else {
+    let Some(key) = cdata::object::<HeldKey>(a, 1) else {
         r.nil();
         return;
     };
@@ -280,7 +281,7 @@ enum Signed {
 }
 
 fn signed(a: &Args, i: usize, key: &Key, md: usize) -> Result<Signed, OpError> {
-    if let Some(digest) = handles::get::<Digesting>(a, i) {
+    if let Some(digest) = cdata::object::<Digesting>(a, i) {
         let running: &Running = &digest.running.borrow();
         return Ok(Signed::Hash(digest.alg, running.result()));
     }
@@ -297,7 +298,7 @@ fn signed(a: &Args, i: usize, key: &Key, md: usize) -> Result<Signed, OpError> {
 
 /// `key_sign(key, text or digest, md, padding, salt, _, mgf1)`: the signature, or nil and why.
 fn sign_op(a: &Args, r: &mut Ret) {
-    let Some(key) = handles::get::<Key>(a, 1) else {
+    let Some(key) = cdata::object::<HeldKey>(a, 1) else {
         r.nil();
         return;
     };
@@ -315,7 +316,7 @@ fn sign_op(a: &Args, r: &mut Ret) {
 
 /// `key_verify(key, signature, text or digest, md, padding, salt, _, mgf1)`: a boolean, or nil and why.
 fn verify_op(a: &Args, r: &mut Ret) {
-    let (Some(key), Some(signature)) = (handles::get::<Key>(a, 1), a.str(2)) else {
+    let (Some(key), Some(signature)) = (cdata::object::<HeldKey>(a, 1), a.str(2)) else {
         r.nil();
         return;
     };
@@ -334,7 +335,7 @@ fn verify_op(a: &Args, r: &mut Ret) {
 type Crypt = fn(&Key, &[u8], Padding) -> Result<Vec<u8>, OpError>;
 
 fn crypt(a: &Args, r: &mut Ret, f: Crypt) {
-    let (Some(key), Some(data)) = (handles::get::<Key>(a, 1), a.str(2)) else {
+    let (Some(key), Some(data)) = (cdata::object::<HeldKey>(a, 1), a.str(2)) else {
         r.nil();
         return;
     };
@@ -355,7 +356,7 @@ fn decrypt(a: &Args, r: &mut Ret) {
 }
 
 fn convert(a: &Args, r: &mut Ret, f: fn(Curve, &[u8]) -> Option<Vec<u8>>) {
-    match handles::get::<Key>(a, 1).as_deref() {
+    match cdata::object::<HeldKey>(a, 1).as_deref().map(|k| &**k) {
         Some(Key::Ec(k)) => r.opt(f(k.curve, a.str(2).unwrap_or_default())),
         _ => r.nil(),
     };

@@ -7,9 +7,9 @@ use std::cell::RefCell;
 use num_bigint::{BigInt, Sign};
 
 use super::bignum;
+use super::cdata;
 use super::cipher::{Cipher, Job};
 use super::digest::{self, Alg, HkdfMode, Running};
-use super::handles;
 use crate::libs::ops::text;
 use crate::vm::{Args, Kind, Registrar, Ret, op};
 
@@ -27,9 +27,6 @@ pub(super) struct Digesting {
 }
 
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
-    r.op("openssl", "free", op::raw(handles::free))?;
-    r.op("openssl", "unique", op::raw(handles::unique))?;
-    r.op("openssl", "count", op::raw(count))?;
     r.op("openssl", "digest_new", op::raw(digest_new))?;
     r.op("openssl", "hmac_new", op::raw(hmac_new))?;
     r.op("openssl", "digest_update", op::raw(digest_update))?;
@@ -48,13 +45,8 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("openssl", "bn_compare", op::raw(bn_compare))
 }
 
-/// `count()`: how many objects this thread holds.
-fn count(_: &Args, r: &mut Ret) {
-    r.int(handles::count() as i64);
-}
-
 fn digesting(r: &mut Ret, alg: Alg, running: Running) {
-    r.int(handles::keep(Digesting {
+    r.int(cdata::keep(Digesting {
         alg,
         running: RefCell::new(running.clone()),
         start: running,
@@ -84,7 +76,7 @@ fn hmac_new(a: &Args, r: &mut Ret) {
 
 /// `digest_update(digest, text)`
 fn digest_update(a: &Args, r: &mut Ret) {
-    let (Some(d), Some(bytes)) = (handles::get::<Digesting>(a, 1), a.str(2)) else {
+    let (Some(d), Some(bytes)) = (cdata::object::<Digesting>(a, 1), a.str(2)) else {
         r.bool(false);
         return;
     };
@@ -94,12 +86,12 @@ fn digest_update(a: &Args, r: &mut Ret) {
 
 /// `digest_result(digest)`
 fn digest_result(a: &Args, r: &mut Ret) {
-    r.opt(handles::get::<Digesting>(a, 1).map(|d| d.running.borrow().result()));
+    r.opt(cdata::object::<Digesting>(a, 1).map(|d| d.running.borrow().result()));
 }
 
 /// `digest_reset(digest)`
 fn digest_reset(a: &Args, r: &mut Ret) {
-    if let Some(d) = handles::get::<Digesting>(a, 1) {
+    if let Some(d) = cdata::object::<Digesting>(a, 1) {
         *d.running.borrow_mut() = d.start.clone();
     }
     r.bool(true);
@@ -218,21 +210,21 @@ fn bn_new(a: &Args, r: &mut Ret) {
         (_, base) => text(a, 1).and_then(|t| bignum::parse(t, if base == Some(16) { 16 } else { 10 })),
     };
     match n {
-        Some(n) => r.int(handles::keep(n)),
+        Some(n) => r.int(cdata::keep(n)),
         None => r.nil(),
     };
 }
 
 fn bn_dup(a: &Args, r: &mut Ret) {
-    match handles::get::<BigInt>(a, 1) {
-        Some(n) => r.int(handles::keep((*n).clone())),
+    match cdata::object::<BigInt>(a, 1) {
+        Some(n) => r.int(cdata::keep((*n).clone())),
         None => r.nil(),
     };
 }
 
 /// `bn_write(bn, form, width)`: form `dec`, `hex`, `binary`, `integer` (an INTEGER's contents) or `number`.
 fn bn_write(a: &Args, r: &mut Ret) {
-    let (Some(n), Some(form)) = (handles::get::<BigInt>(a, 1), text(a, 2)) else {
+    let (Some(n), Some(form)) = (cdata::object::<BigInt>(a, 1), text(a, 2)) else {
         r.nil();
         return;
     };
@@ -251,17 +243,17 @@ fn bn_write(a: &Args, r: &mut Ret) {
 
 /// `bn_compute(op, a, b, m)`: the number of the result, or nil when there is none.
 fn bn_compute(a: &Args, r: &mut Ret) {
-    let operand = |i| handles::get::<BigInt>(a, i).map_or(BigInt::ZERO, |n| (*n).clone());
+    let operand = |i| cdata::object::<BigInt>(a, i).map_or(BigInt::ZERO, |n| (*n).clone());
     let done = text(a, 1).and_then(|op| bignum::compute(op, &operand(2), &operand(3), &operand(4)));
     match done {
-        Some(n) => r.int(handles::keep(n)),
+        Some(n) => r.int(cdata::keep(n)),
         None => r.nil(),
     };
 }
 
 /// `bn_compare(a, b)`: -1, 0 or 1, and whether `a` is odd.
 fn bn_compare(a: &Args, r: &mut Ret) {
-    let (Some(x), Some(y)) = (handles::get::<BigInt>(a, 1), handles::get::<BigInt>(a, 2)) else {
+    let (Some(x), Some(y)) = (cdata::object::<BigInt>(a, 1), cdata::object::<BigInt>(a, 2)) else {
         r.nil();
         return;
     };

@@ -5,18 +5,17 @@
 use std::cell::RefCell;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::cert::{Cert, Extension};
+use super::cert::Extension;
 use super::general::{self, GeneralName};
-use super::ops_cert::{Held, HeldName, object_fields};
-use super::verify::{self, Terms};
-use super::{asn1, extension, handles, objects};
+use super::ops_cert::{HeldName, object_fields};
+use super::path::{self, Terms};
+use super::{asn1, cdata, extension, objects};
 use crate::libs::ops::text;
+use crate::vm::held::{HeldCert, HeldCerts};
 use crate::vm::{Args, Registrar, Ret, op};
 
 type HeldNames = RefCell<Vec<GeneralName>>;
 type HeldExtension = RefCell<Extension>;
-/// Certificates in order: a chain, or what a store trusts.
-type HeldCerts = RefCell<Vec<Cert>>;
 
 const PARTIAL_CHAIN: i64 = 0x80000;
 const NO_CHECK_TIME: i64 = 0x20_0000;
@@ -48,22 +47,22 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
 /// `names_new(der or nil)`: nil and why for bytes that are no general names.
 fn names_new(a: &Args, r: &mut Ret) {
     match a.str(1).map(general::read) {
-        None => r.int(handles::keep(HeldNames::default())),
-        Some(Ok(names)) => r.int(handles::keep(HeldNames::new(names))),
+        None => r.int(cdata::keep(HeldNames::default())),
+        Some(Ok(names)) => r.int(cdata::keep(HeldNames::new(names))),
         Some(Err(e)) => r.fail(e.to_string()),
     };
 }
 
 fn names_dup(a: &Args, r: &mut Ret) {
-    match handles::get::<HeldNames>(a, 1) {
-        Some(names) => r.int(handles::keep((*names).clone())),
+    match cdata::object::<HeldNames>(a, 1) {
+        Some(names) => r.int(cdata::keep((*names).clone())),
         None => r.nil(),
     };
 }
 
 /// `names_add(names, kind, text)`: true, or nil and why.
 fn names_add(a: &Args, r: &mut Ret) {
-    let (Some(names), Some(kind)) = (handles::get::<HeldNames>(a, 1), text(a, 2)) else {
+    let (Some(names), Some(kind)) = (cdata::object::<HeldNames>(a, 1), text(a, 2)) else {
         r.nil();
         return;
     };
@@ -80,7 +79,7 @@ fn names_add(a: &Args, r: &mut Ret) {
 
 /// `names_list(names)`: kind and value of each in one list; the value of a directory name is a name's number.
 fn names_list(a: &Args, r: &mut Ret) {
-    let Some(names) = handles::get::<HeldNames>(a, 1) else {
+    let Some(names) = cdata::object::<HeldNames>(a, 1) else {
         r.nil();
         return;
     };
@@ -89,7 +88,7 @@ fn names_list(a: &Args, r: &mut Ret) {
         for (i, n) in names.iter().enumerate() {
             t.lit(n.kind()).seti(2 * i + 1);
             match n {
-                GeneralName::Directory(name) => t.int(handles::keep(HeldName::new(name.clone()))),
+                GeneralName::Directory(name) => t.int(cdata::keep(HeldName::new(name.clone()))),
                 _ => t.str(n.text().unwrap_or_default()),
             }
             .seti(2 * i + 2);
@@ -98,18 +97,18 @@ fn names_list(a: &Args, r: &mut Ret) {
 }
 
 fn names_write(a: &Args, r: &mut Ret) {
-    r.opt(handles::get::<HeldNames>(a, 1).map(|n| general::write(&n.borrow())));
+    r.opt(cdata::object::<HeldNames>(a, 1).map(|n| general::write(&n.borrow())));
 }
 
 /// `extension_make(name, text, subject or nil, issuer or nil)`: a number, or nil and why.
 fn extension_make(a: &Args, r: &mut Ret) {
     let name = text(a, 1).and_then(objects::by_text).map_or("", |o| o.sn);
     let words = text(a, 2).unwrap_or_default();
-    let (subject, issuer) = (handles::get::<Held>(a, 3), handles::get::<Held>(a, 4));
+    let (subject, issuer) = (cdata::object::<HeldCert>(a, 3), cdata::object::<HeldCert>(a, 4));
     let subject = subject.as_ref().map(|c| c.borrow());
     let issuer = issuer.as_ref().map(|c| c.borrow());
     match extension::make(name, words, subject.as_deref(), issuer.as_deref()) {
-        Ok(e) => r.int(handles::keep(HeldExtension::new(e))),
+        Ok(e) => r.int(cdata::keep(HeldExtension::new(e))),
         Err(e) => r.fail(e),
     };
 }
@@ -117,7 +116,7 @@ fn extension_make(a: &Args, r: &mut Ret) {
 /// `extension_new(oid, critical, der)`
 fn extension_new(a: &Args, r: &mut Ret) {
     match text(a, 1).and_then(asn1::undotted).zip(a.str(3)) {
-        Some((oid, value)) => r.int(handles::keep(HeldExtension::new(Extension {
+        Some((oid, value)) => r.int(cdata::keep(HeldExtension::new(Extension {
             oid,
             critical: a.truthy(2),
             value: value.to_vec(),
@@ -127,15 +126,15 @@ fn extension_new(a: &Args, r: &mut Ret) {
 }
 
 fn extension_dup(a: &Args, r: &mut Ret) {
-    match handles::get::<HeldExtension>(a, 1) {
-        Some(e) => r.int(handles::keep((*e).clone())),
+    match cdata::object::<HeldExtension>(a, 1) {
+        Some(e) => r.int(cdata::keep((*e).clone())),
         None => r.nil(),
     };
 }
 
 /// `extension_get(extension)`: its object's table, whether critical, its bytes, its text.
 fn extension_get(a: &Args, r: &mut Ret) {
-    let Some(e) = handles::get::<HeldExtension>(a, 1) else {
+    let Some(e) = cdata::object::<HeldExtension>(a, 1) else {
         r.nil();
         return;
     };
@@ -147,7 +146,7 @@ fn extension_get(a: &Args, r: &mut Ret) {
 }
 
 fn extension_set_critical(a: &Args, r: &mut Ret) {
-    if let Some(e) = handles::get::<HeldExtension>(a, 1) {
+    if let Some(e) = cdata::object::<HeldExtension>(a, 1) {
         e.borrow_mut().critical = a.truthy(2);
     }
     r.bool(true);
@@ -160,29 +159,30 @@ fn basic_constraints(a: &Args, r: &mut Ret) {
 }
 
 fn certs_new(_: &Args, r: &mut Ret) {
-    r.int(handles::keep(HeldCerts::default()));
+    r.int(cdata::keep(HeldCerts::default()));
 }
 
 fn certs_dup(a: &Args, r: &mut Ret) {
-    match handles::get::<HeldCerts>(a, 1) {
-        Some(certs) => r.int(handles::keep((*certs).clone())),
+    match cdata::object::<HeldCerts>(a, 1) {
+        Some(certs) => r.int(cdata::keep(HeldCerts::new(certs.borrow().clone()))),
         None => r.nil(),
     };
 }
 
 /// `certs_add(certs, cert)`
 fn certs_add(a: &Args, r: &mut Ret) {
-    let (Some(certs), Some(cert)) = (handles::get::<HeldCerts>(a, 1), handles::get::<Held>(a, 2)) else {
+    let (Some(certs), Some(cert)) = (cdata::object::<HeldCerts>(a, 1), cdata::object::<HeldCert>(a, 2))
+    else {
         r.bool(false);
         return;
     };
-    certs.borrow_mut().push(cert.borrow().clone());
+    certs.push(cert.borrow().clone());
     r.bool(true);
 }
 
 /// `certs_get(certs, place)`: a copy's number, or nil; without a place how many there are.
 fn certs_get(a: &Args, r: &mut Ret) {
-    let Some(certs) = handles::get::<HeldCerts>(a, 1) else {
+    let Some(certs) = cdata::object::<HeldCerts>(a, 1) else {
         r.nil();
         return;
     };
@@ -192,7 +192,7 @@ fn certs_get(a: &Args, r: &mut Ret) {
         return;
     };
     match usize::try_from(place - 1).ok().and_then(|i| certs.get(i)) {
-        Some(cert) => r.int(handles::keep(Held::new(cert.clone()))),
+        Some(cert) => r.int(cdata::keep(HeldCert::new(cert.clone()))),
         None => r.nil(),
     };
 }
@@ -200,11 +200,12 @@ fn certs_get(a: &Args, r: &mut Ret) {
 /// `certs_verify(trusted, cert, untrusted or nil, depth or nil, flags, purpose or nil)`: the number of the
 /// chain, or nil and why.
 fn certs_verify(a: &Args, r: &mut Ret) {
-    let (Some(trusted), Some(cert)) = (handles::get::<HeldCerts>(a, 1), handles::get::<Held>(a, 2)) else {
+    let (Some(trusted), Some(cert)) = (cdata::object::<HeldCerts>(a, 1), cdata::object::<HeldCert>(a, 2))
+    else {
         r.nil();
         return;
     };
-    let untrusted = handles::get::<HeldCerts>(a, 3).map_or_else(Vec::new, |c| c.borrow().clone());
+    let untrusted = cdata::object::<HeldCerts>(a, 3).map_or_else(Vec::new, |c| c.borrow().clone());
     let flags = a.int(5).unwrap_or(0);
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -216,8 +217,8 @@ fn certs_verify(a: &Args, r: &mut Ret) {
         ignore_critical: flags & IGNORE_CRITICAL != 0,
         purpose: text(a, 6),
     };
-    match verify::verify(&cert.borrow(), &untrusted, &trusted.borrow(), terms) {
-        Ok(chain) => r.int(handles::keep(HeldCerts::new(chain))),
+    match path::verify(&cert.borrow(), &untrusted, &trusted.borrow(), terms) {
+        Ok(chain) => r.int(cdata::keep(HeldCerts::new(chain))),
         Err(e) => r.fail(e),
     };
 }

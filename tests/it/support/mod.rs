@@ -1,8 +1,14 @@
-//! What the tests stand on: a gateway of their own, a raw HTTP/1.1 client, scripted upstream servers.
+//! What the tests stand on: a gateway of their own, a raw HTTP/1.1 client, scripted upstream servers, and all of
+//! these over TLS with certificates made as needed.
 
+pub mod certs;
 pub mod gateway;
 pub mod http;
 pub mod origin;
+pub mod peers;
+pub mod tls_client;
+pub mod tls_keys;
+pub mod tls_upstream;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -13,6 +19,8 @@ use std::time::{Duration, Instant};
 pub use gateway::{Admin, Gateway, Setup, service, with};
 pub use http::{Client, Response, get};
 pub use origin::Origin;
+pub use tls_client::TlsClient;
+pub use tls_upstream::TlsUpstream;
 
 /// A port nobody listens on, below the range the kernel hands out, so that no outgoing connection takes it. Each
 /// process of tests has a range of its own, which it holds by listening on its first port.

@@ -32,13 +32,20 @@ impl Seen {
     }
 }
 
-/// One accepted connection.
-pub struct Conn {
-    pub stream: TcpStream,
+/// One accepted connection, plain or over TLS.
+pub struct Conn<S = TcpStream> {
+    pub stream: S,
     buf: Vec<u8>,
 }
 
-impl Conn {
+impl<S: Read + Write> Conn<S> {
+    pub fn over(stream: S) -> Self {
+        Self {
+            stream,
+            buf: Vec::new(),
+        }
+    }
+
     fn fill(&mut self) -> Option<()> {
         let mut piece = [0; 64 << 10];
         let n = self.stream.read(&mut piece).ok().filter(|n| *n > 0)?;
@@ -140,11 +147,7 @@ impl Origin {
                 let (script, seen) = (script.clone(), seen.clone());
                 stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
                 stream.set_nodelay(true).unwrap();
-                let conn = Conn {
-                    stream,
-                    buf: Vec::new(),
-                };
-                std::thread::spawn(move || script(conn, &seen));
+                std::thread::spawn(move || script(Conn::over(stream), &seen));
             }
         });
         origin

@@ -78,7 +78,7 @@ fn b2_chains_are_judged() {
     );
     let (roots, middles) = (vec![root.clone()], vec![middle.clone()]);
     let judge = |leaf: &Cert, untrusted: &[Cert], trusted: &[Cert], terms: Terms| {
-        verify::verify(leaf, untrusted, trusted, terms).map(|chain| chain.len())
+        path::verify(leaf, untrusted, trusted, terms).map(|chain| chain.len())
     };
     assert_eq!(judge(&leaf, &middles, &roots, TERMS), Ok(3));
     assert_eq!(judge(&middle, &[], &roots, TERMS), Ok(2));
@@ -186,7 +186,7 @@ fn b2_certificates_that_all_name_each_other_end() {
             cert
         })
         .collect();
-    assert!(verify::verify(&crossed[1], &crossed, &[], TERMS).is_err());
+    assert!(path::verify(&crossed[1], &crossed, &[], TERMS).is_err());
 }
 
 #[test]

@@ -18,10 +18,11 @@ use super::digest::{self, Alg, HkdfMode, Running};
 use super::key::{Curve, EcKey, Key, Okp, OkpKey, RsaKey};
 use super::key_code::{self, KeyError};
 use super::name::Name;
+use super::path::{self, Terms};
 use super::pem::{self, PemError};
 use super::sign::{self, OpError, Padding};
-use super::verify::{self, Terms};
-use super::{bignum, errors, extension, fast, general, objects, time};
+use super::{bignum, errors, extension, general, objects};
+use crate::tls::pki::{fast, time};
 
 const PRIVATE: &[(&str, &[u8])] = &[
     ("rsaEncryption", fixture!("rsa8")),

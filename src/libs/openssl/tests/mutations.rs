@@ -63,7 +63,7 @@ fn use_cert(cert: &Cert) {
             extension::purposes(&e.value),
         );
     }
-    let _ = verify::verify(
+    let _ = path::verify(
         cert,
         std::slice::from_ref(cert),
         std::slice::from_ref(cert),

@@ -23,7 +23,7 @@ fn b2_pem_is_read_as_leniently_as_openssl_does_and_no_more() {
 
 #[test]
 fn b2_der_is_read_within_its_bounds() {
-    let next = |bytes: &[u8]| Reader::new(bytes).next().map(|e| e.body.len());
+    let next = |bytes: &[u8]| Reader::new(bytes).next_element().map(|e| e.body.len());
     assert_eq!(next(&[]), Err(Asn1Error::Short));
     assert_eq!(next(&[0x30]), Err(Asn1Error::Short));
     assert_eq!(next(&[0x30, 1]), Err(Asn1Error::Short));
@@ -71,7 +71,10 @@ fn b2_times_are_read_and_written() {
         253_402_300_799,
     ] {
         let der = time::write(seconds).unwrap();
-        assert_eq!(time::read(&Reader::new(&der).next().unwrap()), Ok(seconds));
+        assert_eq!(
+            time::read(&Reader::new(&der).next_element().unwrap()),
+            Ok(seconds)
+        );
     }
     assert_eq!(time::write(i64::MAX), None);
     for text in [
@@ -84,7 +87,10 @@ fn b2_times_are_read_and_written() {
         "9901010000é0Z",
     ] {
         let der = asn1::element(asn1::UTC_TIME, text.as_bytes());
-        assert!(time::read(&Reader::new(&der).next().unwrap()).is_err(), "{text}");
+        assert!(
+            time::read(&Reader::new(&der).next_element().unwrap()).is_err(),
+            "{text}"
+        );
     }
 }
 

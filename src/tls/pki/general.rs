@@ -90,7 +90,7 @@ pub fn read(der: &[u8]) -> Result<Vec<GeneralName>, Asn1Error> {
     let mut list: Reader = asn1::first(der, asn1::SEQUENCE)?.reader();
     let mut names = Vec::new();
     while !list.is_empty() {
-        let e = list.next()?;
+        let e = list.next_element()?;
         names.push(match e.tag {
             0x81 => GeneralName::Email(e.body.to_vec()),
             0x82 => GeneralName::Dns(e.body.to_vec()),

@@ -212,6 +212,7 @@ fn opened(block: &Block, passphrase: Option<&[u8]>) -> Result<Secret> {
         "AES-128-CBC" => open_cbc::<cbc::Decryptor<aes::Aes128>>(&key[..16], &iv, &block.data),
         "AES-192-CBC" => open_cbc::<cbc::Decryptor<aes::Aes192>>(&key[..24], &iv, &block.data),
         "AES-256-CBC" => open_cbc::<cbc::Decryptor<aes::Aes256>>(&key[..32], &iv, &block.data),
+        "DES-EDE3-CBC" => open_cbc::<cbc::Decryptor<des::TdesEde3>>(&key[..24], &iv, &block.data),
         _ => return Err(KeyError::Unsupported),
     };
     opened.ok_or(KeyError::BadDecrypt)

@@ -4,7 +4,7 @@
 //! operation, so that judging a configuration of many keys only reads them. Must not: know Lua, PEM labels or
 //! who uses the key.
 
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 
 use rsa::BoxedUint;
 use rsa::traits::{PrivateKeyParts as _, PublicKeyParts as _};
@@ -28,9 +28,9 @@ pub struct RsaKey {
     pub n: Vec<u8>,
     pub e: Vec<u8>,
     pub secret: Option<RsaSecret>,
-    public: OnceCell<Option<Box<rsa::PublicKey>>>,
-    private: OnceCell<Option<Box<rsa::PrivateKey>>>,
-    pair: OnceCell<Option<Box<ring::rsa::KeyPair>>>,
+    public: OnceLock<Option<Box<rsa::PublicKey>>>,
+    private: OnceLock<Option<Box<rsa::PrivateKey>>>,
+    pair: OnceLock<Option<Box<ring::rsa::KeyPair>>>,
 }
 
 /// The private part of an RSA key. Only `d` is always there.
@@ -64,9 +64,9 @@ impl RsaKey {
             n: n.to_vec(),
             e: e.to_vec(),
             secret,
-            public: OnceCell::new(),
-            private: OnceCell::new(),
-            pair: OnceCell::new(),
+            public: OnceLock::new(),
+            private: OnceLock::new(),
+            pair: OnceLock::new(),
         })
     }
 
@@ -197,22 +197,22 @@ impl Curve {
 macro_rules! with_curve {
     ($curve:expr, $c:ident => $body:expr) => {
         match $curve {
-            $crate::libs::openssl::key::Curve::P256 => {
+            $crate::tls::pki::key::Curve::P256 => {
                 use p256 as $c;
                 $body
             }
-            $crate::libs::openssl::key::Curve::P384 => {
+            $crate::tls::pki::key::Curve::P384 => {
                 use p384 as $c;
                 $body
             }
-            $crate::libs::openssl::key::Curve::P521 => {
+            $crate::tls::pki::key::Curve::P521 => {
                 use p521 as $c;
                 $body
             }
         }
     };
 }
-pub(super) use with_curve;
+pub(crate) use with_curve;
 
 /// A key on a NIST curve.
 pub struct EcKey {

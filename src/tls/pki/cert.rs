@@ -44,6 +44,44 @@ pub struct Cert {
     subject_der: Vec<u8>,
 }
 
+/// What stands where in a certificate whose fields nobody has looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Outline<'a> {
+    /// The Certificate element.
+    pub whole: &'a [u8],
+    /// Its SubjectPublicKeyInfo element.
+    pub spki: &'a [u8],
+}
+
+/// Finds the parts of the certificate that `der` begins with, of any version, dates and names unread.
+///
+/// # Errors
+/// When it begins with none.
+pub fn outline(der: &[u8]) -> Result<Outline<'_>, Asn1Error> {
+    let certificate = asn1::first(der, asn1::SEQUENCE)?;
+    let mut outer = certificate.reader();
+    let mut r = outer.expect(asn1::SEQUENCE)?.reader();
+    outer.algorithm()?;
+    outer.expect(asn1::BIT_STRING)?;
+    if !outer.is_empty() {
+        return Err(Asn1Error::Value);
+    }
+    r.optional(0xa0)?;
+    r.expect(asn1::INTEGER)?;
+    // Signature algorithm, issuer, validity, subject.
+    for _ in 0..4 {
+        r.expect(asn1::SEQUENCE)?;
+    }
+    let spki = r.expect(asn1::SEQUENCE)?;
+    let mut parts = spki.reader();
+    parts.algorithm()?;
+    parts.expect(asn1::BIT_STRING)?;
+    Ok(Outline {
+        whole: certificate.whole,
+        spki: spki.whole,
+    })
+}
+
 impl Cert {
     /// A certificate with nothing in it yet.
     pub fn empty() -> Self {
@@ -89,8 +127,8 @@ impl Cert {
         r.algorithm()?;
         let issuer = r.expect(asn1::SEQUENCE)?.whole;
         let mut validity = r.expect(asn1::SEQUENCE)?.reader();
-        let not_before = time::read(&validity.next()?)?;
-        let not_after = time::read(&validity.next()?)?;
+        let not_before = time::read(&validity.next_element()?)?;
+        let not_after = time::read(&validity.next_element()?)?;
         let subject = r.expect(asn1::SEQUENCE)?.whole;
         let spki = r.expect(asn1::SEQUENCE)?;
         let mut spki_parts = spki.reader();
@@ -206,6 +244,13 @@ impl Cert {
     pub fn extension(&self, name: &str) -> Option<&Extension> {
         let oid = objects::contents(name)?;
         self.extensions.iter().find(|e| e.oid == oid)
+    }
+
+    /// All extensions called `name`.
+    pub fn extensions(&self, name: &str) -> impl Iterator<Item = &Extension> {
+        let oid = objects::contents(name);
+        let same = move |e: &&Extension| Some(&e.oid) == oid.as_ref();
+        self.extensions.iter().filter(same)
     }
 
     /// Whether it may issue certificates and how many may stand between, as basic constraints say it; None

@@ -74,7 +74,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// When its header is not one, or reaches past the end.
-    pub fn next(&mut self) -> Result<Element<'a>> {
+    pub fn next_element(&mut self) -> Result<Element<'a>> {
         let all = self.0;
         let tag = *all.first().ok_or(Asn1Error::Short)?;
         if tag & 0x1f == 0x1f {
@@ -104,10 +104,10 @@ impl<'a> Reader<'a> {
     /// The next element, which must carry `tag`.
     ///
     /// # Errors
-    /// As [`Reader::next`]; `Tag` when it is another.
+    /// As [`Reader::next_element`]; `Tag` when it is another.
     pub fn expect(&mut self, tag: u8) -> Result<Element<'a>> {
         match self.peek() {
-            Some(t) if t == tag => self.next(),
+            Some(t) if t == tag => self.next_element(),
             Some(_) => Err(Asn1Error::Tag),
             None => Err(Asn1Error::Short),
         }
@@ -116,10 +116,10 @@ impl<'a> Reader<'a> {
     /// The next element if it carries `tag`.
     ///
     /// # Errors
-    /// As [`Reader::next`].
+    /// As [`Reader::next_element`].
     pub fn optional(&mut self, tag: u8) -> Result<Option<Element<'a>>> {
         if self.peek() == Some(tag) {
-            return self.next().map(Some);
+            return self.next_element().map(Some);
         }
         Ok(None)
     }

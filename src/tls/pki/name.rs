@@ -38,7 +38,7 @@ impl Name {
             while !set.is_empty() {
                 let mut pair = set.expect(asn1::SEQUENCE)?.reader();
                 let oid = pair.expect(asn1::OID)?.body.to_vec();
-                let value = pair.next()?;
+                let value = pair.next_element()?;
                 entries.push(Entry {
                     oid,
                     tag: value.tag,

@@ -188,7 +188,10 @@ fn has_unknown_critical(cert: &Cert) -> bool {
 }
 
 /// Whether `cert` may issue a certificate with `below` intermediate ones under it.
-fn may_sign(cert: &Cert, below: i64) -> Result<(), &'static str> {
+///
+/// # Errors
+/// When it may not, in OpenSSL's words.
+pub fn may_sign(cert: &Cert, below: i64) -> Result<(), &'static str> {
     let constraints = cert.basic_constraints().map_err(|_| "invalid CA certificate")?;
     match constraints {
         Some((true, Some(path))) if path < below => return Err("path length constraint exceeded"),

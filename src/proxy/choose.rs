@@ -1,0 +1,69 @@
+//! Where the next try goes: the host and port to connect to, and the Host header it is told.
+//!
+//! Must not: resolve names or connect (`connect` does).
+
+use super::Generation;
+use super::fault::Fault;
+use crate::balancer::{Destination, resolve};
+use crate::entity::{TargetIdx, UpstreamIdx};
+use crate::exchange::Exchange;
+
+/// Where one try goes.
+pub struct Choice {
+    /// Name or IP literal to connect to.
+    pub host: String,
+    /// Port to connect to.
+    pub port: u16,
+    /// The Host header.
+    pub host_header: String,
+    /// The target of an Upstream that was picked.
+    pub target: Option<(UpstreamIdx, TargetIdx)>,
+}
+
+/// Chooses for the next try.
+///
+/// # Errors
+/// [`Fault::NoPeer`] where an Upstream has no usable target.
+pub fn choose(generation: &Generation, x: &Exchange, tried: &[TargetIdx]) -> Result<Choice, Fault> {
+    let with_port = |host: &str, port: u16| {
+        let default = if x.outbound.scheme == "https" { 443 } else { 80 };
+        if port == default {
+            host.to_owned()
+        } else {
+            format!("{host}:{port}")
+        }
+    };
+    match resolve(&x.target.host, x.target.port, &generation.snapshot) {
+        Destination::Upstream(up) => {
+            let target = generation
+                .next_target(up, tried)
+                .or_else(|| generation.next_target(up, &[]))
+                .ok_or(Fault::NoPeer)?;
+            let entity = generation.snapshot.upstream(up).ok_or(Fault::NoPeer)?;
+            let t = entity.targets.get(target.index()).ok_or(Fault::NoPeer)?;
+            let host_header = match (&entity.host_header, x.outbound.host.as_str()) {
+                (_, set) if !set.is_empty() => set.to_owned(),
+                (Some(own), _) => own.clone(),
+                (None, _) => with_port(&t.host, t.port),
+            };
+            Ok(Choice {
+                host: t.host.clone(),
+                port: t.port,
+                host_header,
+                target: Some((up, target)),
+            })
+        }
+        Destination::Direct { host, port } => {
+            let host_header = match x.outbound.host.as_str() {
+                "" => with_port(host, port),
+                set => set.to_owned(),
+            };
+            Ok(Choice {
+                host: host.to_owned(),
+                port,
+                host_header,
+                target: None,
+            })
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! What keys and certificates are, and how they are written: DER, PEM, PKCS#1, PKCS#8, SEC1, X.509.
+//!
+//! Read from bytes that anybody may have sent. Must not: know Lua or TLS, read a clock, or decide whom to trust.
+
+pub mod asn1;
+pub mod cert;
+pub mod digest;
+pub mod extension;
+pub mod fast;
+pub mod general;
+pub mod key;
+pub mod key_code;
+pub mod name;
+pub mod objects;
+pub mod path;
+pub mod pem;
+pub mod sign;
+pub mod time;

@@ -1,0 +1,421 @@
+//! Whether a peer is who it should be: rustls' verifiers for upstreams, and the judgement behind them.
+//!
+//! `rustls-webpki` finds the path. What OpenSSL refuses beyond it (an anchor out of date, or one that may not
+//! issue) is refused too; what it refuses only for its form (X.509 version 1, a CA certificate as the leaf, an
+//! odd serial number) is judged by [`super::pki::path`] instead, which also names every refusal by OpenSSL's
+//! number and words. Must not: prove less than that the peer holds the key of the certificate it shows.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, PeerMisbehaved, SignatureScheme};
+use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
+
+use super::pki::cert::{Cert, outline};
+use super::pki::key::{Curve, Key, Okp};
+use super::pki::path::{self, Terms};
+use super::pki::sign::{self, Padding};
+use super::pki::{key_code, objects};
+use super::signing::digest_and_padding;
+use super::trust::TrustStore;
+use super::{names, provider};
+
+/// What an upstream's certificate is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Verification {
+    /// Nothing, as OpenSSL with `SSL_VERIFY_NONE`: expired, self-signed, of X.509 version 1, for another name.
+    /// The handshake still proves that the peer holds its key.
+    Off,
+    /// That it is for the host, and that a path leads to one of `trust`.
+    On {
+        trust: Arc<TrustStore>,
+        /// The most certificates between the leaf and the trusted one, which do not count themselves.
+        depth: u8,
+    },
+}
+
+/// What a certificate must be good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Usage {
+    Server,
+    Client,
+}
+
+/// Why a certificate was refused: OpenSSL's number and words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("({code}:{reason})")]
+pub struct Refusal {
+    /// `X509_V_ERR_…`
+    pub code: u16,
+    pub reason: &'static str,
+}
+
+const REASONS: &[(u16, &str)] = &[
+    (1, "unspecified certificate verification error"),
+    (2, "unable to get issuer certificate"),
+    (6, "unable to decode issuer public key"),
+    (7, "certificate signature failure"),
+    (9, "certificate is not yet valid"),
+    (10, "certificate has expired"),
+    (18, "self-signed certificate"),
+    (19, "self-signed certificate in certificate chain"),
+    (20, "unable to get local issuer certificate"),
+    (22, "certificate chain too long"),
+    (24, "invalid CA certificate"),
+    (25, "path length constraint exceeded"),
+    (26, "unsuitable certificate purpose"),
+    (34, "unhandled critical extension"),
+    (47, "permitted subtree violation"),
+    (51, "unsupported name constraint type"),
+    (62, "hostname mismatch"),
+    (64, "IP address mismatch"),
+    (66, "EE certificate key too weak"),
+    (67, "CA certificate key too weak"),
+    (68, "CA signature digest algorithm too weak"),
+];
+
+impl Refusal {
+    fn named(reason: &str) -> Self {
+        let listed = REASONS.iter().find(|(_, r)| *r == reason);
+        let (code, reason) = listed.copied().unwrap_or(REASONS[0]);
+        Self { code, reason }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        let other = OtherError(Arc::new(refusal));
+        Self::InvalidCertificate(CertificateError::Other(other))
+    }
+}
+
+/// The refusal that a handshake's error is about.
+pub fn refusal(error: &Error) -> Option<Refusal> {
+    match error {
+        Error::InvalidCertificate(CertificateError::Other(OtherError(e))) => {
+            e.downcast_ref::<Refusal>().copied()
+        }
+        _ => None,
+    }
+}
+
+/// rustls' verifier for upstreams.
+pub fn server_verifier(verification: &Verification) -> Arc<dyn ServerCertVerifier> {
+    Arc::new(Verifier(verification.clone()))
+}
+
+#[derive(Debug)]
+struct Verifier(Verification);
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        rest: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        _ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        // A certificate that is none cannot prove anything.
+        outline(leaf).map_err(|_| CertificateError::BadEncoding)?;
+        if let Verification::On { trust, depth } = &self.0 {
+            judge(trust, leaf, rest, *depth, Usage::Server, now)?;
+            names_host(leaf, name)?;
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_signature(message, leaf, signed, false)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_signature(message, leaf, signed, true)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        SCHEMES.to_vec()
+    }
+}
+
+/// The signatures that are taken in handshakes.
+pub const SCHEMES: &[SignatureScheme] = &[
+    SignatureScheme::ECDSA_NISTP256_SHA256,
+    SignatureScheme::ECDSA_NISTP384_SHA384,
+    SignatureScheme::ECDSA_NISTP521_SHA512,
+    SignatureScheme::ED25519,
+    SignatureScheme::RSA_PSS_SHA256,
+    SignatureScheme::RSA_PSS_SHA384,
+    SignatureScheme::RSA_PSS_SHA512,
+    SignatureScheme::RSA_PKCS1_SHA256,
+    SignatureScheme::RSA_PKCS1_SHA384,
+    SignatureScheme::RSA_PKCS1_SHA512,
+];
+
+/// Whether the key of `leaf` made a handshake's signature, for either side and a certificate of any version.
+///
+/// # Errors
+/// When it did not, or cannot have.
+pub fn verify_signature(
+    message: &[u8],
+    leaf: &CertificateDer<'_>,
+    signed: &DigitallySignedStruct,
+    tls13: bool,
+) -> Result<HandshakeSignatureValid, Error> {
+    if !SCHEMES.contains(&signed.scheme) {
+        return Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into());
+    }
+    let spki = outline(leaf).map_err(|_| CertificateError::BadEncoding)?.spki;
+    let key = key_code::read_spki(spki).map_err(|_| CertificateError::BadEncoding)?;
+    if !suits(&key, signed.scheme, tls13) {
+        return Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into());
+    }
+    let good = match digest_and_padding(signed.scheme) {
+        Some((alg, padding)) => sign::verify_digested(&key, alg, message, signed.signature(), padding),
+        None => sign::verify_text(&key, message, signed.signature()),
+    };
+    match good {
+        Ok(true) => Ok(HandshakeSignatureValid::assertion()),
+        _ => Err(CertificateError::BadSignature.into()),
+    }
+}
+
+/// Whether a key may sign under a scheme. TLS 1.3 ties the curve to the scheme and has no PKCS#1 padding.
+fn suits(key: &Key, scheme: SignatureScheme, tls13: bool) -> bool {
+    let curve = match scheme {
+        SignatureScheme::ECDSA_NISTP256_SHA256 => Some(Curve::P256),
+        SignatureScheme::ECDSA_NISTP384_SHA384 => Some(Curve::P384),
+        SignatureScheme::ECDSA_NISTP521_SHA512 => Some(Curve::P521),
+        _ => None,
+    };
+    match key {
+        Key::Rsa(_) => match digest_and_padding(scheme) {
+            Some((_, Padding::Pss { .. })) => true,
+            Some(_) => curve.is_none() && !tls13,
+            None => false,
+        },
+        Key::Ec(k) => curve.is_some_and(|c| !tls13 || c == k.curve),
+        Key::Okp(k) => k.kind == Okp::Ed25519 && scheme == SignatureScheme::ED25519,
+    }
+}
+
+/// Whether a path leads from `leaf`, over `rest` and what else the store holds, to a certificate of the store.
+///
+/// # Errors
+/// When there is none, with what OpenSSL would say.
+pub fn judge(
+    trust: &TrustStore,
+    leaf: &CertificateDer<'_>,
+    rest: &[CertificateDer<'_>],
+    depth: u8,
+    usage: Usage,
+    now: UnixTime,
+) -> Result<(), Refusal> {
+    let judged = Cert::read(leaf).map_err(|_| Refusal::named(""))?;
+    let found = by_webpki(trust, (leaf, &judged), rest, depth, usage, now);
+    if let Err(e) = found {
+        let own = by_search(trust, &judged, rest, depth, usage, now);
+        let only_form = matches!(
+            e,
+            webpki::Error::UnsupportedCertVersion
+                | webpki::Error::CaUsedAsEndEntity
+                | webpki::Error::InvalidSerialNumber
+        );
+        return match own {
+            Ok(path) if only_form => strong(&path),
+            Ok(_) => Err(Refusal::named(words(&e))),
+            Err(why) => Err(Refusal::named(why)),
+        };
+    }
+    strong(&[judged])
+}
+
+fn seconds(now: UnixTime) -> i64 {
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn by_webpki(
+    trust: &TrustStore,
+    (der, leaf): (&CertificateDer<'_>, &Cert),
+    rest: &[CertificateDer<'_>],
+    depth: u8,
+    usage: Usage,
+    now: UnixTime,
+) -> Result<(), webpki::Error> {
+    let prepared = trust.prepared();
+    let end = EndEntityCert::try_from(der)?;
+    let between: Vec<CertificateDer<'_>> = rest
+        .iter()
+        .chain(&prepared.intermediates)
+        .map(|c| CertificateDer::from(c.as_ref()))
+        .collect();
+    let usage = match usage {
+        Usage::Server => KeyUsage::server_auth(),
+        Usage::Client => KeyUsage::client_auth(),
+    };
+    let fits = |path: &VerifiedPath<'_>| {
+        let between: Vec<Cert> = path
+            .intermediate_certificates()
+            .filter_map(|c| Cert::read(&c.der()).ok())
+            .collect();
+        if between.len() > usize::from(depth) {
+            return Err(webpki::Error::MaximumPathDepthExceeded);
+        }
+        let below = between
+            .iter()
+            .filter(|c| c.subject_der() != c.issuer_der())
+            .count();
+        anchor_stands(
+            trust,
+            path,
+            leaf,
+            i64::try_from(below).unwrap_or(i64::MAX),
+            seconds(now),
+        )
+    };
+    let algorithms = provider().signature_verification_algorithms.all;
+    end.verify_for_usage(
+        algorithms,
+        &prepared.anchors,
+        &between,
+        now,
+        usage,
+        None,
+        Some(&fits),
+    )
+    .map(drop)
+}
+
+/// Whether the end of a path is in date and may issue, which webpki does not ask of an anchor.
+fn anchor_stands(
+    trust: &TrustStore,
+    path: &VerifiedPath<'_>,
+    leaf: &Cert,
+    below: i64,
+    now: i64,
+) -> Result<(), webpki::Error> {
+    let anchor = path.anchor();
+    let mut why = webpki::Error::UnknownIssuer;
+    for cert in &trust.prepared().all {
+        // An anchor has the contents of the elements only.
+        let same = cert.subject_der().ends_with(&anchor.subject)
+            && cert.spki.ends_with(&anchor.subject_public_key_info);
+        if !same {
+            continue;
+        }
+        let itself = cert.write() == leaf.write();
+        if !itself && path::may_sign(cert, below).is_err() {
+            why = webpki::Error::EndEntityUsedAsCa;
+        } else if cert.not_before > now || cert.not_after < now {
+            let at = |t: i64| UnixTime::since_unix_epoch(Duration::from_secs(t.max(0) as u64));
+            why = webpki::Error::CertExpired {
+                time: at(now),
+                not_after: at(cert.not_after),
+            };
+        } else {
+            return Ok(());
+        }
+    }
+    Err(why)
+}
+
+/// What OpenSSL would say of it, and the path if it would take it.
+fn by_search(
+    trust: &TrustStore,
+    leaf: &Cert,
+    rest: &[CertificateDer<'_>],
+    depth: u8,
+    usage: Usage,
+    now: UnixTime,
+) -> Result<Vec<Cert>, &'static str> {
+    let purpose = match usage {
+        Usage::Server => objects::by_text("serverAuth"),
+        Usage::Client => objects::by_text("clientAuth"),
+    };
+    let terms = Terms {
+        now: Some(seconds(now)),
+        depth: usize::from(depth),
+        partial: false,
+        ignore_critical: false,
+        purpose: purpose.map(|o| o.id),
+    };
+    let untrusted: Vec<Cert> = rest.iter().filter_map(|c| Cert::read(c).ok()).collect();
+    path::verify(leaf, &untrusted, &trust.prepared().all, terms)
+}
+
+fn words(e: &webpki::Error) -> &'static str {
+    use webpki::Error as E;
+    match e {
+        E::CertExpired { .. } => "certificate has expired",
+        E::CertNotValidYet { .. } => "certificate is not yet valid",
+        E::EndEntityUsedAsCa => "invalid CA certificate",
+        E::InvalidSignatureForPublicKey => "certificate signature failure",
+        E::MaximumPathDepthExceeded => "certificate chain too long",
+        E::NameConstraintViolation => "permitted subtree violation",
+        E::PathLenConstraintViolated => "path length constraint exceeded",
+        E::RequiredEkuNotFoundContext(_) => "unsuitable certificate purpose",
+        E::UnknownIssuer => "unable to get local issuer certificate",
+        E::UnsupportedCriticalExtension => "unhandled critical extension",
+        E::UnsupportedSignatureAlgorithmContext(_)
+        | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => "CA signature digest algorithm too weak",
+        _ => "",
+    }
+}
+
+/// Whether keys and signatures of a path are as strong as OpenSSL's security level 2 wants them.
+fn strong(path: &[Cert]) -> Result<(), Refusal> {
+    for (i, cert) in path.iter().enumerate() {
+        let weak = match cert.public_key() {
+            Some(Key::Rsa(k)) => k.size() < 256,
+            Some(_) => false,
+            None => true,
+        };
+        if weak {
+            return Err(Refusal::named(match i {
+                0 => "EE certificate key too weak",
+                _ => "CA certificate key too weak",
+            }));
+        }
+        let self_issued = cert.subject_der() == cert.issuer_der();
+        let name = cert
+            .signature_algorithm()
+            .and_then(|(oid, _)| objects::by_contents(oid));
+        if !self_issued && name.is_none_or(|o| o.sn.ends_with("MD5") || o.sn.ends_with("SHA1")) {
+            return Err(Refusal::named("CA signature digest algorithm too weak"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the leaf is for the host.
+fn names_host(leaf: &CertificateDer<'_>, name: &ServerName<'_>) -> Result<(), Refusal> {
+    let cert = Cert::read(leaf).map_err(|_| Refusal::named(""))?;
+    let (good, why) = match name {
+        ServerName::IpAddress(ip) => (
+            names::for_address(&cert, IpAddr::from(*ip)),
+            "IP address mismatch",
+        ),
+        ServerName::DnsName(name) => (
+            names::for_host(&cert, name.as_ref().as_bytes()),
+            "hostname mismatch",
+        ),
+        _ => (false, "hostname mismatch"),
+    };
+    match good {
+        true => Ok(()),
+        false => Err(Refusal::named(why)),
+    }
+}
