@@ -117,7 +117,8 @@ async fn stream(
     until: Instant,
 ) -> Result<Reply, String> {
     let asking = async {
-        let failed = |doing: &str, e: &io::Error| format!("failed to {doing} TCP server {server}: {}", reason(e));
+        let failed =
+            |doing: &str, e: &io::Error| format!("failed to {doing} TCP server {server}: {}", reason(e));
         let mut stream = TcpStream::connect(server)
             .await
             .map_err(|e| failed("connect to", &e))?;

@@ -189,7 +189,10 @@ mod tests {
                 cache.set(&format!("n{i}"), Key::short(None), answer(now), later);
                 assert!(cache.len() <= size.max(2), "{} of {size}", cache.len());
                 if size >= 40 {
-                    assert!(i == 0 || cache.get("n0", Key::of(1), now).is_some(), "{i} of {size}");
+                    assert!(
+                        i == 0 || cache.get("n0", Key::of(1), now).is_some(),
+                        "{i} of {size}"
+                    );
                 }
             }
             assert!(cache.get("n4999", Key::short(None), now).is_some());
@@ -206,7 +209,12 @@ mod tests {
         let now = Instant::now();
         let mut cache = Cache::new(10);
         cache.set("a", Key::of(1), answer(now), now + Duration::from_secs(5));
-        cache.set("a", Key::short(Some(1)), answer(now), now + Duration::from_secs(9));
+        cache.set(
+            "a",
+            Key::short(Some(1)),
+            answer(now),
+            now + Duration::from_secs(9),
+        );
         cache.set_last("a", 1);
         let at = |s| now + Duration::from_secs(s);
         assert!(cache.get("a", Key::of(1), at(4)).is_some());

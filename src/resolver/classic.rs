@@ -128,7 +128,11 @@ fn judge(answer: &Answer, candidate: &str, asked: u16, wanted: Option<u16>) -> R
         return Err(format!(
             "dns server error: {} {}",
             answer.code,
-            if answer.code == 100 { "cache only lookup failed" } else { code_text(answer.code) }
+            if answer.code == 100 {
+                "cache only lookup failed"
+            } else {
+                code_text(answer.code)
+            }
         ));
     }
     if answer.records.is_empty() {
@@ -198,7 +202,9 @@ fn way(core: &Core, name: &str, wanted: Option<u16>) -> Vec<(String, u16)> {
     let files = core.files.borrow();
     let mut way = Vec::new();
     for kind in kinds {
-        let candidates = files.conf.candidates(name, core.hosts_answer(name, kind).is_some());
+        let candidates = files
+            .conf
+            .candidates(name, core.hosts_answer(name, kind).is_some());
         way.extend(candidates.into_iter().map(|c| (c, kind)));
     }
     way
@@ -235,7 +241,10 @@ async fn lookup(
 }
 
 fn keep_short(core: &Core, name: &str, wanted: Option<u16>, answer: &Rc<Answer>) {
-    let drop_at = answer.expire.checked_add(core.options.stale_ttl).unwrap_or(answer.expire);
+    let drop_at = answer
+        .expire
+        .checked_add(core.options.stale_ttl)
+        .unwrap_or(answer.expire);
     let mut cache = core.cache.borrow_mut();
     if drop_at <= Instant::now() {
         return cache.remove(name, Key::short(wanted));
@@ -256,8 +265,10 @@ pub fn take_in(core: &Core, name: &str, kind: u16, reply: Reply) -> Rc<Answer> {
     for record in reply.records {
         if record.kind() == kind && *record.name == *asked {
             own.push(record);
-        } else if matches!(record.data, Data::A(_) | Data::Aaaa(_) | Data::Cname(_) | Data::Srv { .. })
-            && belongs.contains(&record.name)
+        } else if matches!(
+            record.data,
+            Data::A(_) | Data::Aaaa(_) | Data::Cname(_) | Data::Srv { .. }
+        ) && belongs.contains(&record.name)
         {
             let same = |group: &&mut Vec<Record>| {
                 let first = group.first();
@@ -304,7 +315,11 @@ fn insert(core: &Core, name: &str, kind: u16, code: u16, mut records: Vec<Record
     let now = Instant::now();
     let o = &core.options;
     let ttl = if records.is_empty() {
-        if code == 0 || code == 3 { o.not_found_ttl } else { o.error_ttl }
+        if code == 0 || code == 3 {
+            o.not_found_ttl
+        } else {
+            o.error_ttl
+        }
     } else if let Some(forced) = o.valid_ttl {
         let seconds = u32::try_from(forced.as_secs()).unwrap_or(u32::MAX);
         records.iter_mut().for_each(|r| r.ttl = seconds);
@@ -326,7 +341,9 @@ fn insert(core: &Core, name: &str, kind: u16, code: u16, mut records: Vec<Record
     }
     let drop_at = (now + ttl).checked_add(o.stale_ttl).unwrap_or(now + ttl);
     if drop_at > now {
-        core.cache.borrow_mut().set(name, Key::of(kind), answer.clone(), drop_at);
+        core.cache
+            .borrow_mut()
+            .set(name, Key::of(kind), answer.clone(), drop_at);
     }
     answer
 }

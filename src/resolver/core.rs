@@ -164,7 +164,11 @@ impl Core {
         });
         let v4 = found.v4.filter(|_| tried(kind::A)).map(|_| kind::A);
         let v6 = found.v6.filter(|_| tried(kind::AAAA)).map(|_| kind::AAAA);
-        if preferred == Some(kind::AAAA) { v6.or(v4) } else { v4.or(v6) }
+        if preferred == Some(kind::AAAA) {
+            v6.or(v4)
+        } else {
+            v4.or(v6)
+        }
     }
 
     /// Notes what was found, if it is one of the types to try.
@@ -182,14 +186,23 @@ impl Core {
     }
 
     /// Asks, or waits for the same question that is under way.
-    pub async fn query(self: &Rc<Self>, name: &str, kind: u16, tries: &mut Tries) -> Result<Rc<Answer>, String> {
+    pub async fn query(
+        self: &Rc<Self>,
+        name: &str,
+        kind: u16,
+        tries: &mut Tries,
+    ) -> Result<Rc<Answer>, String> {
         if matches!(self.options.client, Client::Classic { no_sync: true, .. }) {
             tries.note("querying");
             return self.fetch(name, kind).await.map_err(|e| e.to_string());
         }
         let under_way = self.flights.borrow().contains_key(&(Rc::from(name), kind));
         if !self.modern() {
-            tries.note(if under_way { "in progress (sync)" } else { "querying" });
+            tries.note(if under_way {
+                "in progress (sync)"
+            } else {
+                "querying"
+            });
         }
         let flight = self.flight(name, kind)?;
         flight.wait().await.map_err(|e| e.to_string())
@@ -246,7 +259,11 @@ impl Core {
         } else {
             self.options.servers.clone()
         };
-        let first = if conf.rotate { self.random(list.len() as u64) as usize } else { 0 };
+        let first = if conf.rotate {
+            self.random(list.len() as u64) as usize
+        } else {
+            0
+        };
         Servers {
             list,
             first,

@@ -26,7 +26,10 @@ pub struct HostAddresses {
 pub fn parse(text: &[u8]) -> HashMap<Box<str>, HostAddresses> {
     let mut found: HashMap<Box<str>, HostAddresses> = HashMap::new();
     for line in text.split(|b| *b == b'\n') {
-        let data = line.split(|b| *b == b'#' || *b == b';').next().unwrap_or_default();
+        let data = line
+            .split(|b| *b == b'#' || *b == b';')
+            .next()
+            .unwrap_or_default();
         let Ok(data) = std::str::from_utf8(data) else {
             continue;
         };

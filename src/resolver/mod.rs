@@ -28,11 +28,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Instant;
 
-pub use self::core::Counters;
 use self::core::Core;
+pub use self::core::Counters;
 pub use options::Options;
-pub use record::{Answer, Data, Record};
 use record::kind;
+pub use record::{Answer, Data, Record};
 pub use tries::Tries;
 
 /// How many addresses of one list are tried.
@@ -101,7 +101,10 @@ impl Addresses {
             List::One(ip) => Some(*ip),
             List::Many(ips) => ips.get(self.start).copied(),
         };
-        SocketAddr::new(ip.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)), self.port)
+        SocketAddr::new(
+            ip.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)),
+            self.port,
+        )
     }
 
     /// All that are worth a try, the one whose turn it is first; at most eight.
@@ -112,7 +115,10 @@ impl Addresses {
         };
         let start = self.start.min(many.len());
         let turned = many[start..].iter().chain(&many[..start]).copied();
-        let all = one.into_iter().chain(turned).map(|ip| SocketAddr::new(ip, self.port));
+        let all = one
+            .into_iter()
+            .chain(turned)
+            .map(|ip| SocketAddr::new(ip, self.port));
         all.chain(self.others.iter().flat_map(|o| o.iter().copied()))
             .take(MAX_TRIED)
     }
@@ -381,14 +387,22 @@ async fn to_ip(
         }
         let at = answer.srv_turn(core.modern(), &mut |below| core.random(below));
         let of = |at: usize| match &answer.records.get(at)?.data {
-            Data::Srv { priority, port, target, .. } => Some((*priority, *port, target.clone())),
+            Data::Srv {
+                priority,
+                port,
+                target,
+                ..
+            } => Some((*priority, *port, target.clone())),
             _ => None,
         };
         let Some((_, its_port, target)) = at.and_then(of) else {
             break;
         };
         if found.others.is_empty() {
-            let mut rest: Vec<_> = (0..answer.records.len()).filter(|i| Some(*i) != at).filter_map(of).collect();
+            let mut rest: Vec<_> = (0..answer.records.len())
+                .filter(|i| Some(*i) != at)
+                .filter_map(of)
+                .collect();
             rest.sort_by_key(|(priority, ..)| *priority);
             let default = found.port.unwrap_or_default();
             let port_of = |own: u16| if own == 0 { default } else { own };

@@ -107,7 +107,11 @@ fn error_of(code: u16) -> String {
 
 fn keep(core: &Core, name: &str, wanted: Option<u16>, answer: &Rc<Answer>) {
     let o = &core.options;
-    let more = if answer.code == 0 { o.stale_ttl } else { Duration::ZERO };
+    let more = if answer.code == 0 {
+        o.stale_ttl
+    } else {
+        Duration::ZERO
+    };
     let drop_at = answer.expire.checked_add(more).unwrap_or(answer.expire);
     core.cache
         .borrow_mut()
@@ -190,7 +194,9 @@ pub fn take_in(core: &Core, name: &str, kind: u16, reply: Reply) -> Rc<Answer> {
         return failed(reply.code);
     }
     let belongs = classic::related(name.strip_suffix('.').unwrap_or(name), &reply.records);
-    let forced = o.valid_ttl.map(|ttl| u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX));
+    let forced = o
+        .valid_ttl
+        .map(|ttl| u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX));
     let least = reply.records.iter().map(|r| r.ttl).min().unwrap_or_default();
     let ttl = o.valid_ttl.unwrap_or(Duration::from_secs(least.into()));
     let mut own = reply.records;

@@ -68,7 +68,11 @@ pub fn is_service(name: &str) -> bool {
     let marked = |label: Option<&str>| {
         label.is_some_and(|l| l.len() > 1 && l.starts_with('_') && !l[1..].contains('_'))
     };
-    marked(labels.next()) && marked(labels.next()) && labels.next().is_some_and(|l| !l.is_empty() && !l.starts_with('.'))
+    marked(labels.next())
+        && marked(labels.next())
+        && labels
+            .next()
+            .is_some_and(|l| !l.is_empty() && !l.starts_with('.'))
 }
 
 #[cfg(test)]
@@ -97,7 +101,10 @@ mod tests {
         assert_eq!(literal("fe80::1").map(|a| a.is_ipv6()), Some(true));
         assert_eq!(literal("1.2.3"), None);
         assert_eq!(literal("face.example"), None);
-        assert_eq!(eight_groups(&"fe80::1:20".parse().unwrap()), "fe80:0:0:0:0:0:1:20");
+        assert_eq!(
+            eight_groups(&"fe80::1:20".parse().unwrap()),
+            "fe80:0:0:0:0:0:1:20"
+        );
     }
 
     #[test]

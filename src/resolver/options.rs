@@ -106,7 +106,11 @@ impl Options {
         let key = |classic: &'static str, other: &'static str| if modern { other } else { classic };
         let known = Self::default();
         let error_ttl = seconds(key("dns_error_ttl", "resolver_error_ttl")).unwrap_or(known.error_ttl);
-        let not_found = if modern { Some(error_ttl) } else { seconds("dns_not_found_ttl") };
+        let not_found = if modern {
+            Some(error_ttl)
+        } else {
+            seconds("dns_not_found_ttl")
+        };
         let size = text(key("dns_cache_size", "resolver_lru_cache_size")).parse::<f64>();
         Self {
             client: if modern {

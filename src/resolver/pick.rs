@@ -40,12 +40,19 @@ impl Weighted {
         let first = self.shares.is_empty();
         if first {
             let best = best(records);
-            let divisor = best.iter().fold(0, |d, (_, w)| gcd(d, u32::from(*w).max(1))).max(1);
+            let divisor = best
+                .iter()
+                .fold(0, |d, (_, w)| gcd(d, u32::from(*w).max(1)))
+                .max(1);
             self.shares = best
                 .into_iter()
                 .map(|(at, weight)| {
                     let weight = u32::from(weight).max(1) / divisor;
-                    Share { at, weight, left: weight }
+                    Share {
+                        at,
+                        weight,
+                        left: weight,
+                    }
                 })
                 .collect();
         }
@@ -148,7 +155,10 @@ mod tests {
             let mut counts = [0; 4];
             for i in 0..41 {
                 let at = picks.next(&records, &mut random).unwrap();
-                assert!((cycle, i) != (0, 0) || at == 1, "the server's first of the lowest priority");
+                assert!(
+                    (cycle, i) != (0, 0) || at == 1,
+                    "the server's first of the lowest priority"
+                );
                 counts[at] += 1;
             }
             assert_eq!(counts, [0, 10, 30, 1]);

@@ -201,7 +201,8 @@ impl Answer {
     pub fn turn(&self) -> usize {
         let at = self.cursor.get();
         let next = at + 1;
-        self.cursor.set(if next >= self.addresses.len() { 0 } else { next });
+        self.cursor
+            .set(if next >= self.addresses.len() { 0 } else { next });
         at
     }
 

@@ -52,7 +52,10 @@ impl ResolvConf {
     pub fn parse(text: &[u8], localdomain: &str, res_options: &str) -> Self {
         let mut conf = Self::default();
         for line in text.split(|b| *b == b'\n') {
-            let data = line.split(|b| *b == b'#' || *b == b';').next().unwrap_or_default();
+            let data = line
+                .split(|b| *b == b'#' || *b == b';')
+                .next()
+                .unwrap_or_default();
             let Ok(data) = std::str::from_utf8(data) else {
                 continue;
             };
@@ -60,7 +63,9 @@ impl ResolvConf {
             match words.next() {
                 Some("nameserver") => conf.server(words.next().unwrap_or_default()),
                 // of domain and search, the last one counts
-                Some("domain") => conf.search = words.next().map(str::to_ascii_lowercase).into_iter().collect(),
+                Some("domain") => {
+                    conf.search = words.next().map(str::to_ascii_lowercase).into_iter().collect()
+                }
                 Some("search") => {
                     conf.search = words.take(MAX_SEARCH).map(str::to_ascii_lowercase).collect();
                 }
@@ -114,8 +119,16 @@ impl ResolvConf {
         if name.ends_with('.') || self.search.is_empty() {
             return vec![name.to_owned()];
         }
-        let mut all: Vec<String> = self.search.iter().map(|domain| format!("{name}.{domain}")).collect();
-        let at = if self.below_ndots(name) && !defined { all.len() } else { 0 };
+        let mut all: Vec<String> = self
+            .search
+            .iter()
+            .map(|domain| format!("{name}.{domain}"))
+            .collect();
+        let at = if self.below_ndots(name) && !defined {
+            all.len()
+        } else {
+            0
+        };
         all.insert(at, name.to_owned());
         all
     }
@@ -159,7 +172,11 @@ mod tests {
 
     #[test]
     fn c05_the_environment_has_the_last_word() {
-        let conf = ResolvConf::parse(TEXT, "Domain1.example domain2.example", "ndots:3 timeout:0 attempts:900000 bad");
+        let conf = ResolvConf::parse(
+            TEXT,
+            "Domain1.example domain2.example",
+            "ndots:3 timeout:0 attempts:900000 bad",
+        );
         assert_eq!(conf.search, ["domain1.example", "domain2.example"]);
         assert_eq!((conf.ndots, conf.attempts, conf.rotate), (3, 15, true));
         assert_eq!(conf.timeout, Duration::from_secs(2));
@@ -168,8 +185,14 @@ mod tests {
     #[test]
     fn c05_search_domains_come_before_or_after_the_bare_name() {
         let conf = ResolvConf::parse(b"search a.example b.example\noptions ndots:2", "", "");
-        assert_eq!(conf.candidates("x.y", false), ["x.y.a.example", "x.y.b.example", "x.y"]);
-        assert_eq!(conf.candidates("x.y", true), ["x.y", "x.y.a.example", "x.y.b.example"]);
+        assert_eq!(
+            conf.candidates("x.y", false),
+            ["x.y.a.example", "x.y.b.example", "x.y"]
+        );
+        assert_eq!(
+            conf.candidates("x.y", true),
+            ["x.y", "x.y.a.example", "x.y.b.example"]
+        );
         assert_eq!(conf.candidates("x.y.z", false)[0], "x.y.z");
         assert_eq!(conf.candidates("x.", false), ["x."]);
         assert_eq!(ResolvConf::default().candidates("x", false), ["x"]);

@@ -196,14 +196,23 @@ mod tests {
         };
         assert_eq!(changed(0, 0xff), Err(WireError::Foreign));
         assert_eq!(changed(13, b'x'), Err(WireError::Foreign), "another name");
-        assert_eq!(changed(13, b'h').unwrap().records.len(), 1, "case does not matter");
+        assert_eq!(
+            changed(13, b'h').unwrap().records.len(),
+            1,
+            "case does not matter"
+        );
         let kind_at = 12 + 1 + 4 + 1 + 7 + 1 + 1;
         assert_eq!(changed(kind_at, 28), Err(WireError::Foreign), "another kind");
         assert_eq!(changed(2, 0x83), Err(WireError::Truncated));
         assert!(matches!(changed(2, 0x01), Err(WireError::Bad(e)) if e.contains("QR flag")));
         assert!(matches!(changed(5, 2), Err(WireError::Bad(e)) if e.ends_with("response: 2")));
-        assert!(matches!(changed(7, 2), Err(WireError::Bad(_))), "an answer is missing");
-        assert!(matches!(changed(kind_at + 2, 3), Err(WireError::Bad(e)) if e.starts_with("unknown query class")));
+        assert!(
+            matches!(changed(7, 2), Err(WireError::Bad(_))),
+            "an answer is missing"
+        );
+        assert!(
+            matches!(changed(kind_at + 2, 3), Err(WireError::Bad(e)) if e.starts_with("unknown query class"))
+        );
         assert_eq!(changed(3, 0x83).unwrap().code, 3);
         assert!(matches!(q.reply(&good[..11]), Err(WireError::Bad(_))));
     }
@@ -214,7 +223,10 @@ mod tests {
         let at = response(&q, [0, 0, 0], b"").len() as u8;
         let mut looping = A.to_vec();
         looping[1] = at;
-        assert!(matches!(q.reply(&response(&q, [1, 0, 0], &looping)), Err(WireError::Bad(_))));
+        assert!(matches!(
+            q.reply(&response(&q, [1, 0, 0], &looping)),
+            Err(WireError::Bad(_))
+        ));
     }
 
     #[test]
@@ -224,7 +236,16 @@ mod tests {
         for name in ["", ".", ".a", "a..b", long.as_str(), deep.as_str()] {
             assert!(Question::new(name, kind::A, 0).is_err(), "{name}");
         }
-        for name in ["a", "a.", "_s._tcp.a", "a_b", "1.2.3.x", "a:80", "a\\b", "ä.example"] {
+        for name in [
+            "a",
+            "a.",
+            "_s._tcp.a",
+            "a_b",
+            "1.2.3.x",
+            "a:80",
+            "a\\b",
+            "ä.example",
+        ] {
             let q = Question::new(name, kind::A, 0).unwrap();
             let bytes = response(&q, [0, 0, 0], b"");
             assert_eq!(q.reply(&bytes).unwrap(), Reply::default(), "{name}");
@@ -249,7 +270,9 @@ mod tests {
             &[
                 A,
                 &[0xc0, 12, 0, 5, 0, 1, 0, 0, 0, 60, 0, 4, 1, b'c', 0xc0, 12],
-                &[0xc0, 12, 0, 33, 0, 1, 0, 0, 0, 60, 0, 8, 0, 1, 0, 2, 0, 80, 0xc0, 12],
+                &[
+                    0xc0, 12, 0, 33, 0, 1, 0, 0, 0, 60, 0, 8, 0, 1, 0, 2, 0, 80, 0xc0, 12,
+                ],
                 &[0, 0, 41, 4, 0, 0, 0, 0, 0, 0, 0],
             ]
             .concat(),
