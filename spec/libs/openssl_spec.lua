@@ -14,7 +14,7 @@ local name = require "resty.openssl.x509.name"
 local store = require "resty.openssl.x509.store"
 
 local cjson = require "cjson"
-local count = require("moongate.ops").openssl.count
+local count = require("moongate.cdata").count
 local to_hex = require("resty.string").to_hex
 
 local P256 = { type = "EC", curve = "prime256v1" }

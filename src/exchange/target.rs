@@ -1,7 +1,7 @@
 //! Where a request goes: what the matched service says and `kong.service` changes.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// What goes to the upstream beside method, headers and body (nginx's `$upstream_*` variables of Kong).
 #[derive(Debug, Clone, Default)]
@@ -76,6 +76,12 @@ pub struct Attempt {
     pub addr: SocketAddr,
     /// Why it failed, None if it answered.
     pub error: Option<String>,
-    /// How long connecting took.
+    /// The status that a failure stands for.
+    pub code: Option<u16>,
+    /// When choosing began.
+    pub started_at: SystemTime,
+    /// How long choosing took (Kong's `balancer_latency`).
+    pub choosing: Duration,
+    /// How long connecting took, if the connection is new.
     pub connect_time: Option<Duration>,
 }

@@ -13,6 +13,7 @@ pub mod log;
 mod output;
 mod re;
 mod req;
+mod ssl;
 pub mod tcp;
 mod time;
 pub mod timer;
@@ -43,6 +44,7 @@ const PARTS: &[Part] = &[
     ("timer", crate::embed!("timer.lua"), timer::install),
     ("re", crate::embed!("re.lua"), re::install),
     ("tcp", crate::embed!("tcp.lua"), tcp::install),
+    ("ssl", crate::embed!("ssl.lua"), ssl::install),
 ];
 
 /// Brings `ngx.*` into a state.

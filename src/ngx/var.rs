@@ -187,7 +187,7 @@ fn response(x: &Exchange, name: &[u8], r: &mut Ret) -> bool {
             (None, true) => r.nil(),
             (last, _) => r.str(tries(x, |a, is_last| match (&a.error, last, is_last) {
                 (None, Some(status), true) => status.to_string(),
-                _ => "502".into(),
+                _ => a.code.unwrap_or(502).to_string(),
             })),
         },
         b"upstream_addr" if !x.attempts.is_empty() => r.str(tries(x, |a, _| a.addr.to_string())),

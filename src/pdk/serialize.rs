@@ -72,16 +72,26 @@ fn push_latencies(out: &mut Out, x: &Exchange) {
     });
 }
 
-fn push_tries(out: &mut Out, attempts: &[Attempt]) {
+/// Kong's `balancer_data.tries`.
+pub(super) fn push_tries(out: &mut Out, attempts: &[Attempt]) {
     out.table(attempts.len(), 0, |t| {
         for (i, attempt) in attempts.iter().enumerate() {
-            t.table(0, 4, |one| {
+            let start = attempt.started_at.duration_since(UNIX_EPOCH).ok();
+            let nanos = |d: Duration| d.as_nanos() as f64;
+            t.table(0, 8, |one| {
+                one.str("balancer_start").num(millis(start, 0.0)).set();
+                one.str("balancer_start_ns")
+                    .num(nanos(start.unwrap_or_default()))
+                    .set();
+                one.str("balancer_latency")
+                    .num(millis(Some(attempt.choosing), 0.0))
+                    .set();
+                one.str("balancer_latency_ns").num(nanos(attempt.choosing)).set();
                 one.str("ip").str(ip(attempt.addr.ip())).set();
                 one.str("port").num(attempt.addr.port()).set();
-                one.str("balancer_latency");
-                one.num(millis(attempt.connect_time, 0.0)).set();
-                if attempt.error.is_some() {
+                if let Some(code) = attempt.code {
                     one.str("state").lit("failed").set();
+                    one.str("code").num(code).set();
                 }
             });
             t.seti(i + 1);

@@ -2,11 +2,15 @@
 //!
 //! Must not: resolve names or connect (`connect` does).
 
+use std::net::SocketAddr;
+use std::time::{Duration, Instant, SystemTime};
+
 use super::Generation;
 use super::fault::Fault;
 use crate::balancer::{Destination, resolve};
 use crate::entity::{TargetIdx, UpstreamIdx};
-use crate::exchange::Exchange;
+use crate::exchange::{Attempt, Exchange};
+use crate::upstream::AttemptError;
 
 /// Where one try goes.
 pub struct Choice {
@@ -18,6 +22,29 @@ pub struct Choice {
     pub host_header: String,
     /// The target of an Upstream that was picked.
     pub target: Option<(UpstreamIdx, TargetIdx)>,
+    /// When choosing began.
+    pub started_at: SystemTime,
+    /// How long it took.
+    pub choosing: Duration,
+}
+
+impl Choice {
+    /// A try of one of its addresses, as the log will tell it.
+    pub fn attempt(
+        &self,
+        addr: SocketAddr,
+        error: Option<&AttemptError>,
+        connect_time: Option<Duration>,
+    ) -> Attempt {
+        Attempt {
+            addr,
+            error: error.map(ToString::to_string),
+            code: error.map(AttemptError::status),
+            started_at: self.started_at,
+            choosing: self.choosing,
+            connect_time,
+        }
+    }
 }
 
 /// Chooses for the next try.
@@ -25,6 +52,7 @@ pub struct Choice {
 /// # Errors
 /// [`Fault::NoPeer`] where an Upstream has no usable target.
 pub fn choose(generation: &Generation, x: &Exchange, tried: &[TargetIdx]) -> Result<Choice, Fault> {
+    let (started_at, began) = (SystemTime::now(), Instant::now());
     let with_port = |host: &str, port: u16| {
         let default = if x.outbound.scheme == "https" { 443 } else { 80 };
         if port == default {
@@ -51,6 +79,8 @@ pub fn choose(generation: &Generation, x: &Exchange, tried: &[TargetIdx]) -> Res
                 port: t.port,
                 host_header,
                 target: Some((up, target)),
+                started_at,
+                choosing: began.elapsed(),
             })
         }
         Destination::Direct { host, port } => {
@@ -63,6 +93,8 @@ pub fn choose(generation: &Generation, x: &Exchange, tried: &[TargetIdx]) -> Res
                 port,
                 host_header,
                 target: None,
+                started_at,
+                choosing: began.elapsed(),
             })
         }
     }

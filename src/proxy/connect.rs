@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::Generation;
 use super::choose::Choice;
-use crate::exchange::{Attempt, Exchange};
+use crate::exchange::Exchange;
 use crate::upstream::{AttemptError, Conn, ConnectPlan};
 
 /// A connection for the choice, and how long making it took if it is new.
@@ -31,13 +31,14 @@ pub async fn connect(
             });
         }
     };
-    to_any(generation, cell, &addrs, limit).await
+    to_any(generation, cell, choice, &addrs, limit).await
 }
 
 /// A kept connection to any of the addresses, else a new one to the first that answers.
 async fn to_any(
     generation: &Generation,
     cell: &RefCell<Exchange>,
+    choice: &Choice,
     addrs: &[SocketAddr],
     limit: Duration,
 ) -> Result<(Conn, Option<Duration>), AttemptError> {
@@ -53,12 +54,8 @@ async fn to_any(
         match pool.connect(ConnectPlan { addr: *addr }, limit).await {
             Ok(conn) => return Ok((conn, Some(began.elapsed()))),
             Err(e) => {
-                let error = Some(e.to_string());
-                cell.borrow_mut().attempts.push(Attempt {
-                    addr: *addr,
-                    error,
-                    connect_time: None,
-                });
+                let failed = choice.attempt(*addr, Some(&e), None);
+                cell.borrow_mut().attempts.push(failed);
                 last = Some(e);
             }
         }

@@ -88,12 +88,10 @@ impl Fault {
             Fault::Upstream(AttemptError::Name { .. }) => {
                 v(503, Some("name resolution failed"), Some(Level::Error), false)
             }
-            Fault::Upstream(AttemptError::ConnectTimeout(_) | AttemptError::ReadTimeout(_)) => {
-                v(504, None, Some(Level::Error), false)
-            }
             Fault::Upstream(AttemptError::ClientTimeout) => v(408, None, Some(Level::Info), true),
             Fault::Upstream(AttemptError::ClientBody(_)) => v(400, None, Some(Level::Info), true),
-            Fault::Upstream(_) | Fault::Buffering(_) => v(502, None, Some(Level::Error), false),
+            Fault::Upstream(e) => v(e.status(), None, Some(Level::Error), false),
+            Fault::Buffering(_) => v(502, None, Some(Level::Error), false),
             Fault::NoPeer => v(
                 503,
                 Some("failure to get a peer from the ring-balancer"),

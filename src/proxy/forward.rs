@@ -16,9 +16,9 @@ use super::head_out::{self, Framing};
 use super::spool::FileBody;
 use super::{Generation, access};
 use crate::entity::TargetIdx;
-use crate::exchange::{Attempt, Body, Exchange, Source};
+use crate::exchange::{Body, Exchange, Source};
 use crate::logs::Level;
-use crate::upstream::{AttemptError, Conn, OutBody, UpstreamBody};
+use crate::upstream::{AttemptError, Conn, OutBody, Silence, UpstreamBody};
 use crate::vm::Scope;
 
 /// How many stale connections one request may meet before they count as tries.
@@ -36,7 +36,7 @@ pub async fn forward(
     let Some(cell) = &scope.exchange else {
         return Err(Fault::NoService);
     };
-    let (retries, connect_timeout, read_timeout, idempotent) = {
+    let (retries, connect_timeout, limits, idempotent) = {
         let mut x = cell.borrow_mut();
         if x.outbound.scheme != "http" {
             return Err(AttemptError::Scheme(x.outbound.scheme.clone()).into());
@@ -47,7 +47,10 @@ pub async fn forward(
         (
             x.target.retries,
             x.target.connect_timeout,
-            x.target.read_timeout,
+            Silence {
+                write: x.target.write_timeout,
+                read: x.target.read_timeout,
+            },
             idempotent,
         )
     };
@@ -59,7 +62,7 @@ pub async fn forward(
         if let Some((_, t)) = choice.target {
             tried.push(t);
         }
-        let error = match one_try(generation, scope, stream, &choice, connect_timeout, read_timeout).await {
+        let error = match one_try(generation, scope, stream, &choice, connect_timeout, limits).await {
             Ok(body) => return Ok(body),
             Err(e) => e,
         };
@@ -88,7 +91,7 @@ async fn one_try(
     stream: &Rc<ClientStream>,
     choice: &Choice,
     connect_timeout: std::time::Duration,
-    read_timeout: std::time::Duration,
+    limits: Silence,
 ) -> Result<UpstreamBody, AttemptError> {
     let Some(cell) = &scope.exchange else {
         return Err(AttemptError::Scheme(String::new()));
@@ -107,36 +110,25 @@ async fn one_try(
         }
     };
     let (head, request) = message(generation, &cell.borrow(), &conn, stream, choice, spooled);
-    match conn.request(head, request, read_timeout).await {
+    match conn.request(head, request, limits).await {
         Ok(response) if response.status() == http::StatusCode::SWITCHING_PROTOCOLS => {
             // nobody asked for it, and the bytes behind it would be no HTTP
             generation.worker.pool.discard(conn);
             let e = AttemptError::Invalid("unexpected 101".into());
-            cell.borrow_mut().attempts.push(Attempt {
-                addr,
-                error: Some(e.to_string()),
-                connect_time,
-            });
+            let failed = choice.attempt(addr, Some(&e), connect_time);
+            cell.borrow_mut().attempts.push(failed);
             Err(e)
         }
         Ok(response) => {
             let mut x = cell.borrow_mut();
-            x.attempts.push(Attempt {
-                addr,
-                error: None,
-                connect_time,
-            });
-            Ok(accept(generation, &mut x, conn, response, read_timeout))
+            x.attempts.push(choice.attempt(addr, None, connect_time));
+            Ok(accept(generation, &mut x, conn, response, limits.read))
         }
         Err(e) => {
             generation.worker.pool.discard(conn);
             if !e.is_stale(true) {
-                let error = Some(e.to_string());
-                cell.borrow_mut().attempts.push(Attempt {
-                    addr,
-                    error,
-                    connect_time,
-                });
+                let failed = choice.attempt(addr, Some(&e), connect_time);
+                cell.borrow_mut().attempts.push(failed);
             }
             Err(e)
         }

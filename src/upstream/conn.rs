@@ -70,6 +70,15 @@ impl Body for OutBody {
     }
 }
 
+/// How long a side may stand still during a try.
+#[derive(Debug, Clone, Copy)]
+pub struct Silence {
+    /// The upstream takes none of the request's bytes (`write_timeout`, nginx's `proxy_send_timeout`).
+    pub write: Duration,
+    /// It sends none of the response (`read_timeout`).
+    pub read: Duration,
+}
+
 type Driver = http1::Connection<UpstreamIo<TcpStream>, OutBody>;
 
 /// One connection with its driver.
@@ -157,7 +166,7 @@ impl Conn {
         &mut self,
         head: Vec<u8>,
         request: Request<OutBody>,
-        read_timeout: Duration,
+        limits: Silence,
     ) -> Result<Response<Incoming>, AttemptError> {
         let reused = self.uses > 0;
         self.uses += 1;
@@ -169,37 +178,39 @@ impl Conn {
         };
         let response = self.send.send_request(request);
         tokio::pin!(response);
-        let mut limit: Option<Pin<Box<tokio::time::Sleep>>> = None;
-        let mut seen = sent_before;
+        let mut timer: Option<Pin<Box<tokio::time::Sleep>>> = None;
+        let mut seen = (sent_before, false);
         let got = poll_fn(|cx| {
             self.drive(cx);
             if let Poll::Ready(r) = response.as_mut().poll(cx) {
-                return Poll::Ready(Some(r));
+                return Poll::Ready(Ok(r));
             }
-            if limit.is_none() {
-                seen = self.head.bytes_sent();
-            }
-            let sent = self.head.bytes_sent();
-            let sleep = limit.get_or_insert_with(|| Box::pin(tokio::time::sleep(read_timeout)));
-            if sent != seen {
+            let now = (self.head.bytes_sent(), self.head.is_blocked());
+            let limit = if now.1 { limits.write } else { limits.read };
+            let sleep = timer.get_or_insert_with(|| {
+                seen = now;
+                Box::pin(tokio::time::sleep(limit))
+            });
+            if now != seen {
                 // a long body on its way is no silence
-                seen = sent;
-                sleep.as_mut().reset(tokio::time::Instant::now() + read_timeout);
+                seen = now;
+                sleep.as_mut().reset(tokio::time::Instant::now() + limit);
             }
             while sleep.as_mut().poll(cx).is_ready() {
                 // nor is a client that takes its time (it has its own limit)
-                if !starved.as_ref().is_some_and(|s| s.get()) {
-                    return Poll::Ready(None);
+                if now.1 || !starved.as_ref().is_some_and(|s| s.get()) {
+                    return Poll::Ready(Err(now.1));
                 }
-                sleep.as_mut().reset(tokio::time::Instant::now() + read_timeout);
+                sleep.as_mut().reset(tokio::time::Instant::now() + limit);
             }
             Poll::Pending
         })
         .await;
         match got {
-            Some(Ok(r)) => Ok(r),
-            None => Err(AttemptError::ReadTimeout(read_timeout)),
-            Some(Err(e)) => {
+            Ok(Ok(r)) => Ok(r),
+            Err(true) => Err(AttemptError::WriteTimeout(limits.write)),
+            Err(false) => Err(AttemptError::ReadTimeout(limits.read)),
+            Ok(Err(e)) => {
                 let sent = self.head.bytes_sent() > sent_before;
                 let received = self.head.bytes_received() > received_before;
                 Err(judge(&e, reused && !received, sent))

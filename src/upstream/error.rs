@@ -30,6 +30,9 @@ pub enum AttemptError {
         /// Whether any byte of the request was written.
         sent: bool,
     },
+    /// The upstream took no byte of the request within the limit.
+    #[error("upstream timed out (110: Connection timed out) while sending request to upstream")]
+    WriteTimeout(Duration),
     /// No response head within the limit.
     #[error("upstream timed out (110: Connection timed out) while reading response header from upstream")]
     ReadTimeout(Duration),
@@ -62,6 +65,14 @@ impl AttemptError {
         matches!(self, Self::Closed { reused: true, sent } if idempotent || !sent)
     }
 
+    /// The status that nginx gives the try.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::ConnectTimeout(_) | Self::WriteTimeout(_) | Self::ReadTimeout(_) => 504,
+            _ => 502,
+        }
+    }
+
     /// Whether nginx's `proxy_next_upstream error timeout` would go on: not once a request that is not
     /// idempotent was sent.
     ///
@@ -71,7 +82,7 @@ impl AttemptError {
         match self {
             Self::Name { .. } | Self::Connect(_) | Self::ConnectTimeout(_) => true,
             Self::Closed { sent, .. } => idempotent || !sent,
-            Self::ReadTimeout(_) => idempotent,
+            Self::WriteTimeout(_) | Self::ReadTimeout(_) => idempotent,
             Self::Invalid(_) | Self::ClientBody(_) | Self::ClientTimeout | Self::Scheme(_) => false,
         }
     }

@@ -10,7 +10,7 @@ pub mod plan;
 pub mod pool;
 
 pub use body::UpstreamBody;
-pub use conn::{Conn, OutBody};
+pub use conn::{Conn, OutBody, Silence};
 pub use error::AttemptError;
 pub use plan::ConnectPlan;
 pub use pool::Pool;

@@ -30,5 +30,6 @@ mod b07_vaults;
 mod b08_credentials;
 mod b08_kong;
 mod c03_support;
+mod c06_tries;
 mod house;
 mod support;
