@@ -23,6 +23,8 @@ const MAX_FLIGHTS: usize = 1024;
 /// How often the files are looked at, while names are looked up.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// A name and a type.
+type Asked = (Rc<str>, u16);
 type Outcome = Result<Rc<Answer>, Rc<str>>;
 
 /// A question under way; whoever wants the same waits for it.
@@ -57,7 +59,7 @@ impl Flight {
 /// Lands a flight that came to no end of its own.
 struct Pilot {
     core: Rc<Core>,
-    key: (Rc<str>, u16),
+    key: Asked,
     flight: Rc<Flight>,
 }
 
@@ -88,7 +90,7 @@ pub struct Core {
     pub(super) files: RefCell<Files>,
     pub(super) cache: RefCell<Cache>,
     pub(super) counters: Counters,
-    flights: RefCell<HashMap<(Rc<str>, u16), Rc<Flight>>>,
+    flights: RefCell<HashMap<Asked, Rc<Flight>>>,
     looked: Cell<Instant>,
     looking: Cell<bool>,
     random: Cell<u64>,
@@ -210,7 +212,7 @@ impl Core {
 
     /// The question's flight, started where there is none.
     pub fn flight(self: &Rc<Self>, name: &str, kind: u16) -> Result<Rc<Flight>, String> {
-        let key: (Rc<str>, u16) = (name.into(), kind);
+        let key: Asked = (name.into(), kind);
         let mut flights = self.flights.borrow_mut();
         if let Some(flight) = flights.get(&key) {
             return Ok(flight.clone());

@@ -6,6 +6,7 @@
 //!
 //! Must not: block the worker once it serves, or know what the addresses are for.
 
+mod addresses;
 mod ask;
 mod cache;
 mod classic;
@@ -24,10 +25,11 @@ mod tries;
 mod wire;
 
 use std::cell::RefCell;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
+pub use self::addresses::Addresses;
 use self::core::Core;
 pub use self::core::Counters;
 pub use options::Options;
@@ -35,8 +37,6 @@ use record::kind;
 pub use record::{Answer, Data, Record};
 pub use tries::Tries;
 
-/// How many addresses of one list are tried.
-const MAX_TRIED: usize = 8;
 /// How many services may lead from one to the next.
 const MAX_SERVICES: usize = 16;
 
@@ -62,75 +62,6 @@ impl NameError {
             self.reason.as_str(),
             "dns server error: 3 name error" | "dns client error: 101 empty record received"
         )
-    }
-}
-
-#[derive(Debug, Clone)]
-enum List {
-    One(IpAddr),
-    Many(Rc<[IpAddr]>),
-}
-
-/// Addresses in the order they are to be tried. A clone is cheap.
-#[derive(Debug, Clone)]
-pub struct Addresses {
-    list: List,
-    start: usize,
-    port: u16,
-    service: Option<Rc<str>>,
-    others: Option<Rc<[SocketAddr]>>,
-}
-
-// === impl Addresses ===
-
-impl Addresses {
-    /// A single one.
-    pub fn one(ip: IpAddr, port: u16) -> Self {
-        Self {
-            list: List::One(ip),
-            start: 0,
-            port,
-            service: None,
-            others: None,
-        }
-    }
-
-    /// The one whose turn it is.
-    pub fn first(&self) -> SocketAddr {
-        let ip = match &self.list {
-            List::One(ip) => Some(*ip),
-            List::Many(ips) => ips.get(self.start).copied(),
-        };
-        SocketAddr::new(
-            ip.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)),
-            self.port,
-        )
-    }
-
-    /// All that are worth a try, the one whose turn it is first; at most eight.
-    pub fn iter(&self) -> impl Iterator<Item = SocketAddr> + '_ {
-        let (one, many): (_, &[IpAddr]) = match &self.list {
-            List::One(ip) => (Some(*ip), &[]),
-            List::Many(ips) => (None, ips),
-        };
-        let start = self.start.min(many.len());
-        let turned = many[start..].iter().chain(&many[..start]).copied();
-        let all = one
-            .into_iter()
-            .chain(turned)
-            .map(|ip| SocketAddr::new(ip, self.port));
-        all.chain(self.others.iter().flat_map(|o| o.iter().copied()))
-            .take(MAX_TRIED)
-    }
-
-    /// The port, which is a service's own where the name led to one.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// The name that a service (SRV) led to (`use_srv_name`).
-    pub fn service(&self) -> Option<&Rc<str>> {
-        self.service.as_ref()
     }
 }
 
@@ -214,7 +145,7 @@ impl Names {
             return None;
         }
         core.counters.hits.set(core.counters.hits.get() + 1);
-        Some(turned(&answer, port))
+        Some(Addresses::turned(&answer, port))
     }
 
     /// The addresses of `host`, which may be a literal, in the order they are to be tried. Where the name leads to a
@@ -236,11 +167,11 @@ impl Names {
         let mut tries = Tries::new(core.modern());
         match to_ip(&core, host, Some(port), false, &mut tries).await {
             Ok(found) => {
-                let mut addresses = turned(&found.answer, found.port.unwrap_or(port));
-                addresses.service = found.service;
-                let others = others(self, &found.others);
-                addresses.others = (!others.is_empty()).then(|| others.into());
-                Ok(addresses)
+                let addresses = Addresses::turned(&found.answer, found.port.unwrap_or(port));
+                Ok(match found.service {
+                    Some(service) => addresses.of_service(service, others(self, &found.others)),
+                    None => addresses,
+                })
             }
             Err(reason) => Err(NameError {
                 reason,
@@ -327,17 +258,6 @@ fn services_weight(answer: &Answer) -> Option<u32> {
     Some(best.map(|(_, w)| w).sum())
 }
 
-fn turned(answer: &Answer, port: u16) -> Addresses {
-    let start = answer.turn();
-    Addresses {
-        list: List::Many(answer.addresses().clone()),
-        start,
-        port,
-        service: None,
-        others: None,
-    }
-}
-
 /// Addresses of the services that were not chosen, as far as they are at hand.
 fn others(names: &Names, services: &[(Rc<str>, u16)]) -> Vec<SocketAddr> {
     let mut all = Vec::new();
@@ -346,7 +266,7 @@ fn others(names: &Names, services: &[(Rc<str>, u16)]) -> Vec<SocketAddr> {
             Some(ip) => all.push(SocketAddr::new(ip, *port)),
             None => all.extend(names.cached(target, *port).iter().flat_map(Addresses::iter)),
         }
-        if all.len() >= MAX_TRIED {
+        if all.len() >= addresses::MAX_TRIED {
             break;
         }
     }
