@@ -1,4 +1,4 @@
-.PHONY: run test kong bench fmt callgrind
+.PHONY: run test kong bench bench-tls fmt callgrind
 
 # Builds and starts the gateway on 127.0.0.1:8000 with config.json and the plugins in lua/.
 run:
@@ -24,6 +24,11 @@ kong:
 bench:
 	cargo build --release
 	GATEWAY_CMD=$(CURDIR)/tests/bench/gateway $(BENCH)/run.sh
+
+# TLS to upstreams with a hundred client certificates, beside nginx; wants wrk, nginx and its Lua module.
+bench-tls:
+	cargo build --release
+	tests/bench/tls/run.py
 
 # User instructions per request, by workload, into tests/bench/instructions.md.
 callgrind:

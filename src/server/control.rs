@@ -10,6 +10,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::config::{self, Prepared, Refusal};
+use super::echo::material::Material;
+use super::echo::tls::Acceptor;
 use super::judge::Judge;
 use super::worker::{self, Order, Start};
 use super::{Error, Source, pidfile};
@@ -90,6 +92,8 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
     let format = AccessFormat::named(settings.proxy_access_log.format.as_deref());
     let errors = ErrorLog::new(error_sink.clone(), level.clone(), std::process::id());
     shared_dictionaries(&settings);
+    // before the configuration is judged: it may speak of what lies there
+    let acceptor = echo_acceptor(&settings)?;
     let judge = Judge::start().map_err(|e| Error::System("judge thread", e))?;
     let first = (settings.clone(), declared.clone());
     let judged = judge.run(move || config::prepare(first.0, &first.1, &[]).map_err(|e| e.to_string()));
@@ -153,7 +157,7 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
             Err(_) => return Err(Error::Worker(0, "its thread ended".into())),
         }
     }
-    start_echoes(echoes)?;
+    start_echoes(echoes, acceptor)?;
     let pid_path = running.settings.nginx_pid();
     let _pid = pidfile::PidFile::write(&pid_path).map_err(|e| Error::System("pid file", e))?;
     running.log(
@@ -224,10 +228,20 @@ fn bind(settings: &Settings, workers: usize) -> Result<Vec<Vec<TcpListener>>, Er
     Ok(by_worker)
 }
 
-fn echo_listeners(settings: &Settings) -> Result<Vec<TcpListener>, Error> {
+/// For the echo upstreams that speak TLS, with certificates made now; None when no one does.
+fn echo_acceptor(settings: &Settings) -> Result<Option<Acceptor>, Error> {
+    if !settings.moongate_echo_listen.iter().any(|l| l.ssl) {
+        return Ok(None);
+    }
+    let material = Material::make(&settings.prefix.join("ssl").join("demo"))?;
+    Ok(Some(Acceptor::new(&material)?))
+}
+
+fn echo_listeners(settings: &Settings) -> Result<Vec<(TcpListener, bool)>, Error> {
     let mut all = Vec::new();
     for l in &settings.moongate_echo_listen {
-        all.extend(listen::listen(l.addr, 1, &ListenOptions::default())?);
+        let sockets = listen::listen(l.addr, 1, &ListenOptions::default())?;
+        all.extend(sockets.into_iter().map(|socket| (socket, l.ssl)));
     }
     Ok(all)
 }
@@ -240,7 +254,7 @@ fn admin_listeners(settings: &Settings) -> Result<Vec<TcpListener>, Error> {
     Ok(all)
 }
 
-fn start_echoes(listeners: Vec<TcpListener>) -> Result<(), Error> {
+fn start_echoes(listeners: Vec<(TcpListener, bool)>, acceptor: Option<Acceptor>) -> Result<(), Error> {
     if listeners.is_empty() {
         return Ok(());
     }
@@ -250,9 +264,10 @@ fn start_echoes(listeners: Vec<TcpListener>) -> Result<(), Error> {
         .map_err(|e| Error::System("echo runtime", e))?;
     let echo = move || {
         tokio::task::LocalSet::new().block_on(&runtime, async move {
-            for l in listeners {
+            for (l, ssl) in listeners {
+                let acceptor = acceptor.clone().filter(|_| ssl);
                 match listen::into_tokio(l) {
-                    Ok(l) => drop(tokio::task::spawn_local(super::echo::serve(l))),
+                    Ok(l) => drop(tokio::task::spawn_local(super::echo::serve(l, acceptor))),
                     Err(e) => eprintln!("moongate: echo listener: {e}"),
                 }
             }

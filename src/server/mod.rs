@@ -52,6 +52,12 @@ pub enum Error {
     /// The system.
     #[error("{0}: {1}")]
     System(&'static str, std::io::Error),
+    /// The certificates of the embedded TLS upstream.
+    #[error(transparent)]
+    Material(#[from] echo::material::MaterialError),
+    /// The embedded TLS upstream.
+    #[error(transparent)]
+    Acceptor(#[from] echo::tls::AcceptorError),
     /// A worker did not start.
     #[error("worker {0} did not start: {1}")]
     Worker(usize, String),

@@ -2,22 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Gateway, Setup, free_port};
+use crate::support::Gateway;
+use crate::support::demo::Demo;
 
-/// The committed `config.json` with its ports moved to free ones.
 fn demo() -> (Gateway, u16, u16) {
-    let root = env!("CARGO_MANIFEST_DIR");
-    let text = std::fs::read_to_string(format!("{root}/config.json")).unwrap();
-    let (one, two) = (free_port(), free_port());
-    let text = text
-        .replace("9001", &one.to_string())
-        .replace("9002", &two.to_string());
-    let gateway = Setup::text("config.json", &text)
-        .set("moongate_lua_dir", &format!("{root}/lua"))
-        .enable("route-by-header")
-        .enable("pick-upstream")
-        .start();
-    (gateway, one, two)
+    let demo = Demo::start();
+    (demo.gateway, demo.one, demo.two)
 }
 
 #[test]

@@ -31,5 +31,6 @@ mod b08_credentials;
 mod b08_kong;
 mod c03_support;
 mod c06_tries;
+mod c08_demo;
 mod house;
 mod support;

@@ -4,6 +4,7 @@
 pub mod certs;
 #[allow(dead_code, reason = "the resolver's unit tests use the rest")]
 pub mod dns;
+pub mod demo;
 pub mod gateway;
 pub mod http;
 pub mod origin;

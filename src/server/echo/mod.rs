@@ -1,14 +1,20 @@
 //! The embedded echo upstream: answers as JSON what it saw, so that a newcomer needs no other server.
 //!
 //! Its own small HTTP/1.1 loop keeps header order and case, and can misbehave on request (see [`Conn::answer`]).
+//! Over TLS ([`tls`]) it demands a client certificate and tells which one came.
 //! Must not: be on the way of real traffic, or trust its peer: heads and kept bodies are bounded.
+
+pub mod material;
+pub mod tls;
 
 use std::io;
 use std::time::Duration;
 
-use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use tls::Acceptor;
 
 const HEAD_LIMIT: usize = 256 << 10;
 const HEADERS_LIMIT: usize = 1024;
@@ -16,12 +22,30 @@ const BODY_KEPT: usize = 64 << 10;
 const LINE_LIMIT: usize = 8 << 10;
 const PIECE: [u8; 16 << 10] = [b'x'; 16 << 10];
 
-/// Accepts and answers until the task is dropped.
-pub async fn serve(listener: TcpListener) {
+/// What an echo says of its connection, beside the request: names and values.
+type About = Vec<(&'static str, Value)>;
+
+/// Accepts and answers until the task is dropped; over TLS where there is an acceptor.
+pub async fn serve(listener: TcpListener, acceptor: Option<Acceptor>) {
     loop {
         match listener.accept().await {
             // A client that goes away is none of our business.
-            Ok((stream, _)) => drop(tokio::spawn(async move { Conn::new(stream).run().await.ok() })),
+            Ok((stream, _)) => {
+                let acceptor = acceptor.clone();
+                let conversation = async move {
+                    stream.set_nodelay(true)?;
+                    let port = ("port", json!(stream.local_addr()?.port()));
+                    match acceptor {
+                        None => Conn::new(stream, vec![port]).run().await,
+                        Some(acceptor) => {
+                            let (stream, mut about) = acceptor.accept(stream).await?;
+                            about.insert(0, port);
+                            Conn::new(stream, about).run().await
+                        }
+                    }
+                };
+                drop(tokio::spawn(async move { conversation.await.ok() }));
+            }
             // Out of file descriptors, most likely: try again when some were given back.
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
@@ -91,32 +115,38 @@ impl Head {
     }
 }
 
-struct Conn {
-    stream: TcpStream,
+struct Conn<S> {
+    stream: S,
+    about: About,
     buf: Vec<u8>,
 }
 
-impl Conn {
-    fn new(stream: TcpStream) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
+    fn new(stream: S, about: About) -> Self {
         Self {
             stream,
+            about,
             buf: Vec::new(),
         }
     }
 
     async fn run(mut self) -> io::Result<()> {
-        self.stream.set_nodelay(true)?;
-        let port = self.stream.local_addr()?.port();
         while let Some(head) = self.head().await? {
             if head.expects_continue {
-                self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+                self.write(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
             }
             let body = self.body(&head).await?;
-            if !self.answer(&head, &body, port).await? || head.close {
+            if !self.answer(&head, &body).await? || head.close {
                 break;
             }
         }
         self.stream.shutdown().await
+    }
+
+    /// Writes all of it, out of TLS's buffers too.
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await?;
+        self.stream.flush().await
     }
 
     /// Reads more into the buffer; false at the end of the stream.
@@ -196,11 +226,12 @@ impl Conn {
 
     /// Answers; false ends the connection. The path may ask for more than an echo: `/status/CODE`, `/delay/MS`,
     /// `/bytes/N`, `/chunked/N`, `/trailers`, `/drip/N`, `/headers?Name=value`, `/hints` (a 103 first), `/reset`.
-    async fn answer(&mut self, head: &Head, body: &Body, port: u16) -> io::Result<bool> {
+    async fn answer(&mut self, head: &Head, body: &Body) -> io::Result<bool> {
         let mut words = head.path.trim_start_matches('/').split('/');
         let (verb, number) = (words.next().unwrap_or_default(), words.next());
         let number: Option<u64> = number.and_then(|n| n.parse().ok());
-        let seen = || echo(head, body, port);
+        let about = std::mem::take(&mut self.about);
+        let seen = || echo(head, body, &about);
         match (verb, number) {
             ("status", Some(code @ 200..=999)) => self.whole(head, code, "", &seen()).await?,
             ("delay", Some(ms)) => {
@@ -221,14 +252,14 @@ impl Conn {
                 self.whole(head, 200, &lines, &seen()).await?;
             }
             ("hints", _) => {
-                self.stream
-                    .write_all(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n")
+                self.write(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n")
                     .await?;
                 self.whole(head, 200, "", &seen()).await?;
             }
             ("reset", _) => return Ok(false),
             _ => self.whole(head, 200, "", &seen()).await?,
         }
+        self.about = about;
         Ok(true)
     }
 
@@ -247,16 +278,16 @@ impl Conn {
         if head.method != "HEAD" {
             out += &text;
         }
-        self.stream.write_all(out.as_bytes()).await
+        self.write(out.as_bytes()).await
     }
 
     async fn bytes(&mut self, head: &Head, n: u64) -> io::Result<()> {
         let lines = format!("HTTP/1.1 200 OK\r\nContent-Length: {n}\r\n\r\n");
-        self.stream.write_all(lines.as_bytes()).await?;
+        self.write(lines.as_bytes()).await?;
         let mut left = if head.method == "HEAD" { 0 } else { n };
         while left > 0 {
             let piece = left.min(PIECE.len() as u64);
-            self.stream.write_all(&PIECE[..piece as usize]).await?;
+            self.write(&PIECE[..piece as usize]).await?;
             left -= piece;
         }
         Ok(())
@@ -264,34 +295,32 @@ impl Conn {
 
     async fn chunks(&mut self, head: &Head, n: u64, pause_ms: u64, trailer: &str) -> io::Result<()> {
         let lines = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Checksum\r\n\r\n";
-        self.stream.write_all(lines.as_bytes()).await?;
+        self.write(lines.as_bytes()).await?;
         if head.method == "HEAD" {
             return Ok(());
         }
         for i in 0..n {
             let text = format!("chunk {i}\n");
             let chunk = format!("{:x}\r\n{text}\r\n", text.len());
-            self.stream.write_all(chunk.as_bytes()).await?;
+            self.write(chunk.as_bytes()).await?;
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;
         }
-        self.stream
-            .write_all(format!("0\r\n{trailer}\r\n").as_bytes())
-            .await
+        self.write(format!("0\r\n{trailer}\r\n").as_bytes()).await
     }
 }
 
 /// What was seen, as JSON with each header on a line of its own.
-fn echo(head: &Head, body: &Body, port: u16) -> String {
+fn echo(head: &Head, body: &Body, about: &About) -> String {
     let kept = String::from_utf8_lossy(&body.kept);
-    let mut fields = vec![
-        ("port", json!(port).to_string()),
+    let mut fields: Vec<(&str, String)> = about.iter().map(|(n, v)| (*n, v.to_string())).collect();
+    fields.extend([
         ("method", json!(head.method).to_string()),
         ("path", json!(head.path).to_string()),
         ("query", json!(head.query).to_string()),
         ("headers", pairs(&head.headers)),
         ("body", json!(kept).to_string()),
         ("body_length", json!(body.length).to_string()),
-    ];
+    ]);
     if !body.trailers.is_empty() {
         fields.push(("trailers", pairs(&body.trailers)));
     }
