@@ -2,9 +2,9 @@
 //! these over TLS with certificates made as needed.
 
 pub mod certs;
+pub mod demo;
 #[allow(dead_code, reason = "the resolver's unit tests use the rest")]
 pub mod dns;
-pub mod demo;
 pub mod gateway;
 pub mod http;
 pub mod origin;
