@@ -24,6 +24,8 @@ pub struct Worker {
     pub names: Names,
     /// Exchanges under way.
     pub exchanges: Cell<usize>,
+    /// TLS handshakes under way.
+    pub handshakes: Rc<Cell<usize>>,
     /// Client connections open.
     pub connections: Cell<usize>,
     /// Exchanges whose log phase is due.
@@ -52,6 +54,7 @@ impl Worker {
             pool: Pool::new(limits),
             names,
             exchanges: Cell::new(0),
+            handshakes: Rc::default(),
             connections: Cell::new(0),
             finished: RefCell::default(),
             log_due: tokio::sync::Notify::new(),
@@ -64,9 +67,10 @@ impl Worker {
     /// What is under way now, as a line; all but the idle connections is 0 at rest.
     pub fn gauges(&self, vm: &crate::vm::Vm) -> String {
         format!(
-            "exchanges={} connections={} coroutines={} slots={} registry_refs={} active_upstream={} idle_upstream={}",
+            "exchanges={} connections={} handshakes={} coroutines={} slots={} registry_refs={} active_upstream={} idle_upstream={}",
             self.exchanges.get(),
             self.connections.get(),
+            self.handshakes.get(),
             vm.live_coroutines(),
             vm.live_slots(),
             vm.references(),
@@ -112,6 +116,10 @@ impl Worker {
 /// Runs `f` with what an error line tells of a request.
 pub fn with_context<R>(x: &Exchange, f: impl FnOnce(&ErrorContext<'_>) -> R) -> R {
     let client = x.client.addr.ip().to_string();
+    let upstream = x.attempts.last().map(|tried| {
+        let o = &x.outbound;
+        format!("{}://{}{}", o.scheme, tried.addr, o.uri)
+    });
     f(&ErrorContext {
         connection: Some(x.connection.serial),
         client: Some(client.as_bytes()),
@@ -119,7 +127,7 @@ pub fn with_context<R>(x: &Exchange, f: impl FnOnce(&ErrorContext<'_>) -> R) -> 
         request: Some(x.request.line()),
         host: x.request.headers.get("host"),
         request_id: Some(&x.id),
-        upstream: None,
+        upstream: upstream.as_deref().map(str::as_bytes),
         referrer: x.request.headers.get("referer"),
     })
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{Source, rooms};
 use crate::db::{self, Refused};
 use crate::plugin::{LoadError, Registry};
+use crate::proxy::handshake::Secured;
 use crate::router::{Router, RouterError};
 use crate::settings::Settings;
 use crate::store::Snapshot;
@@ -32,12 +33,12 @@ pub enum ConfigError {
     /// A plugin's code.
     #[error(transparent)]
     Plugin(#[from] LoadError),
+    /// Certificates or protocols of listeners.
+    #[error("{0}")]
+    Tls(String),
     /// The control state.
     #[error("could not make a Lua state: {0}")]
     Lua(#[from] mlua::Error),
-    /// Certificates that the settings name.
-    #[error("{0}")]
-    Certificates(String),
     /// The entities' schemas.
     #[error("could not load the schemas: {0}")]
     Schemas(String),
@@ -77,6 +78,8 @@ pub struct Prepared {
     pub snapshot: Arc<Snapshot>,
     /// Their routes.
     pub router: Arc<Router>,
+    /// What listeners with TLS work with; None without any.
+    pub secured: Option<Arc<Secured>>,
     /// TLS to upstreams where nothing else is said.
     pub tls: Arc<TlsDefaults>,
     /// The plugins to load.
@@ -158,7 +161,6 @@ fn vaults(settings: &Settings) -> Vec<String> {
 /// # Errors
 /// What is wrong, with the place.
 pub fn prepare(settings: Settings, source: &Source, loaded: &[String]) -> Result<Prepared, ConfigError> {
-    let tls = TlsDefaults::read(&settings).map_err(ConfigError::Certificates)?;
     let declared = declared(&settings, source)?;
     let vm = rooms::control(&settings, declared.as_ref().map_or(0, |d| d.text.len()))?;
     crate::pdk::configuration::set(
@@ -191,7 +193,8 @@ pub fn prepare(settings: Settings, source: &Source, loaded: &[String]) -> Result
         settings: Arc::new(settings),
         snapshot: Arc::new(snapshot),
         router: Arc::new(router),
-        tls: Arc::new(tls),
+        secured: None,
+        tls: Arc::default(),
         plugins,
     })
 }

@@ -7,6 +7,7 @@ pub mod demo;
 pub mod dns;
 pub mod gateway;
 pub mod http;
+pub mod listener;
 pub mod origin;
 pub mod peers;
 pub mod tls_client;
