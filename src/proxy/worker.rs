@@ -11,7 +11,7 @@ use crate::exchange::Exchange;
 use crate::logs::Level;
 use crate::logs::{AccessBuffer, AccessRecord};
 use crate::logs::{ErrorContext, ErrorLog};
-use crate::upstream::names::Names;
+use crate::resolver::Names;
 use crate::upstream::pool::{Pool, PoolLimits};
 
 /// One worker thread's own things.
@@ -42,11 +42,17 @@ pub struct Worker {
 
 impl Worker {
     /// A worker's things.
-    pub fn new(id: usize, limits: PoolLimits, errors: Rc<ErrorLog>, access: AccessBuffer) -> Rc<Self> {
+    pub fn new(
+        id: usize,
+        limits: PoolLimits,
+        names: Names,
+        errors: Rc<ErrorLog>,
+        access: AccessBuffer,
+    ) -> Rc<Self> {
         Rc::new(Self {
             id,
             pool: Pool::new(limits),
-            names: Names::default(),
+            names,
             exchanges: Cell::new(0),
             handshakes: Rc::default(),
             connections: Cell::new(0),
