@@ -75,8 +75,8 @@ pub fn load(vm: &Vm, text: &str, format: Format, options: &Options) -> Result<Sn
     let pieces = RefCell::new(None);
     let judged = vm.guarded(|lua| {
         lua.scope(|scope| {
-            let whole =
-                scope.create_function(|_, ()| reader.read(&text_of, format).map_err(mlua::Error::external))?;
+            let whole = scope
+                .create_function(|_, ()| reader.read(&text_of, format).map_err(mlua::Error::external))?;
             let source = source(lua, scope, &text_of, &pieces, &reader)?;
             judge(lua, whole, source, options)
         })
@@ -138,7 +138,8 @@ fn source<'s, 't: 's>(
         let pieces = pieces.borrow();
         Ok(pieces.as_ref().and_then(|p| p.top(&kind.to_str().ok()?)))
     })?;
-    let count = scope.create_function(move |_, list: usize| Ok(pieces.borrow().as_ref().map_or(0, |p| p.len(list))))?;
+    let count = scope
+        .create_function(move |_, list: usize| Ok(pieces.borrow().as_ref().map_or(0, |p| p.len(list))))?;
     let item = scope.create_function(move |lua, (list, at): (usize, usize)| {
         let mut pieces = pieces.borrow_mut();
         let text = pieces.as_mut().and_then(|p| p.item(list, got(at)));
@@ -279,7 +280,12 @@ impl Reader {
             return Ok(Cow::Borrowed(text));
         }
         // a list or a scalar is refused in either format, but only one of them reads it
-        if format == Format::Either && self.json.call::<Answer>(text).is_ok_and(|(_, problem)| problem.is_none()) {
+        if format == Format::Either
+            && self
+                .json
+                .call::<Answer>(text)
+                .is_ok_and(|(_, problem)| problem.is_none())
+        {
             return Ok(Cow::Borrowed(text));
         }
         yaml(text).map(Cow::Owned)
@@ -288,7 +294,11 @@ impl Reader {
     /// The tables of a JSON text. JSON goes through the decoder that Lua has anyway, which is the fastest way into
     /// tables.
     fn read(&self, text: &str, format: Format) -> Result<mlua::Value, StoreError> {
-        let decoded = |text: &str| self.json.call::<Answer>(text).map_err(|e| StoreError::Syntax(plain(&e)));
+        let decoded = |text: &str| {
+            self.json
+                .call::<Answer>(text)
+                .map_err(|e| StoreError::Syntax(plain(&e)))
+        };
         let (value, problem) = decoded(text)?;
         let Some(problem) = problem else {
             return Ok(value);

@@ -266,7 +266,10 @@ impl<'t> Scan<'t> {
 
     /// The members of an object: `member` gets each key, the range of the key with its quotes, and must take the
     /// value. A key with anything escaped in it is unusual.
-    fn object(&mut self, mut member: impl FnMut(&mut Self, &'t str, Range<usize>) -> Option<()>) -> Option<()> {
+    fn object(
+        &mut self,
+        mut member: impl FnMut(&mut Self, &'t str, Range<usize>) -> Option<()>,
+    ) -> Option<()> {
         self.expect(b'{')?;
         self.space();
         if self.expect(b'}').is_some() {
@@ -297,7 +300,8 @@ mod tests {
     use super::{Kinds, Pieces};
 
     fn kinds() -> Kinds {
-        let kind = |name: &str, inner: &[&str]| (name.to_owned(), inner.iter().map(|n| (*n).to_owned()).collect());
+        let kind =
+            |name: &str, inner: &[&str]| (name.to_owned(), inner.iter().map(|n| (*n).to_owned()).collect());
         Kinds::from([
             kind("services", &["routes", "plugins"]),
             kind("routes", &["plugins"]),
@@ -336,10 +340,31 @@ mod tests {
     fn b04_what_is_unusual_is_not_taken_apart() {
         let deep = format!(r#"{{"a":{}1{}}}"#, "[".repeat(61), "]".repeat(61));
         for text in [
-            "", " ", "[]", "7", "{", "{}}", "{} x", r#"{"a"}"#, r#"{"a":}"#, r#"{"a":1,}"#, r#"{,"a":1}"#,
-            r#"{"a":1 "b":2}"#, r#"{"a":1,"a":2}"#, r#"{"services":{}}"#, r#"{"services":5}"#,
-            r#"{"services":[}"#, r#"{"services":[1,]}"#, r#"{"services":[1 2]}"#, r#"{"\u0061":1}"#,
-            r#"{"a":"unended}"#, r#"{"a":"x\"#, r#"{"a":]}"#, r#"{"a":"b"#, r#"{"services":["#, &deep,
+            "",
+            " ",
+            "[]",
+            "7",
+            "{",
+            "{}}",
+            "{} x",
+            r#"{"a"}"#,
+            r#"{"a":}"#,
+            r#"{"a":1,}"#,
+            r#"{,"a":1}"#,
+            r#"{"a":1 "b":2}"#,
+            r#"{"a":1,"a":2}"#,
+            r#"{"services":{}}"#,
+            r#"{"services":5}"#,
+            r#"{"services":[}"#,
+            r#"{"services":[1,]}"#,
+            r#"{"services":[1 2]}"#,
+            r#"{"\u0061":1}"#,
+            r#"{"a":"unended}"#,
+            r#"{"a":"x\"#,
+            r#"{"a":]}"#,
+            r#"{"a":"b"#,
+            r#"{"services":["#,
+            &deep,
         ] {
             assert!(Pieces::new(text, kinds()).is_none(), "{text}");
         }

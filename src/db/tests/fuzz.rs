@@ -364,7 +364,11 @@ fn check_as_a_whole(vm: &Vm, in_pieces: &Result<Snapshot, Refused>, text: &str) 
     match (in_pieces, &load(vm, &odd, Format::Json, &options(false))) {
         (Ok(one), Ok(other)) => assert_eq!(rows(one), rows(other), "{text}"),
         (Err(one), Err(other)) => {
-            assert_eq!(without_addresses(&one.text), without_addresses(&other.text), "{text}");
+            assert_eq!(
+                without_addresses(&one.text),
+                without_addresses(&other.text),
+                "{text}"
+            );
         }
         (one, other) => panic!(
             "{:?} in pieces, {:?} as a whole\nof {text}",
@@ -402,7 +406,11 @@ fn b04_fuzz_a_file_is_taken_in_and_told_again_or_refused_with_its_places() {
             _ => (file.to_string(), Format::Either),
         };
         let loaded = load(&vm, &text, format, &options(false));
-        if round % 6 == 1 && file.as_object().is_some_and(|f| !f.is_empty() && !f.contains_key("_comment")) {
+        if round % 6 == 1
+            && file
+                .as_object()
+                .is_some_and(|f| !f.is_empty() && !f.contains_key("_comment"))
+        {
             check_as_a_whole(&vm, &loaded, &text);
         }
         match loaded {
