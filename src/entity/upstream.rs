@@ -1,6 +1,6 @@
 //! Upstreams and their targets: what is balanced over.
 
-use super::{or_default, parse_address};
+use super::{CertificateIdx, Reference, or_default, parse_address};
 use serde::{Deserialize, Deserializer};
 
 /// How a target is chosen.
@@ -39,6 +39,12 @@ pub struct Upstream {
     /// Whether SRV names take the place of target names in Host.
     #[serde(default, deserialize_with = "or_default")]
     pub use_srv_name: bool,
+    /// Id of the certificate presented to targets where the service has none.
+    #[serde(rename = "client_certificate")]
+    pub client_certificate_ref: Option<Reference>,
+    /// The same, resolved.
+    #[serde(skip)]
+    pub client_certificate: Option<CertificateIdx>,
     /// In order of declaration.
     #[serde(skip)]
     pub targets: Vec<Target>,

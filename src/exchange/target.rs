@@ -1,7 +1,11 @@
 //! Where a request goes: what the matched service says and `kong.service` changes.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+
+use crate::tls::identity::ClientIdentity;
+use crate::tls::trust::TrustStore;
 
 /// What goes to the upstream beside method, headers and body (nginx's `$upstream_*` variables of Kong).
 #[derive(Debug, Clone, Default)]
@@ -42,6 +46,10 @@ pub struct ServiceTarget {
     pub preserve_host: bool,
     /// Whether a plugin chose (`set_target`, `set_upstream`): then the service's host doesn't matter.
     pub chosen: bool,
+    /// What a plugin presents to the server (`set_tls_cert_key`).
+    pub identity: Option<Arc<ClientIdentity>>,
+    /// Whom a plugin trusts (`set_tls_verify_store`).
+    pub tls_verify_store: Option<Arc<TrustStore>>,
     /// Whether the server's certificate is verified, where a plugin said.
     pub tls_verify: Option<bool>,
     /// How many intermediates its chain may have, where a plugin said.
@@ -62,6 +70,8 @@ impl Default for ServiceTarget {
             read_timeout: limit,
             preserve_host: false,
             chosen: false,
+            identity: None,
+            tls_verify_store: None,
             tls_verify: None,
             tls_verify_depth: None,
             retry_callback: false,

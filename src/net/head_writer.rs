@@ -28,7 +28,6 @@ struct Shared {
     spare: RefCell<Vec<u8>>,
     received: Rc<Cell<u64>>,
     sent: Rc<Cell<u64>>,
-    blocked: Cell<bool>,
 }
 
 /// The sender's side of an upstream connection.
@@ -75,11 +74,6 @@ impl HeadHandle {
     pub fn bytes_sent(&self) -> u64 {
         self.0.sent.get()
     }
-
-    /// Whether the upstream takes no more bytes now, though some are to be written.
-    pub fn is_blocked(&self) -> bool {
-        self.0.blocked.get()
-    }
 }
 
 // === impl UpstreamIo ===
@@ -108,12 +102,6 @@ impl<S> UpstreamIo<S> {
     /// The stream itself.
     pub fn get_ref(&self) -> &S {
         self.io.inner().get_ref()
-    }
-
-    /// Notes whether writing stands still.
-    fn noted<T>(&self, result: Poll<T>) -> Poll<T> {
-        self.shared.blocked.set(result.is_pending());
-        result
     }
 
     fn done(&mut self, mut head: Vec<u8>) {
@@ -225,18 +213,13 @@ impl<S: AsyncRead + Unpin> Read for UpstreamIo<S> {
 
 impl<S: AsyncWrite + Unpin> Write for UpstreamIo<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let upstream = self.get_mut();
-        let result = upstream.poll_slices(cx, &[IoSlice::new(bytes)]);
-        upstream.noted(result)
+        self.get_mut().poll_slices(cx, &[IoSlice::new(bytes)])
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let upstream = self.get_mut();
-        let result = match upstream.poll_head(cx) {
-            Poll::Ready(Ok(())) => Pin::new(&mut upstream.io).poll_flush(cx),
-            other => other,
-        };
-        upstream.noted(result)
+        ready!(upstream.poll_head(cx))?;
+        Pin::new(&mut upstream.io).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -254,8 +237,6 @@ impl<S: AsyncWrite + Unpin> Write for UpstreamIo<S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let upstream = self.get_mut();
-        let result = upstream.poll_slices(cx, slices);
-        upstream.noted(result)
+        self.get_mut().poll_slices(cx, slices)
     }
 }

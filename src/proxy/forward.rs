@@ -38,7 +38,7 @@ pub async fn forward(
     };
     let (retries, connect_timeout, limits, idempotent) = {
         let mut x = cell.borrow_mut();
-        if x.outbound.scheme != "http" {
+        if !matches!(x.outbound.scheme.as_str(), "http" | "https") {
             return Err(AttemptError::Scheme(x.outbound.scheme.clone()).into());
         }
         access::join_query(&mut x);

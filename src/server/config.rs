@@ -14,6 +14,7 @@ use crate::router::{Router, RouterError};
 use crate::settings::Settings;
 use crate::store::Snapshot;
 use crate::store::syntax::{self, Format};
+use crate::upstream::TlsDefaults;
 use crate::vm::{Vm, loader};
 
 /// Why a configuration was refused.
@@ -34,6 +35,9 @@ pub enum ConfigError {
     /// The control state.
     #[error("could not make a Lua state: {0}")]
     Lua(#[from] mlua::Error),
+    /// Certificates that the settings name.
+    #[error("{0}")]
+    Certificates(String),
     /// The entities' schemas.
     #[error("could not load the schemas: {0}")]
     Schemas(String),
@@ -73,6 +77,8 @@ pub struct Prepared {
     pub snapshot: Arc<Snapshot>,
     /// Their routes.
     pub router: Arc<Router>,
+    /// TLS to upstreams where nothing else is said.
+    pub tls: Arc<TlsDefaults>,
     /// The plugins to load.
     pub plugins: Vec<String>,
     /// The plugins that may be configured: their entities have DAOs.
@@ -152,6 +158,7 @@ fn vaults(settings: &Settings) -> Vec<String> {
 /// # Errors
 /// What is wrong, with the place.
 pub fn prepare(settings: Settings, source: &Source, loaded: &[String]) -> Result<Prepared, ConfigError> {
+    let tls = TlsDefaults::read(&settings).map_err(ConfigError::Certificates)?;
     let declared = declared(&settings, source)?;
     let vm = rooms::control(&settings, declared.as_ref().map_or(0, |d| d.text.len()))?;
     crate::pdk::configuration::set(
@@ -184,6 +191,7 @@ pub fn prepare(settings: Settings, source: &Source, loaded: &[String]) -> Result
         settings: Arc::new(settings),
         snapshot: Arc::new(snapshot),
         router: Arc::new(router),
+        tls: Arc::new(tls),
         plugins,
     })
 }

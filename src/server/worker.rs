@@ -105,15 +105,9 @@ async fn life(start: Start) -> Result<(), String> {
         ready,
     } = start;
     let s = &prepared.settings;
-    let limits = PoolLimits {
-        per_plan: s.upstream_keepalive_pool_size,
-        max_requests: s.upstream_keepalive_max_requests,
-        idle_timeout: s.upstream_keepalive_idle_timeout,
-        ..PoolLimits::default()
-    };
     let worker = Worker::new(
         id,
-        limits,
+        limits(s),
         Rc::new(ErrorLog::new(errors, level, thread_id())),
         access,
     );
@@ -168,6 +162,15 @@ async fn life(start: Start) -> Result<(), String> {
     log::drain(&worker);
     worker.access.borrow_mut().flush();
     Ok(())
+}
+
+fn limits(s: &Settings) -> PoolLimits {
+    PoolLimits {
+        per_plan: s.upstream_keepalive_pool_size,
+        max_requests: s.upstream_keepalive_max_requests,
+        idle_timeout: s.upstream_keepalive_idle_timeout,
+        ..PoolLimits::default()
+    }
 }
 
 async fn drain(shared: &Rc<Shared>, orders: &mut mpsc::UnboundedReceiver<Order>) {
@@ -246,6 +249,7 @@ async fn swap(shared: &Rc<Shared>, prepared: Prepared) -> bool {
         snapshot,
         router,
         enabled,
+        tls: old.tls.clone(),
         real_ip: old.real_ip.clone(),
         balancers: RefCell::default(),
     });
@@ -259,11 +263,13 @@ async fn swap(shared: &Rc<Shared>, prepared: Prepared) -> bool {
     true
 }
 
-/// One line with what is under way, for those who look for leaks (SIGUSR2).
+/// Lines with what is under way and what the pool did, for those who look for leaks (SIGUSR2).
 fn report(shared: &Shared) {
     let g = shared.current.borrow().clone();
     let (pending, running) = crate::ngx::timer::counts(&g.vm);
     let line = format!("gauges: {} timers={}", g.worker.gauges(&g.vm), pending + running);
+    shared.worker.error(Level::Notice, &line, None);
+    let line = format!("upstream connections: {}", g.worker.pool.report());
     shared.worker.error(Level::Notice, &line, None);
 }
 
@@ -273,9 +279,11 @@ fn build(worker: &Rc<Worker>, prepared: Prepared) -> Result<Rc<Generation>, Stri
         settings,
         snapshot,
         router,
+        tls,
         plugins,
         enabled,
     } = prepared;
+    worker.pool.set_limits(limits(&settings));
     crate::pdk::configuration::set(
         &settings.configuration_json(),
         &settings.configuration_without_secrets(),
@@ -305,6 +313,7 @@ fn build(worker: &Rc<Worker>, prepared: Prepared) -> Result<Rc<Generation>, Stri
         snapshot,
         router,
         enabled,
+        tls,
         real_ip,
         balancers: RefCell::default(),
     }))
@@ -399,6 +408,7 @@ async fn renew_if_retired(shared: &Rc<Shared>) {
         settings: current.settings.clone(),
         snapshot: current.snapshot.clone(),
         router: current.router.clone(),
+        tls: current.tls.clone(),
         plugins: current.plan.plugins.iter().map(|p| p.name.clone()).collect(),
         enabled: current.enabled.clone(),
     };

@@ -33,6 +33,11 @@ const HONOURED_ANYWHERE: &[&str] = &[
     "large_client_header_buffers",
     "real_ip_header",
     "real_ip_recursive",
+    "proxy_ssl_verify",
+    "proxy_ssl_verify_depth",
+    "proxy_ssl_trusted_certificate",
+    "proxy_ssl_protocols",
+    "proxy_ssl_session_reuse",
 ];
 
 const BLOCKS: &[&str] = &["nginx_location_", "nginx_proxy_", "nginx_http_"];

@@ -57,6 +57,28 @@ pub enum UntrustedLua {
     Sandbox,
 }
 
+/// TLS to upstreams where neither a plugin nor an entity says otherwise: Kong's `client_ssl*` and nginx's
+/// `proxy_ssl_*` (as `nginx_proxy_proxy_ssl_*`).
+///
+/// # Source
+/// Kong 3.10's nginx configuration; ngx_http_proxy_module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamTls {
+    /// `client_ssl_cert` and `client_ssl_cert_key`, files or PEM text, where `client_ssl` is on; Kong's default
+    /// certificate below the prefix where they are not set.
+    pub identity: Option<(String, String)>,
+    /// `proxy_ssl_verify`
+    pub verify: bool,
+    /// `proxy_ssl_verify_depth`; else `lua_ssl_verify_depth`.
+    pub verify_depth: u8,
+    /// `proxy_ssl_trusted_certificate`, a file; else `lua_ssl_trusted_certificate`.
+    pub trusted_certificates: Vec<String>,
+    /// `proxy_ssl_protocols`: names of protocols.
+    pub protocols: String,
+    /// `proxy_ssl_session_reuse`
+    pub session_reuse: bool,
+}
+
 /// The files of `error_template_*`, absolute or relative to the working directory as Kong takes them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ErrorTemplates {
@@ -168,6 +190,8 @@ pub struct Settings {
     pub lua_ssl_trusted_certificate: Vec<String>,
     /// `lua_ssl_verify_depth`
     pub lua_ssl_verify_depth: u32,
+    /// How upstreams are spoken TLS to.
+    pub upstream_tls: UpstreamTls,
     /// `ssl_cert`: files or PEM text, in step with `ssl_cert_key`.
     pub ssl_cert: Vec<String>,
     /// `ssl_cert_key`

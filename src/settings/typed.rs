@@ -11,7 +11,7 @@ use super::source::Layer;
 use super::value::{self, parse_size, parse_time};
 use super::{
     AccessLog, ErrorTemplates, HeaderFlags, LogLevel, LogTarget, PluginList, RouterFlavor, Settings,
-    TrustedIps, UntrustedLua, load,
+    TrustedIps, UntrustedLua, UpstreamTls, load,
 };
 
 struct Reader<'a> {
@@ -108,6 +108,7 @@ impl Reader<'_> {
             lua_shared_dicts: directives::shared_dicts(&r.layer, mem_cache_size as usize, r.errors),
             lua_ssl_trusted_certificate: r.array("lua_ssl_trusted_certificate"),
             lua_ssl_verify_depth: r.whole("lua_ssl_verify_depth", 0, 100) as u32,
+            upstream_tls: r.upstream_tls(&prefix),
             ssl_cert: r.array("ssl_cert"),
             ssl_cert_key: r.array("ssl_cert_key"),
             node_id,
@@ -218,6 +219,17 @@ impl Reader<'_> {
                     .insert(key.to_owned(), absolute(Path::new(&text)).display().to_string());
             }
         }
+        // these may be text as well
+        for key in [
+            "client_ssl_cert",
+            "client_ssl_cert_key",
+            "nginx_proxy_proxy_ssl_trusted_certificate",
+        ] {
+            let file = self.layer.get(key).filter(|text| Path::new(text).is_file());
+            if let Some(file) = file.map(|file| absolute(Path::new(file)).display().to_string()) {
+                self.layer.insert(key.to_owned(), file);
+            }
+        }
     }
 
     fn listen(&mut self, key: &str) -> Vec<Listen> {
@@ -294,6 +306,53 @@ impl Reader<'_> {
         }
     }
 
+    fn upstream_tls(&mut self, prefix: &Path) -> UpstreamTls {
+        let depth = self.whole("lua_ssl_verify_depth", 0, 100) as u8;
+        let mut trusted = self.array("lua_ssl_trusted_certificate");
+        if let Some(file) = self.directive("proxy_ssl_trusted_certificate", "", None, |t| {
+            Some(Some(t.to_owned()))
+        }) {
+            trusted = vec![file];
+        }
+        let protocols = self.directive("proxy_ssl_protocols", "", None, |t| Some(Some(t.to_owned())));
+        let protocols = protocols.unwrap_or_else(|| "TLSv1.2 TLSv1.3".to_owned());
+        if !protocols
+            .split_whitespace()
+            .any(|p| matches!(p, "TLSv1.2" | "TLSv1.3"))
+        {
+            self.errors.push(format!(
+                "proxy_ssl_protocols = {protocols} is not supported: only TLSv1.2 and TLSv1.3 are"
+            ));
+        }
+        UpstreamTls {
+            identity: self.client_ssl(prefix),
+            verify: self.directive("proxy_ssl_verify", "", false, on_or_off),
+            verify_depth: self.directive("proxy_ssl_verify_depth", "", depth, |t| t.parse().ok()),
+            trusted_certificates: trusted,
+            protocols,
+            session_reuse: self.directive("proxy_ssl_session_reuse", "", true, on_or_off),
+        }
+    }
+
+    fn client_ssl(&mut self, prefix: &Path) -> Option<(String, String)> {
+        if !value::boolean(&self.text("client_ssl")) {
+            return None;
+        }
+        let given = |key: &str| self.layer.get(key).cloned();
+        match (given("client_ssl_cert"), given("client_ssl_cert_key")) {
+            (Some(cert), Some(key)) => return Some((cert, key)),
+            (Some(_), None) => self
+                .errors
+                .push("client_ssl_cert_key must be specified".to_owned()),
+            (None, Some(_)) => self.errors.push("client_ssl_cert must be specified".to_owned()),
+            (None, None) => {
+                let file = |name: &str| prefix.join("ssl").join(name).display().to_string();
+                return Some((file("kong-default.crt"), file("kong-default.key")));
+            }
+        }
+        None
+    }
+
     fn error_templates(&self) -> ErrorTemplates {
         ErrorTemplates {
             html: self.path("error_template_html"),
@@ -326,6 +385,14 @@ impl Reader<'_> {
             self.errors.push("node_id must be a valid UUID".to_owned());
         }
         Some(id)
+    }
+}
+
+fn on_or_off(text: &str) -> Option<bool> {
+    match text {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Must not: judge; a row that does not fit its type is the schemas' fault and ends the building.
 
+use super::material;
 use super::rows::{EntityKind, Rows};
 use super::{Snapshot, StoreError};
 use crate::entity::{CertificateIdx, ConsumerIdx, Reference, RouteIdx, ServiceIdx, Target};
@@ -93,6 +94,12 @@ impl Builder {
             let wanted = service.client_certificate_ref.as_ref().map(|r| r.id.clone());
             service.client_certificate = find(certificates, &wanted).map(CertificateIdx);
         }
+        for upstream in &mut s.upstreams {
+            let wanted = upstream.client_certificate_ref.as_ref().map(|r| r.id.clone());
+            upstream.client_certificate = find(certificates, &wanted).map(CertificateIdx);
+        }
+        s.identities = material::identities(&s.certificates);
+        s.trust = material::trust_stores(&s.services, &s.ca_certificates, rows("ca_certificates"));
         for (route, service) in s.routes.iter_mut().zip(&self.services_of_routes) {
             route.service = find(services, service).map(ServiceIdx);
         }

@@ -2,12 +2,16 @@
 //!
 //! Must not: change once it is built.
 
+use super::material::Identities;
 use super::rows::{EntityKind, Rows};
 use crate::entity::{
     CaCertificate, Certificate, CertificateIdx, ConfigIdx, Consumer, ConsumerIdx, PluginEntity, Route,
     RouteIdx, Service, ServiceIdx, Sni, Upstream, UpstreamIdx,
 };
+use crate::tls::identity::ClientIdentity;
+use crate::tls::trust::TrustStore;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The hash of no configuration at all.
 pub const EMPTY_HASH: &str = "00000000000000000000000000000000";
@@ -30,12 +34,16 @@ pub struct Snapshot {
     pub plugins: Vec<PluginEntity>,
     /// In the order of the rows.
     pub certificates: Vec<Certificate>,
+    /// Of each certificate, in the same order.
+    pub identities: Vec<Identities>,
     /// In the order of the rows.
     pub snis: Vec<Sni>,
     /// In the order of the rows.
     pub ca_certificates: Vec<CaCertificate>,
     /// MD5 of the document in hex; [`EMPTY_HASH`] for the empty snapshot.
     pub hash: String,
+    /// Of each service, in their order: its `ca_certificates`, where it names any.
+    pub(super) trust: Vec<Option<Arc<TrustStore>>>,
     pub(super) rows: Vec<Rows>,
     pub(super) kinds: HashMap<String, usize>,
 }
@@ -87,6 +95,22 @@ impl Snapshot {
     /// A certificate by its place.
     pub fn certificate(&self, at: CertificateIdx) -> Option<&Certificate> {
         self.certificates.get(at.index())
+    }
+
+    /// What a certificate's chain and key amount to.
+    ///
+    /// # Errors
+    /// Why they are no identity, for the log.
+    pub fn identity(&self, at: CertificateIdx) -> Result<&Arc<ClientIdentity>, &str> {
+        match self.identities.get(at.index()) {
+            Some(identities) => identities.main.as_ref().map_err(String::as_str),
+            None => Err("no such certificate"),
+        }
+    }
+
+    /// The CA certificates a service trusts, where it names any.
+    pub fn trust_of_service(&self, at: ServiceIdx) -> Option<&Arc<TrustStore>> {
+        self.trust.get(at.index())?.as_ref()
     }
 
     fn by_id(&self, kind: &str, id: &str) -> Option<u32> {

@@ -3,11 +3,13 @@
 //! Must not: know Lua, sockets, or which request wants it.
 
 pub mod chain;
+pub mod client;
 pub mod identity;
 pub mod key;
 mod names;
 pub mod pki;
 mod provider;
+pub mod session;
 mod signing;
 pub mod trust;
 pub mod verify;

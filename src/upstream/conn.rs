@@ -15,9 +15,10 @@ use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use tokio::net::TcpStream;
 
+use super::connector::tls_failure;
 use super::pool::InUse;
+use super::stream::{Stream, Writing};
 use super::{AttemptError, ConnectPlan};
 use crate::net::head_writer::{HeadHandle, UpstreamIo};
 
@@ -70,6 +71,8 @@ impl Body for OutBody {
     }
 }
 
+type Driver = http1::Connection<UpstreamIo<Stream>, OutBody>;
+
 /// How long a side may stand still during a try.
 #[derive(Debug, Clone, Copy)]
 pub struct Silence {
@@ -78,8 +81,6 @@ pub struct Silence {
     /// It sends none of the response (`read_timeout`).
     pub read: Duration,
 }
-
-type Driver = http1::Connection<UpstreamIo<TcpStream>, OutBody>;
 
 /// One connection with its driver.
 pub struct Conn {
@@ -93,6 +94,7 @@ pub struct Conn {
     send: http1::SendRequest<OutBody>,
     driver: Option<Pin<Box<Driver>>>,
     head: HeadHandle,
+    writing: Rc<Writing>,
 }
 
 impl std::fmt::Debug for Conn {
@@ -105,17 +107,15 @@ impl std::fmt::Debug for Conn {
 }
 
 impl Conn {
-    /// Connects.
+    /// Speaks HTTP/1 over a stream made as `plan` says.
     ///
     /// # Errors
-    /// [`AttemptError::Connect`], [`AttemptError::ConnectTimeout`].
-    pub async fn connect(plan: ConnectPlan, limit: Duration) -> Result<Self, AttemptError> {
-        let stream = match tokio::time::timeout(limit, TcpStream::connect(plan.addr)).await {
-            Err(_) => return Err(AttemptError::ConnectTimeout(limit)),
-            Ok(Err(e)) => return Err(AttemptError::Connect(e)),
-            Ok(Ok(s)) => s,
-        };
-        stream.set_nodelay(true).map_err(AttemptError::Connect)?;
+    /// hyper's, as [`AttemptError::Connect`].
+    pub(super) async fn new(
+        plan: ConnectPlan,
+        stream: Stream,
+        writing: Rc<Writing>,
+    ) -> Result<Self, AttemptError> {
         let (io, head) = UpstreamIo::new(stream);
         let (send, driver) = http1::Builder::new()
             .max_buf_size(256 << 10)
@@ -130,6 +130,7 @@ impl Conn {
             send,
             driver: Some(Box::pin(driver)),
             head,
+            writing,
         })
     }
 
@@ -145,12 +146,13 @@ impl Conn {
 
     /// Whether another request can be sent now.
     pub fn is_ready(&self) -> bool {
-        self.driver.is_some() && self.send.is_ready()
+        self.driver.is_some() && self.send.is_ready() && !self.writing.is_broken()
     }
 
-    /// Looks whether the upstream has closed an idle connection.
+    /// Looks whether an idle connection can still be used: the upstream may have closed it, or sent what nobody
+    /// asked for.
     pub fn is_alive(&mut self) -> bool {
-        self.drive(&mut Context::from_waker(std::task::Waker::noop())) && self.send.is_ready()
+        self.drive(&mut Context::from_waker(std::task::Waker::noop())) && self.is_ready()
     }
 
     /// The emptied buffer of the last head, to be filled again.
@@ -170,7 +172,7 @@ impl Conn {
     ) -> Result<Response<Incoming>, AttemptError> {
         let reused = self.uses > 0;
         self.uses += 1;
-        let (sent_before, received_before) = (self.head.bytes_sent(), self.head.bytes_received());
+        let (written_before, received_before) = (self.writing.written(), self.head.bytes_received());
         self.head.set_head(head);
         let starved = match request.body() {
             OutBody::Stream(_, starved) => Some(starved.clone()),
@@ -178,44 +180,91 @@ impl Conn {
         };
         let response = self.send.send_request(request);
         tokio::pin!(response);
-        let mut timer: Option<Pin<Box<tokio::time::Sleep>>> = None;
-        let mut seen = (sent_before, false);
+        let mut watch = Watch::new(limits);
         let got = poll_fn(|cx| {
             self.drive(cx);
             if let Poll::Ready(r) = response.as_mut().poll(cx) {
                 return Poll::Ready(Ok(r));
             }
-            let now = (self.head.bytes_sent(), self.head.is_blocked());
-            let limit = if now.1 { limits.write } else { limits.read };
-            let sleep = timer.get_or_insert_with(|| {
-                seen = now;
-                Box::pin(tokio::time::sleep(limit))
-            });
-            if now != seen {
-                // a long body on its way is no silence
-                seen = now;
-                sleep.as_mut().reset(tokio::time::Instant::now() + limit);
-            }
-            while sleep.as_mut().poll(cx).is_ready() {
-                // nor is a client that takes its time (it has its own limit)
-                if now.1 || !starved.as_ref().is_some_and(|s| s.get()) {
-                    return Poll::Ready(Err(now.1));
-                }
-                sleep.as_mut().reset(tokio::time::Instant::now() + limit);
-            }
-            Poll::Pending
+            watch.poll(cx, &self.writing, starved.as_ref()).map(Err)
         })
         .await;
         match got {
             Ok(Ok(r)) => Ok(r),
-            Err(true) => Err(AttemptError::WriteTimeout(limits.write)),
-            Err(false) => Err(AttemptError::ReadTimeout(limits.read)),
+            Err(silent) => Err(silent),
             Ok(Err(e)) => {
-                let sent = self.head.bytes_sent() > sent_before;
+                let sent = self.writing.written() > written_before;
                 let received = self.head.bytes_received() > received_before;
                 Err(judge(&e, reused && !received, sent))
             }
         }
+    }
+}
+
+/// Waits for a peer that does nothing: one that takes nothing has the write limit, one that answers nothing the read
+/// limit, and while the client is waited for (it has a limit of its own) neither runs.
+///
+/// # Source
+/// ngx_http_upstream.c: `send_timeout` runs while a write would block, `read_timeout` once all is sent.
+struct Watch {
+    limits: Silence,
+    sleep: Option<Pin<Box<tokio::time::Sleep>>>,
+    written: u64,
+    waits: Waits,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waits {
+    Client,
+    Write,
+    Read,
+}
+
+impl Watch {
+    fn new(limits: Silence) -> Self {
+        Self {
+            limits,
+            sleep: None,
+            written: 0,
+            waits: Waits::Read,
+        }
+    }
+
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        writing: &Writing,
+        starved: Option<&Starved>,
+    ) -> Poll<AttemptError> {
+        let waits = match starved {
+            _ if writing.is_blocked() => Waits::Write,
+            Some(starved) if starved.get() => Waits::Client,
+            _ => Waits::Read,
+        };
+        let limit = match waits {
+            Waits::Write => self.limits.write,
+            _ => self.limits.read,
+        };
+        // a long body on its way is no silence
+        let moved = std::mem::replace(&mut self.written, writing.written()) != self.written;
+        let turned = std::mem::replace(&mut self.waits, waits) != waits;
+        let sleep = match &mut self.sleep {
+            Some(sleep) => {
+                if moved || turned {
+                    sleep.as_mut().reset(tokio::time::Instant::now() + limit);
+                }
+                sleep
+            }
+            none => none.insert(Box::pin(tokio::time::sleep(limit))),
+        };
+        while sleep.as_mut().poll(cx).is_ready() {
+            match waits {
+                Waits::Write => return Poll::Ready(AttemptError::WriteTimeout(limit)),
+                Waits::Read => return Poll::Ready(AttemptError::ReadTimeout(limit)),
+                Waits::Client => sleep.as_mut().reset(tokio::time::Instant::now() + limit),
+            }
+        }
+        Poll::Pending
     }
 }
 
@@ -231,5 +280,9 @@ fn judge(e: &hyper::Error, reused: bool, sent: bool) -> AttemptError {
     if e.is_parse() || e.is_parse_too_large() || e.is_parse_status() {
         return AttemptError::Invalid(e.to_string());
     }
-    AttemptError::Closed { reused, sent }
+    let io = std::error::Error::source(e).and_then(|s| s.downcast_ref::<io::Error>());
+    match io.and_then(tls_failure) {
+        Some(reason) => AttemptError::Alert { reason, reused, sent },
+        None => AttemptError::Closed { reused, sent },
+    }
 }

@@ -22,6 +22,15 @@ pub enum AttemptError {
     /// Connecting took longer than the limit.
     #[error("upstream timed out (110: Connection timed out) while connecting to upstream")]
     ConnectTimeout(Duration),
+    /// The TLS handshake failed.
+    #[error("{0} while SSL handshaking to upstream")]
+    Handshake(String),
+    /// TCP and TLS together took longer than the limit.
+    #[error("upstream timed out (110: Connection timed out) while SSL handshaking to upstream")]
+    HandshakeTimeout(Duration),
+    /// The identity that the configuration wants presented can't be.
+    #[error("unable to apply upstream client TLS certificate {0}: {1}")]
+    Identity(String, String),
     /// The upstream closed before any byte of a response.
     #[error("upstream prematurely closed connection while reading response header from upstream")]
     Closed {
@@ -30,7 +39,18 @@ pub enum AttemptError {
         /// Whether any byte of the request was written.
         sent: bool,
     },
-    /// The upstream took no byte of the request within the limit.
+    /// TLS came to an end by an alert or a broken record before a response: so TLS 1.3 servers refuse clients'
+    /// certificates.
+    #[error("SSL_read() failed ({reason}) while reading response header from upstream")]
+    Alert {
+        /// In OpenSSL's words.
+        reason: String,
+        /// Whether the connection had served a request before.
+        reused: bool,
+        /// Whether any byte of the request was written.
+        sent: bool,
+    },
+    /// The upstream took nothing of the request for too long.
     #[error("upstream timed out (110: Connection timed out) while sending request to upstream")]
     WriteTimeout(Duration),
     /// No response head within the limit.
@@ -53,13 +73,22 @@ pub enum AttemptError {
 impl AttemptError {
     /// A stale kept-alive connection: the next try is free, if the request may be sent again.
     pub fn is_stale(&self, idempotent: bool) -> bool {
-        matches!(self, Self::Closed { reused: true, sent } if idempotent || !sent)
+        match self {
+            Self::Closed { reused: true, sent }
+            | Self::Alert {
+                reused: true, sent, ..
+            } => idempotent || !sent,
+            _ => false,
+        }
     }
 
     /// The status that nginx gives the try.
     pub fn status(&self) -> u16 {
         match self {
-            Self::ConnectTimeout(_) | Self::WriteTimeout(_) | Self::ReadTimeout(_) => 504,
+            Self::ConnectTimeout(_)
+            | Self::HandshakeTimeout(_)
+            | Self::WriteTimeout(_)
+            | Self::ReadTimeout(_) => 504,
             _ => 502,
         }
     }
@@ -71,10 +100,18 @@ impl AttemptError {
     /// ngx_http_upstream.c, `ngx_http_upstream_next`
     pub fn retryable(&self, idempotent: bool) -> bool {
         match self {
-            Self::Name { .. } | Self::Connect(_) | Self::ConnectTimeout(_) => true,
-            Self::Closed { sent, .. } => idempotent || !sent,
-            Self::WriteTimeout(_) | Self::ReadTimeout(_) => idempotent,
-            Self::Invalid(_) | Self::ClientBody(_) | Self::ClientTimeout | Self::Scheme(_) => false,
+            Self::Name { .. }
+            | Self::Connect(_)
+            | Self::ConnectTimeout(_)
+            | Self::Handshake(_)
+            | Self::HandshakeTimeout(_) => true,
+            Self::Closed { sent, .. } | Self::Alert { sent, .. } => idempotent || !sent,
+            Self::ReadTimeout(_) | Self::WriteTimeout(_) => idempotent,
+            Self::Invalid(_)
+            | Self::ClientBody(_)
+            | Self::ClientTimeout
+            | Self::Scheme(_)
+            | Self::Identity(..) => false,
         }
     }
 }

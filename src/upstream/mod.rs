@@ -5,13 +5,21 @@
 
 pub mod body;
 pub mod conn;
+pub mod connector;
+pub mod defaults;
 pub mod error;
+mod handshake;
 pub mod names;
 pub mod plan;
 pub mod pool;
+pub mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use body::UpstreamBody;
 pub use conn::{Conn, OutBody, Silence};
+pub use connector::Connector;
+pub use defaults::TlsDefaults;
 pub use error::AttemptError;
-pub use plan::ConnectPlan;
+pub use plan::{ConnectPlan, TlsName, TlsPlan};
 pub use pool::Pool;

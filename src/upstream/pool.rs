@@ -2,12 +2,18 @@
 //!
 //! Must not: compare anything less than the plan; keep a connection past its limits.
 
+// what identities and trust stores work out late takes no part in their comparison
+#![allow(clippy::mutable_key_type)]
+
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::{AttemptError, Conn, ConnectPlan};
+use tower::ServiceExt;
+
+use super::connector::Shared;
+use super::{AttemptError, Conn, ConnectPlan, Connector};
 
 /// Limits of the pool (`upstream_keepalive_*`).
 #[derive(Debug, Clone, Copy)]
@@ -16,9 +22,11 @@ pub struct PoolLimits {
     pub per_plan: usize,
     /// Idle connections kept in all.
     pub total: usize,
+    /// Plans with idle connections.
+    pub plans: usize,
     /// Requests per connection; 0 for no limit.
     pub max_requests: u64,
-    /// How long an idle connection is kept.
+    /// How long an idle connection is kept; zero for no limit.
     pub idle_timeout: Duration,
 }
 
@@ -26,10 +34,18 @@ impl Default for PoolLimits {
     fn default() -> Self {
         Self {
             per_plan: 512,
-            total: 16384,
+            total: 8192,
+            plans: 2048,
             max_requests: 10_000,
             idle_timeout: Duration::from_secs(60),
         }
+    }
+}
+
+impl PoolLimits {
+    /// Whether a connection is past its time.
+    fn is_over(&self, conn: &Conn) -> bool {
+        !self.idle_timeout.is_zero() && conn.idle_since.elapsed() >= self.idle_timeout
     }
 }
 
@@ -40,8 +56,16 @@ pub struct Counters {
     pub made: Cell<u64>,
     /// Requests served by a kept connection.
     pub reused: Cell<u64>,
+    /// Idle connections found dead before use.
+    pub dead: Cell<u64>,
+    /// Idle connections that had to go for others.
+    pub evicted: Cell<u64>,
     /// Connections in use now.
     pub active: Rc<Cell<u64>>,
+}
+
+fn add(counter: &Cell<u64>, n: usize) {
+    counter.set(counter.get() + n as u64);
 }
 
 /// Counts a connection in use while it lives, so that an abandoned request's is not counted for ever.
@@ -61,12 +85,16 @@ impl Drop for InUse {
     }
 }
 
+/// By plan; of each, the connection given back last stands last.
+type Idle = HashMap<ConnectPlan, VecDeque<Conn>>;
+
 /// The pool.
 #[derive(Debug)]
 pub struct Pool {
-    limits: PoolLimits,
-    idle: RefCell<HashMap<ConnectPlan, Vec<Conn>>>,
+    limits: Cell<PoolLimits>,
+    idle: RefCell<Idle>,
     count: Cell<usize>,
+    connecting: Rc<Shared>,
     /// Counters.
     pub counters: Counters,
 }
@@ -75,24 +103,32 @@ impl Pool {
     /// An empty pool.
     pub fn new(limits: PoolLimits) -> Rc<Self> {
         Rc::new(Self {
-            limits,
+            limits: Cell::new(limits),
             idle: RefCell::default(),
             count: Cell::new(0),
+            connecting: Rc::default(),
             counters: Counters::default(),
         })
     }
 
+    /// Other limits from now on.
+    pub fn set_limits(&self, limits: PoolLimits) {
+        self.limits.set(limits);
+    }
+
     /// A kept connection for `plan` that is alive, the one used last first.
     pub fn kept(&self, plan: &ConnectPlan) -> Option<Conn> {
+        let limits = self.limits.get();
         let mut idle = self.idle.borrow_mut();
         let list = idle.get_mut(plan)?;
-        while let Some(mut conn) = list.pop() {
+        while let Some(mut conn) = list.pop_back() {
             self.count.set(self.count.get() - 1);
-            if conn.idle_since.elapsed() < self.limits.idle_timeout && conn.is_alive() {
-                self.counters.reused.set(self.counters.reused.get() + 1);
+            if !limits.is_over(&conn) && conn.is_alive() {
+                add(&self.counters.reused, 1);
                 conn.in_use = Some(InUse::new(&self.counters.active));
                 return Some(conn);
             }
+            add(&self.counters.dead, 1);
         }
         None
     }
@@ -100,10 +136,11 @@ impl Pool {
     /// A new connection for `plan`.
     ///
     /// # Errors
-    /// As [`Conn::connect`].
+    /// As [`Connector::connect`].
     pub async fn connect(&self, plan: ConnectPlan, limit: Duration) -> Result<Conn, AttemptError> {
-        let mut conn = Conn::connect(plan, limit).await?;
-        self.counters.made.set(self.counters.made.get() + 1);
+        let connector = Connector::new(self.connecting.clone(), limit);
+        let mut conn = connector.oneshot(plan).await?;
+        add(&self.counters.made, 1);
         conn.in_use = Some(InUse::new(&self.counters.active));
         Ok(conn)
     }
@@ -111,22 +148,71 @@ impl Pool {
     /// Ends a connection's use: keeps it if it can serve again.
     pub fn give_back(&self, mut conn: Conn) {
         conn.in_use = None;
-        if !conn.is_ready()
-            || self.limits.per_plan == 0
-            || (self.limits.max_requests > 0 && conn.uses >= self.limits.max_requests)
-            || self.count.get() >= self.limits.total
-        {
+        let limits = self.limits.get();
+        let spent = limits.max_requests > 0 && conn.uses >= limits.max_requests;
+        if !conn.is_ready() || spent || limits.per_plan == 0 || limits.total == 0 || limits.plans == 0 {
             return;
         }
         conn.idle_since = Instant::now();
         let mut idle = self.idle.borrow_mut();
-        let list = idle.entry(conn.plan).or_default();
-        if list.len() >= self.limits.per_plan {
-            list.remove(0);
-            self.count.set(self.count.get() - 1);
+        if self.count.get() >= limits.total {
+            self.thin_out(&mut idle, limits);
         }
-        list.push(conn);
+        if let Some(list) = idle.get_mut(&conn.plan) {
+            if list.len() >= limits.per_plan {
+                list.pop_front();
+                self.count.set(self.count.get() - 1);
+                add(&self.counters.evicted, 1);
+            }
+            list.push_back(conn);
+        } else {
+            if idle.len() >= limits.plans {
+                self.drop_plans(&mut idle, limits);
+            }
+            idle.insert(conn.plan.clone(), VecDeque::from([conn]));
+        }
         self.count.set(self.count.get() + 1);
+    }
+
+    /// Lets the connections go that have been idle for the longest, a sixteenth at once.
+    fn thin_out(&self, idle: &mut Idle, limits: PoolLimits) {
+        let mut since: Vec<Instant> = idle.values().flatten().map(|conn| conn.idle_since).collect();
+        if since.is_empty() {
+            return;
+        }
+        let last = (limits.total / 16).min(since.len() - 1);
+        let limit = *since.select_nth_unstable(last).1;
+        idle.retain(|_, list| {
+            while list.front().is_some_and(|conn| conn.idle_since <= limit) {
+                list.pop_front();
+            }
+            !list.is_empty()
+        });
+        self.recount(idle);
+    }
+
+    /// Lets the plans go that nobody used for the longest, those without a connection before all others.
+    fn drop_plans(&self, idle: &mut Idle, limits: PoolLimits) {
+        idle.retain(|_, list| !list.is_empty());
+        let mut used: Vec<Instant> = idle
+            .values()
+            .filter_map(|list| list.back().map(|conn| conn.idle_since))
+            .collect();
+        if used.len() < limits.plans {
+            return;
+        }
+        let last = (limits.plans / 16).min(used.len() - 1);
+        let limit = *used.select_nth_unstable(last).1;
+        idle.retain(|_, list| list.back().is_some_and(|conn| conn.idle_since > limit));
+        self.recount(idle);
+    }
+
+    fn recount(&self, idle: &Idle) {
+        let now = idle.values().map(VecDeque::len).sum();
+        add(
+            &self.counters.evicted,
+            self.count.replace(now).saturating_sub(now),
+        );
     }
 
     /// Ends a connection's use and the connection.
@@ -139,13 +225,44 @@ impl Pool {
         self.count.get()
     }
 
+    /// How many plans have, or lately had, idle connections.
+    pub fn plan_count(&self) -> usize {
+        self.idle.borrow().len()
+    }
+
     /// Drops connections that are dead or past their time; called now and then by the worker.
     pub fn sweep(&self) {
+        let limits = self.limits.get();
         let mut idle = self.idle.borrow_mut();
         idle.retain(|_, list| {
-            list.retain_mut(|c| c.idle_since.elapsed() < self.limits.idle_timeout && c.is_alive());
+            list.retain_mut(|conn| !limits.is_over(conn) && conn.is_alive());
             !list.is_empty()
         });
-        self.count.set(idle.values().map(Vec::len).sum());
+        self.count.set(idle.values().map(VecDeque::len).sum());
+    }
+
+    /// What the pool did since the worker began, as a line.
+    pub fn report(&self) -> String {
+        let (c, s) = (&self.counters, &self.connecting);
+        format!(
+            "made={} reused={} dead={} evicted={} idle={} plans={} handshakes_full={} handshakes_resumed={} \
+             handshakes_failed={} tls_configurations={} tls_configurations_evicted={}",
+            c.made.get(),
+            c.reused.get(),
+            c.dead.get(),
+            c.evicted.get(),
+            self.idle_count(),
+            self.plan_count(),
+            s.handshakes.full.get(),
+            s.handshakes.resumed.get(),
+            s.handshakes.failed.get(),
+            s.clients.len(),
+            s.clients.counters.evicted.get(),
+        )
+    }
+
+    /// TLS configurations and what handshakes came to.
+    pub fn connecting(&self) -> &Shared {
+        &self.connecting
     }
 }
