@@ -20,7 +20,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Api, config};
 use crate::store::JsonPieces;
@@ -86,7 +86,10 @@ impl Answer {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn connection(stream: TcpStream, api: Api) {
+pub(super) async fn connection<S>(stream: S, api: Api)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
     let answer = service_fn(move |request| {
         let api = api.clone();
         async move { Ok::<_, Infallible>(respond(request, &api).await) }

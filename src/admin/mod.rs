@@ -12,8 +12,9 @@ mod http;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
+use tokio_rustls::TlsAcceptor;
 
 use crate::store::Snapshot;
 
@@ -64,13 +65,25 @@ pub struct Api {
     pub max_body: u64,
 }
 
-/// Accepts and answers until the task is dropped.
-pub async fn serve(listener: TcpListener, api: Api) {
+/// How long a client may take for a TLS handshake.
+const HANDSHAKE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Accepts and answers until the task is dropped; with `tls`, only who speaks it.
+pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, api: Api) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => drop(tokio::spawn(http::connection(stream, api.clone()))),
+            Ok((stream, _)) => drop(tokio::spawn(connection(stream, tls.clone(), api.clone()))),
             // out of file descriptors, most likely: try again when some were given back
             Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
         }
+    }
+}
+
+async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, api: Api) {
+    let Some(tls) = tls else {
+        return http::connection(stream, api).await;
+    };
+    if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
+        http::connection(stream, api).await;
     }
 }

@@ -3,6 +3,7 @@
 //! Each pick raises every target's score by its weight and takes the highest, which pays the sum of all weights: in
 //! any run of as many picks as the sum, each target is taken exactly as often as its weight says, spread out.
 
+use super::Sieve;
 use crate::entity::{Target, TargetIdx};
 
 #[derive(Debug)]
@@ -29,28 +30,28 @@ impl RoundRobin {
             .map(|weight| Share { weight, score: 0 })
             .collect();
         let mut balancer = Self { shares };
-        let cycle = balancer.total(&[]).unsigned_abs().clamp(1, 1024);
+        let cycle = balancer.total(Sieve::default()).unsigned_abs().clamp(1, 1024);
         for _ in 0..seed % cycle {
-            balancer.next(&[]);
+            balancer.next(Sieve::default());
         }
         balancer
     }
 
-    fn total(&self, tried: &[TargetIdx]) -> i64 {
-        self.open(tried).map(|(_, share)| share.weight).sum()
+    fn total(&self, sieve: Sieve<'_>) -> i64 {
+        self.open(sieve).map(|(_, share)| share.weight).sum()
     }
 
-    fn open<'s>(&'s self, tried: &'s [TargetIdx]) -> impl Iterator<Item = (usize, &'s Share)> {
-        let open = |(at, share): &(usize, &Share)| share.weight > 0 && !tried.contains(&TargetIdx::from(*at));
+    fn open<'s>(&'s self, sieve: Sieve<'s>) -> impl Iterator<Item = (usize, &'s Share)> {
+        let open = move |(at, share): &(usize, &Share)| share.weight > 0 && sieve.open(TargetIdx::from(*at));
         self.shares.iter().enumerate().filter(open)
     }
 
-    /// The next target among those not tried yet; none where all were tried or weigh nothing.
-    pub fn next(&mut self, tried: &[TargetIdx]) -> Option<TargetIdx> {
-        let total = self.total(tried);
+    /// The next target among those the sieve lets through; none where all else weigh nothing.
+    pub fn next(&mut self, sieve: Sieve<'_>) -> Option<TargetIdx> {
+        let total = self.total(sieve);
         let mut best: Option<(usize, i64)> = None;
         for (at, share) in self.shares.iter_mut().enumerate() {
-            if share.weight == 0 || tried.contains(&TargetIdx::from(at)) {
+            if share.weight == 0 || !sieve.open(TargetIdx::from(at)) {
                 continue;
             }
             share.score += share.weight;
@@ -71,20 +72,13 @@ fn gcd(a: i64, b: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::tests::targets;
     use super::*;
-
-    fn targets(weights: &[u16]) -> Vec<Target> {
-        let target = |weight: &u16| {
-            serde_json::from_value(serde_json::json!({ "id": "i", "target": "t:1", "weight": weight }))
-                .unwrap()
-        };
-        weights.iter().map(target).collect()
-    }
 
     fn counts(balancer: &mut RoundRobin, picks: usize, of: usize) -> Vec<usize> {
         let mut counts = vec![0; of];
         for _ in 0..picks {
-            counts[balancer.next(&[]).unwrap().index()] += 1;
+            counts[balancer.next(Sieve::default()).unwrap().index()] += 1;
         }
         counts
     }
@@ -101,10 +95,14 @@ mod tests {
     #[test]
     fn a12_picks_are_spread_out() {
         let mut balancer = RoundRobin::new(&targets(&[5, 1, 1]), 0);
-        let picks: Vec<u32> = (0..7).map(|_| balancer.next(&[]).unwrap().0).collect();
+        let picks: Vec<u32> = (0..7)
+            .map(|_| balancer.next(Sieve::default()).unwrap().0)
+            .collect();
         assert_eq!(picks, [0, 0, 1, 0, 2, 0, 0]);
         let mut balancer = RoundRobin::new(&targets(&[100, 100]), 3);
-        let picks: Vec<u32> = (0..6).map(|_| balancer.next(&[]).unwrap().0).collect();
+        let picks: Vec<u32> = (0..6)
+            .map(|_| balancer.next(Sieve::default()).unwrap().0)
+            .collect();
         assert!(picks.windows(2).all(|pair| pair[0] != pair[1]), "{picks:?}");
     }
 
@@ -112,19 +110,23 @@ mod tests {
     fn a12_tried_and_weightless_targets_are_not_picked() {
         let mut balancer = RoundRobin::new(&targets(&[10, 10, 0, 10]), 0);
         let mut tried = Vec::new();
-        while let Some(next) = balancer.next(&tried) {
+        while let Some(next) = balancer.next(Sieve::without(&tried)) {
             assert!(!tried.contains(&next));
             tried.push(next);
         }
         tried.sort();
         assert_eq!(tried, [TargetIdx(0), TargetIdx(1), TargetIdx(3)]);
-        assert_eq!(RoundRobin::new(&targets(&[0, 0]), 9).next(&[]), None);
-        assert_eq!(RoundRobin::new(&[], 9).next(&[]), None);
+        assert_eq!(RoundRobin::new(&targets(&[0, 0]), 9).next(Sieve::default()), None);
+        assert_eq!(RoundRobin::new(&[], 9).next(Sieve::default()), None);
     }
 
     #[test]
     fn a12_seeds_start_workers_at_different_targets() {
-        let first = |seed| RoundRobin::new(&targets(&[1, 1, 1]), seed).next(&[]).unwrap();
+        let first = |seed| {
+            RoundRobin::new(&targets(&[1, 1, 1]), seed)
+                .next(Sieve::default())
+                .unwrap()
+        };
         assert_ne!(first(0), first(1));
         assert_ne!(first(1), first(2));
     }

@@ -24,7 +24,7 @@ pub use plugin::PluginEntity;
 pub use protocol::Protocol;
 pub use route::{HeaderRule, PathHandling, Route};
 pub use service::Service;
-pub use upstream::{Algorithm, Target, Upstream};
+pub use upstream::{Algorithm, HashOn, Hashing, Target, Upstream};
 
 macro_rules! index {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(

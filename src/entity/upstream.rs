@@ -18,6 +18,47 @@ pub enum Algorithm {
     Latency,
 }
 
+/// What a request is hashed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HashOn {
+    /// Nothing.
+    #[default]
+    None,
+    /// The consumer's id, or the credential's.
+    Consumer,
+    /// The client's address.
+    Ip,
+    /// A header's values.
+    Header,
+    /// A cookie, which is set where it is missing.
+    Cookie,
+    /// The path.
+    Path,
+    /// An argument's values.
+    QueryArg,
+    /// A capture of the route's path.
+    UriCapture,
+}
+
+/// The inputs of consistent hashing and what they are named by.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Hashing {
+    #[serde(deserialize_with = "or_default")]
+    pub hash_on: HashOn,
+    #[serde(deserialize_with = "or_default")]
+    pub hash_fallback: HashOn,
+    pub hash_on_header: Option<String>,
+    pub hash_fallback_header: Option<String>,
+    pub hash_on_cookie: Option<String>,
+    pub hash_on_cookie_path: Option<String>,
+    pub hash_on_query_arg: Option<String>,
+    pub hash_fallback_query_arg: Option<String>,
+    pub hash_on_uri_capture: Option<String>,
+    pub hash_fallback_uri_capture: Option<String>,
+}
+
 /// A virtual host name that is balanced over targets.
 ///
 /// # Source
@@ -31,6 +72,9 @@ pub struct Upstream {
     /// How a target is chosen.
     #[serde(default, deserialize_with = "or_default")]
     pub algorithm: Algorithm,
+    /// What a request is hashed by, where that chooses.
+    #[serde(flatten)]
+    pub hashing: Hashing,
     /// Size of the ring.
     #[serde(default = "default_slots", deserialize_with = "slots")]
     pub slots: u32,

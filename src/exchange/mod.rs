@@ -3,6 +3,7 @@
 //! Must not: do I/O, touch Lua, or know which plugins run.
 
 pub mod error_body;
+pub mod handshake;
 pub mod header_list;
 pub mod phase;
 pub mod request;
@@ -16,14 +17,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+pub use handshake::Handshake;
 pub use header_list::HeaderList;
 pub use phase::Phase;
 pub use request::{Body, Request};
 pub use response::{Response, Source};
-pub use target::{Attempt, Outbound, ServiceTarget};
+pub use target::{Attempt, HashCookie, Outbound, ServiceTarget};
 
 use crate::entity::{ConsumerIdx, RouteIdx, ServiceIdx};
 use crate::store::Snapshot;
+use crate::tls::server::Facts;
 
 /// One accepted client connection, as the requests on it see it.
 #[derive(Debug)]
@@ -34,8 +37,10 @@ pub struct Connection {
     pub peer: SocketAddr,
     /// The address the client connected to.
     pub local: SocketAddr,
-    /// Whether the client speaks TLS.
-    pub tls: bool,
+    /// What is known of TLS, if the client speaks it.
+    pub tls: Option<Box<Facts>>,
+    /// Whether the client does not speak TLS where it should.
+    pub plain_on_tls: bool,
     /// Requests so far on this connection (`$connection_requests`).
     pub requests: std::cell::Cell<u64>,
 }

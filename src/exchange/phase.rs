@@ -6,6 +6,7 @@
 pub enum Phase {
     InitWorker = 0x1,
     Certificate = 0x2,
+    ClientHello = 0x8,
     Rewrite = 0x10,
     Access = 0x20,
     Balancer = 0x40,
@@ -24,6 +25,7 @@ impl Phase {
         match self {
             Phase::InitWorker => "init_worker",
             Phase::Certificate => "certificate",
+            Phase::ClientHello => "client_hello",
             Phase::Rewrite => "rewrite",
             Phase::Access => "access",
             Phase::Balancer => "balancer",
@@ -42,6 +44,7 @@ impl Phase {
         match self {
             Phase::InitWorker => "init_worker",
             Phase::Certificate => "ssl_cert",
+            Phase::ClientHello => "ssl_client_hello",
             Phase::Response => "access",
             Phase::Error | Phase::AdminApi => "content",
             other => other.name(),
@@ -53,6 +56,7 @@ impl Phase {
         matches!(
             self,
             Phase::Certificate
+                | Phase::ClientHello
                 | Phase::Rewrite
                 | Phase::Access
                 | Phase::Response

@@ -29,7 +29,7 @@ pub struct Outbound {
     pub upgrade: Option<String>,
 }
 
-/// Kong's `balancer_data`: host, port and limits of the upstream call.
+/// Kong's `balancer_data`: host, port and limits of the upstream call, and what plugins say of its TLS.
 #[derive(Debug, Clone)]
 pub struct ServiceTarget {
     /// A host name, an Upstream's name or an IP literal.
@@ -42,20 +42,29 @@ pub struct ServiceTarget {
     pub connect_timeout: Duration,
     pub write_timeout: Duration,
     pub read_timeout: Duration,
-    /// `preserve_host` of the route.
+    /// Whether the Host header was there before the first try (`preserve_host`, `set_target`, a plugin's own): then
+    /// it stays whatever target is chosen.
     pub preserve_host: bool,
     /// Whether a plugin chose (`set_target`, `set_upstream`): then the service's host doesn't matter.
     pub chosen: bool,
-    /// What a plugin presents to the server (`set_tls_cert_key`).
+    /// The name of the target tried last (Kong's `balancer_data.hostname`).
+    pub hostname: String,
+    /// What the request is hashed by, once it is known.
+    pub hash_value: Option<Vec<u8>>,
+    /// The cookie that the client is to be hashed by from now on.
+    pub hash_cookie: Option<Box<HashCookie>>,
+    /// Who we are to the server, where a plugin said.
     pub identity: Option<Arc<ClientIdentity>>,
-    /// Whom a plugin trusts (`set_tls_verify_store`).
-    pub tls_verify_store: Option<Arc<TrustStore>>,
     /// Whether the server's certificate is verified, where a plugin said.
     pub tls_verify: Option<bool>,
     /// How many intermediates its chain may have, where a plugin said.
     pub tls_verify_depth: Option<u32>,
-    /// Whether a plugin left a function to be asked before each retry (the scope holds it).
+    /// By whom it must be signed, where a plugin said.
+    pub tls_verify_store: Option<Arc<TrustStore>>,
+    /// Whether a plugin left a function to be asked before each retry (`balancer_data` holds it).
     pub retry_callback: bool,
+    /// That plugin.
+    pub retry_plugin: u16,
 }
 
 impl Default for ServiceTarget {
@@ -70,13 +79,28 @@ impl Default for ServiceTarget {
             read_timeout: limit,
             preserve_host: false,
             chosen: false,
+            hostname: String::new(),
+            hash_value: None,
+            hash_cookie: None,
             identity: None,
-            tls_verify_store: None,
             tls_verify: None,
             tls_verify_depth: None,
+            tls_verify_store: None,
             retry_callback: false,
+            retry_plugin: u16::MAX,
         }
     }
+}
+
+/// A cookie that balances: made for a client that has none yet.
+#[derive(Debug, Clone)]
+pub struct HashCookie {
+    /// Its name.
+    pub name: String,
+    /// What is hashed.
+    pub value: String,
+    /// The path it is sent back for.
+    pub path: String,
 }
 
 /// One try.

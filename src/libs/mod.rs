@@ -76,6 +76,10 @@ const MODULES: &[(&str, Source)] = &[
         crate::embed!("lua/rate_limiting.lua"),
     ),
     ("kong.reports", crate::embed!("lua/reports.lua")),
+    (
+        "kong.runloop.certificate",
+        crate::embed!("lua/runloop_certificate.lua"),
+    ),
     ("kong.tools.mime_type", crate::embed!("tools/mime_type.lua")),
     ("kong.tools.queue", crate::embed!("tools/queue.lua")),
     ("kong.tools.sandbox", crate::embed!("sandbox/init.lua")),
@@ -117,6 +121,7 @@ const MODULES: &[(&str, Source)] = &[
         "resty.ljsonschema.metaschema",
         crate::embed!("ljsonschema/metaschema.lua"),
     ),
+    ("resty.kong.tls", crate::embed!("resty/kong_tls.lua")),
     ("resty.lock", crate::embed!("resty/lock.lua")),
     ("resty.redis", crate::embed!("resty/redis.lua")),
     ("resty.timerng", crate::embed!("resty/timerng.lua")),

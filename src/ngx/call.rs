@@ -14,8 +14,11 @@ pub const CONTENT: u32 = Phase::Rewrite as u32
     | Phase::Error as u32
     | Phase::AdminApi as u32;
 
+/// Phases of a TLS handshake.
+pub const HANDSHAKE: u32 = Phase::Certificate as u32 | Phase::ClientHello as u32;
+
 /// Phases in which a handler may wait.
-pub const YIELD: u32 = CONTENT | Phase::Timer as u32 | Phase::Certificate as u32 | Phase::InitWorker as u32;
+pub const YIELD: u32 = CONTENT | Phase::Timer as u32 | HANDSHAKE | Phase::InitWorker as u32;
 
 /// Phases after the head was sent.
 pub const SENT: u32 = Phase::BodyFilter as u32 | Phase::Log as u32;
@@ -25,6 +28,7 @@ pub fn context(phase: Phase) -> &'static str {
     match phase {
         Phase::InitWorker => "init_worker_by_lua*",
         Phase::Certificate => "ssl_certificate_by_lua*",
+        Phase::ClientHello => "ssl_client_hello_by_lua*",
         Phase::Rewrite => "rewrite_by_lua*",
         Phase::Access | Phase::Response => "access_by_lua*",
         Phase::Balancer => "balancer_by_lua*",

@@ -35,7 +35,7 @@ local routed = package.loaded["moongate.ctx"] or {}
 package.loaded["moongate.ctx"] = routed
 
 local function get_ctx()
-  local n = slot()
+  local n, stale = slot()
   if n == 0 then
     error("no request found", 3)
   end
@@ -49,7 +49,7 @@ local function get_ctx()
     ctx = {}
     s.ctx = ctx
   end
-  if not s.routed and routed.fill then
+  if (stale or not s.routed) and routed.fill then
     s.routed = routed.fill(ctx)
   end
   return ctx

@@ -71,11 +71,8 @@ fn headers_sent(_: &Args, r: &mut Ret) {
     }
 }
 
-const EXIT_HERE: u32 = CONTENT
-    | Phase::Timer as u32
-    | Phase::HeaderFilter as u32
-    | Phase::Balancer as u32
-    | Phase::Certificate as u32;
+const EXIT_HERE: u32 =
+    CONTENT | Phase::Timer as u32 | Phase::HeaderFilter as u32 | Phase::Balancer as u32 | call::HANDSHAKE;
 
 /// `ngx.exit(code)`: abandons the handler where it may wait; in header_filter and balancer it returns and the
 /// code is left in the scope; elsewhere it is an error.

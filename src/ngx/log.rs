@@ -60,8 +60,21 @@ pub fn emit(level: Level, text: &[u8]) {
         return;
     }
     let sent = scope::read(|x| deliver(level, text, Some(x)));
-    if sent.is_none() {
-        deliver(level, text, None);
+    if sent.is_some() {
+        return;
+    }
+    // as OpenResty's handler of a handshake's log has it
+    let context = scope::handshake(|h| {
+        let place = super::call::context(scope::phase());
+        format!(
+            ", context: {place}, client: {}, server: {}",
+            h.peer.ip(),
+            h.listener
+        )
+    });
+    match context {
+        Some(context) => deliver(level, &[text, context.as_bytes()].concat(), None),
+        None => deliver(level, text, None),
     }
 }
 

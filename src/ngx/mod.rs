@@ -14,10 +14,12 @@ mod output;
 mod re;
 mod req;
 mod ssl;
+mod ssl_server;
 pub mod tcp;
 mod time;
 pub mod timer;
 mod var;
+mod var_ssl;
 pub mod worker;
 
 #[cfg(test)]
@@ -45,6 +47,7 @@ const PARTS: &[Part] = &[
     ("re", crate::embed!("re.lua"), re::install),
     ("tcp", crate::embed!("tcp.lua"), tcp::install),
     ("ssl", crate::embed!("ssl.lua"), ssl::install),
+    ("ssl_server", crate::embed!("ssl_server.lua"), ssl_server::install),
 ];
 
 /// Brings `ngx.*` into a state.

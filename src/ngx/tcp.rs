@@ -131,7 +131,7 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
 }
 
 /// Where cosockets work.
-const HERE: u32 = CONTENT | Phase::Timer as u32 | Phase::Certificate as u32;
+const HERE: u32 = CONTENT | Phase::Timer as u32 | super::call::HANDSHAKE;
 
 fn check(_: &Args, r: &mut Ret) {
     if scope::with(|_| ()).is_none() {

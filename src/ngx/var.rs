@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::call;
+use super::{call, var_ssl};
 use crate::exchange::{Body, Exchange};
 use crate::vm::{Args, Registrar, Ret, op, scope};
 
@@ -29,14 +29,22 @@ fn get(a: &Args, r: &mut Ret) {
     } else {
         name
     };
-    if scope::read(|x| value(x, name, r)).is_none() {
-        call::no_request(r);
+    if scope::read(|x| value(x, name, r)).is_some() {
+        return;
+    }
+    match scope::handshake(|h| var_ssl::in_handshake(h, name, r)) {
+        Some(true) => {}
+        Some(false) => r.raise("API disabled in the current context"),
+        None => call::no_request(r),
     }
 }
 
 fn value(x: &Exchange, name: &[u8], r: &mut Ret) {
     if let Some(header) = name.strip_prefix(b"http_") {
         return joined(x, header, r);
+    }
+    if name.starts_with(b"ssl_") {
+        return var_ssl::get(x, name, r);
     }
     if !(request(x, name, r) || connection(x, name, r) || outbound(x, name, r) || response(x, name, r)) {
         dynamic(x, name, r);

@@ -79,16 +79,7 @@ function client.get_protocol(allow_terminated)
   return https and "https" or "http"
 end
 
-local tls = {}
-for _, name in ipairs {
-  "request_client_certificate", "disable_session_reuse", "get_full_client_certificate_chain",
-  "set_client_verify",
-} do
-  tls[name] = function()
-    error("not supported: kong.client.tls." .. name, 2)
-  end
-end
-client.tls = tls
+client.tls = require "moongate.client_tls"
 
 return {
   new = function()

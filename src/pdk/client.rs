@@ -2,6 +2,8 @@
 //!
 //! Must not: judge who may; plugins authenticate.
 
+use std::net::SocketAddr;
+
 use crate::vm::{Args, Registrar, Ret, op, scope};
 
 const ROOM: &str = "kong.client";
@@ -16,29 +18,48 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op(ROOM, "is_https", op::raw(is_https))?;
     r.op(ROOM, "set_consumer", op::raw(set_consumer))?;
     r.op(ROOM, "find_consumer", op::raw(find_consumer))?;
+    r.module("moongate.client_tls", crate::embed!("client_tls.lua"))?;
     r.module("kong.pdk.client", crate::embed!("client.lua"))
 }
 
+/// What `f` tells of the client's address: of the peer itself, or of whom a trusted one speaks for. In a TLS
+/// handshake there is only the peer.
+fn address<T>(forwarded: bool, f: impl Fn(SocketAddr) -> T) -> Option<T> {
+    let of_request = scope::read(|x| {
+        f(if forwarded {
+            x.client.addr
+        } else {
+            x.connection.peer
+        })
+    });
+    of_request.or_else(|| scope::handshake(|h| f(h.peer)))
+}
+
+fn ip(r: &mut Ret, forwarded: bool) {
+    r.opt(address(forwarded, |a| a.ip().to_canonical().to_string()));
+}
+
+fn port(r: &mut Ret, forwarded: bool) {
+    match address(forwarded, |a| a.port()) {
+        Some(port) => r.num(port),
+        None => r.nil(),
+    };
+}
+
 fn get_ip(_: &Args, r: &mut Ret) {
-    r.opt(scope::read(|x| x.connection.peer.ip().to_canonical().to_string()));
+    ip(r, false);
 }
 
 fn get_forwarded_ip(_: &Args, r: &mut Ret) {
-    r.opt(scope::read(|x| x.client.addr.ip().to_canonical().to_string()));
+    ip(r, true);
 }
 
 fn get_port(_: &Args, r: &mut Ret) {
-    match scope::read(|x| x.connection.peer.port()) {
-        Some(port) => r.num(port),
-        None => r.nil(),
-    };
+    port(r, false);
 }
 
 fn get_forwarded_port(_: &Args, r: &mut Ret) {
-    match scope::read(|x| x.client.addr.port()) {
-        Some(port) => r.num(port),
-        None => r.nil(),
-    };
+    port(r, true);
 }
 
 /// Whether the client speaks TLS to us or, if argument 1 is true, to a trusted peer that says so.

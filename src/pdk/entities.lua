@@ -4,6 +4,7 @@ local ops = require "moongate.ops"
 local op, matched = ops["moongate.entities"], ops["kong.router"].matched
 local request = ops["kong.request"]
 local scope = require "moongate.scope"
+local balancer = require "moongate.balancer"
 
 local caches = {}
 
@@ -87,6 +88,7 @@ local function fill(ctx)
   if ctx.router_matches == nil then
     ctx.router_matches = { uri_captures = captures() }
   end
+  balancer.fill(ctx)
   return true
 end
 

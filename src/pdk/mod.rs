@@ -2,6 +2,7 @@
 //!
 //! Must not: raise from Rust (faces raise Kong's messages), or keep request state outside the scope.
 
+pub mod balancer;
 mod client;
 mod cluster;
 mod conf_loader;
@@ -36,6 +37,7 @@ pub fn install(r: &Registrar) -> mlua::Result<()> {
     configuration::install(r)?;
     request::install(r)?;
     response::install(r)?;
+    balancer::install(r)?;
     service::install(r)?;
     serialize::install(r)?;
     r.module("moongate.inspect", crate::embed!("inspect.lua"))?;

@@ -60,9 +60,11 @@ fn get_host(_: &Args, r: &mut Ret) {
 }
 
 fn get_port(_: &Args, r: &mut Ret) {
-    on(r, |x, out| {
-        out.num(x.connection.local.port());
-    });
+    let of_request = scope::read(|x| x.connection.local.port());
+    match of_request.or_else(|| scope::handshake(|h| h.local.port())) {
+        Some(port) => r.num(port),
+        None => r.nil(),
+    };
 }
 
 /// A header that only a trusted peer may set.

@@ -8,6 +8,7 @@ local op = ops["kong.log"]
 local check = phases.check
 local PHASES = phases.phases
 local type, error, pairs, ipairs, tostring = type, error, pairs, ipairs, tostring
+local setmetatable = setmetatable
 local byte, sub, gsub = string.byte, string.sub, string.gsub
 
 local SETTABLE = phases.new(PHASES.rewrite, PHASES.access, PHASES.header_filter, PHASES.response,
@@ -131,6 +132,19 @@ local function redact(headers)
   return headers
 end
 
+-- ngx.ctx's own, where a plugin or a test put them there.
+local function tries(ctx, known)
+  local data = ctx.balancer_data
+  if type(data) == "table" and not known.stale then
+    return data.tries
+  end
+  local list = known.tries
+  if list then
+    local mt = require("cjson.safe").array_mt
+    return mt and setmetatable(list, mt) or list
+  end
+end
+
 function serializer.serialize(options)
   check(LOG)
   local kong = options and options.kong or kong
@@ -143,6 +157,11 @@ function serializer.serialize(options)
     querystring = kong.request.get_query(),
     method = kong.request.get_method(),
     size = known.size,
+    tls = known.tls_version and {
+      version = known.tls_version,
+      cipher = known.tls_cipher,
+      client_verify = ctx.CLIENT_VERIFY_OVERRIDE or known.client_verify,
+    },
   }
   local response = { status = known.status, size = known.bytes_sent }
   if not (options and options.__skip_fetch_headers__) then
@@ -155,7 +174,7 @@ function serializer.serialize(options)
     upstream_status = known.upstream_status,
     response = response,
     latencies = known.latencies,
-    tries = known.tries,
+    tries = tries(ctx, known),
     authenticated_entity = authenticated_entity(ctx),
     route = copy(kong.router.get_route()),
     service = copy(kong.router.get_service()),

@@ -48,9 +48,16 @@ fn push_exchange(out: &mut Out, x: &Exchange) {
         t.str("latencies");
         push_latencies(t, x);
         t.set();
+        if let Some(tls) = &x.connection.tls {
+            t.str("tls_version").lit(tls.version_name()).set();
+            t.str("tls_cipher").lit(tls.suite_name()).set();
+            t.str("client_verify").str(tls.client_verify()).set();
+        }
         t.str("tries");
         push_tries(t, &x.attempts);
         t.set();
+        let stale = scope::with(|s| s.target_stale.get()).unwrap_or(false);
+        t.str("stale").bool(stale).set();
     });
 }
 

@@ -68,7 +68,7 @@ impl Plan {
     pub fn next(&self, scope: &Scope) -> Option<(u16, ConfigIdx)> {
         let phase = scope.phase.get();
         let found = match phase {
-            Phase::Rewrite => self.next_global(scope, phase),
+            Phase::ClientHello | Phase::Certificate | Phase::Rewrite => self.next_global(scope, phase),
             Phase::Access => self.next_collecting(scope, Some(phase)),
             _ => self.next_collected(scope, phase),
         };

@@ -55,8 +55,9 @@ pub struct Registry {
     pub order: PluginOrder,
 }
 
-const PHASES: [(&str, Phase); 8] = [
+const PHASES: [(&str, Phase); 9] = [
     ("init_worker", Phase::InitWorker),
+    ("client_hello", Phase::ClientHello),
     ("certificate", Phase::Certificate),
     ("rewrite", Phase::Rewrite),
     ("access", Phase::Access),

@@ -65,14 +65,14 @@ end
 local M = { plugins = plugins }
 
 for _, field in ipairs({
-  "certificate", "rewrite", "access", "response", "header_filter", "body_filter", "log",
+  "client_hello", "certificate", "rewrite", "access", "response", "header_filter", "body_filter", "log",
 }) do
   M[field] = runner(field)
 end
 
 local PHASES = {
-  "init_worker", "configure", "certificate", "rewrite", "access", "response", "header_filter", "body_filter",
-  "log",
+  "init_worker", "configure", "client_hello", "certificate", "rewrite", "access", "response", "header_filter",
+  "body_filter", "log",
 }
 
 local function callable(v)

@@ -16,6 +16,8 @@ use crate::vm::{Flow, Run, Scope, Vm};
 /// The kept Lua functions of the plugin loop, one per phase.
 #[derive(Debug, Clone)]
 pub struct Phases {
+    client_hello: Func,
+    certificate: Func,
     rewrite: Func,
     access: Func,
     response: Func,
@@ -38,6 +40,8 @@ impl Phases {
             .load("local run = require('moongate.plugin.run') return function(i) run.call(i, 'init_worker') end")
             .eval()?;
         Ok(Self {
+            client_hello: keep("client_hello")?,
+            certificate: keep("certificate")?,
             rewrite: keep("rewrite")?,
             access: keep("access")?,
             response: keep("response")?,
@@ -50,6 +54,8 @@ impl Phases {
 
     fn func(&self, phase: Phase) -> Func {
         match phase {
+            Phase::ClientHello => self.client_hello,
+            Phase::Certificate => self.certificate,
             Phase::Rewrite => self.rewrite,
             Phase::Access => self.access,
             Phase::Response => self.response,
@@ -66,7 +72,9 @@ impl Phases {
         scope.plugin.set(NO_PLUGIN);
         let plan = plan(scope)?;
         let wanted = match phase {
-            Phase::Rewrite => plan.handled_globally & phase as u32 != 0,
+            Phase::ClientHello | Phase::Certificate | Phase::Rewrite => {
+                plan.handled_globally & phase as u32 != 0
+            }
             Phase::Access if plan.handled & phase as u32 == 0 => {
                 plan.collect_rest(scope);
                 false

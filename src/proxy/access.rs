@@ -34,6 +34,12 @@ pub fn route(generation: &Generation, x: &mut Exchange, head: &RequestHead) -> R
         host
     };
     let https = x.request.scheme == "https";
+    let asked = x
+        .connection
+        .tls
+        .as_ref()
+        .and_then(|tls| tls.server_name.as_deref());
+    let sni = asked.map(|name| name.trim_end_matches('.').to_ascii_lowercase());
     let found = generation
         .router
         .find(&Query {
@@ -42,7 +48,7 @@ pub fn route(generation: &Generation, x: &mut Exchange, head: &RequestHead) -> R
             port: x.connection.local.port(),
             path: &path,
             https,
-            sni: None,
+            sni: sni.as_deref(),
             headers: &Headers(&x.request.headers),
         })
         .ok_or(Fault::NoRoute)?;
@@ -70,12 +76,16 @@ pub fn route(generation: &Generation, x: &mut Exchange, head: &RequestHead) -> R
         found.matched_path,
     );
     x.outbound.uri = lossy(&escape(&up));
-    x.target.preserve_host = route.preserve_host;
-    x.outbound.host = if route.preserve_host { host } else { String::new() };
+    // what a plugin chose in rewrite stays chosen
+    if route.preserve_host && !x.target.chosen {
+        x.outbound.host = host;
+    }
     if let Some(s) = service {
         let t = &mut x.target;
-        t.host.clone_from(&s.host);
-        t.port = s.port;
+        if !t.chosen {
+            t.host.clone_from(&s.host);
+            t.port = s.port;
+        }
         t.retries = u32::from(s.retries);
         t.connect_timeout = s.connect_timeout;
         t.write_timeout = s.write_timeout;

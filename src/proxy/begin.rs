@@ -60,7 +60,7 @@ pub fn begin(generation: &Generation, connection: &Rc<Connection>, head: &Reques
         id: generation.worker.ids.next(),
         connection: connection.clone(),
         snapshot: generation.snapshot.clone(),
-        request: request_of(head, connection.tls),
+        request: request_of(head, connection.tls.is_some()),
         matched: None,
         client: Client {
             addr,

@@ -238,7 +238,12 @@ impl Body for ClientBody {
                     this.end();
                     return Poll::Ready(send.then(|| Ok(Frame::data(rest))));
                 }
-                Some(Err(e)) => return this.broken(e.to_string()),
+                Some(Err(e)) => {
+                    // hyper throws away what it has not written yet when a body fails: it may write first
+                    this.source = Source::Failed(e.to_string());
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
             }
         }
     }

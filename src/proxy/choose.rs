@@ -2,15 +2,21 @@
 //!
 //! Must not: resolve names or connect (`connect` does).
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::Generation;
 use super::fault::Fault;
-use crate::balancer::{Destination, resolve};
-use crate::entity::{TargetIdx, UpstreamIdx};
+use super::hash_input;
+use crate::balancer::{Balancer, Destination, Sieve, resolve};
+use crate::entity::{Algorithm, TargetIdx, UpstreamIdx};
 use crate::exchange::{Attempt, Exchange};
+use crate::logs::Level;
 use crate::upstream::AttemptError;
+use crate::vm::Scope;
+use crate::vm::scope::NO_PLUGIN;
 
 /// Where one try goes.
 pub struct Choice {
@@ -26,6 +32,88 @@ pub struct Choice {
     pub started_at: SystemTime,
     /// How long it took.
     pub choosing: Duration,
+    /// The balancer's count of it.
+    pub lease: Option<Lease>,
+}
+
+/// A target in use: the balancer hears of its end when this is dropped.
+pub struct Lease {
+    balancer: Rc<RefCell<Balancer>>,
+    target: TargetIdx,
+    began: Instant,
+    answered: bool,
+}
+
+impl Lease {
+    /// The target answered: how long it takes counts.
+    pub fn answered(&mut self) {
+        self.answered = true;
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let took = self.answered.then(|| self.began.elapsed());
+        self.balancer
+            .borrow_mut()
+            .ended(self.target, took, Instant::now());
+    }
+}
+
+/// What one request tried already.
+#[derive(Debug, Default)]
+pub struct Tried {
+    /// Tries that count.
+    pub tries: u32,
+    upstream: Option<UpstreamIdx>,
+    failed: Vec<TargetIdx>,
+    nameless: Vec<TargetIdx>,
+}
+
+impl Tried {
+    /// A target failed: others go first.
+    pub fn failed(&mut self, choice: &Choice) {
+        if let Some((_, target)) = choice.target {
+            self.failed.push(target);
+        }
+    }
+
+    /// A target's name has no address: it is none for this request. False where there was no target.
+    pub fn nameless(&mut self, choice: &Choice) -> bool {
+        choice
+            .target
+            .map(|(_, target)| self.nameless.push(target))
+            .is_some()
+    }
+
+    /// Whether all that an upstream has is without an address.
+    fn pick(&mut self, g: &Generation, up: UpstreamIdx, hash: &[u8]) -> Option<(TargetIdx, Lease)> {
+        if self.upstream != Some(up) {
+            *self = Self {
+                tries: self.tries,
+                upstream: Some(up),
+                ..Self::default()
+            };
+        }
+        let balancer = g.balancer(up)?;
+        let now = Instant::now();
+        let sieve = Sieve::without(&self.failed).nor(&self.nameless);
+        let mut found = balancer.borrow_mut().next(hash, sieve, now);
+        if found.is_none() {
+            // all were tried: from the beginning
+            self.failed.clear();
+            let sieve = Sieve::default().nor(&self.nameless);
+            found = balancer.borrow_mut().next(hash, sieve, now);
+        }
+        let target = found?;
+        let lease = Lease {
+            balancer,
+            target,
+            began: now,
+            answered: false,
+        };
+        Some((target, lease))
+    }
 }
 
 impl Choice {
@@ -47,55 +135,121 @@ impl Choice {
     }
 }
 
-/// Chooses for the next try.
+/// Before the first try: whether the Host is there already, and so stays.
+pub fn begin(scope: &Scope) {
+    if let Some(cell) = &scope.exchange {
+        let mut x = cell.borrow_mut();
+        x.target.preserve_host = !x.outbound.host.is_empty();
+    }
+}
+
+/// Chooses for the next try; before a retry a plugin's function is asked, unless the host is an Upstream.
 ///
 /// # Errors
-/// [`Fault::NoPeer`] where an Upstream has no usable target.
-pub fn choose(generation: &Generation, x: &Exchange, tried: &[TargetIdx]) -> Result<Choice, Fault> {
+/// [`Fault::NoPeer`] where an Upstream has no usable target, [`Fault::RetryRefused`] where the function says no.
+pub fn choose(g: &Generation, scope: &Rc<Scope>, tried: &mut Tried) -> Result<Choice, Fault> {
     let (started_at, began) = (SystemTime::now(), Instant::now());
-    let with_port = |host: &str, port: u16| {
-        let default = if x.outbound.scheme == "https" { 443 } else { 80 };
-        if port == default {
-            host.to_owned()
-        } else {
-            format!("{host}:{port}")
+    let cell = scope.exchange.as_ref().ok_or(Fault::NoService)?;
+    if tried.tries > 0 && wants_asking(g, &cell.borrow()) {
+        ask(g, scope)?;
+    }
+    let destination = {
+        let t = &cell.borrow().target;
+        match resolve(&t.host, t.port, &g.snapshot) {
+            Destination::Direct { host, port } => Err((host.to_owned(), port)),
+            Destination::Upstream(up) => Ok(up),
         }
     };
-    match resolve(&x.target.host, x.target.port, &generation.snapshot) {
-        Destination::Upstream(up) => {
-            let target = generation
-                .next_target(up, tried)
-                .or_else(|| generation.next_target(up, &[]))
-                .ok_or(Fault::NoPeer)?;
-            let entity = generation.snapshot.upstream(up).ok_or(Fault::NoPeer)?;
+    let (name, host, port, target, lease) = match destination {
+        Err((host, port)) => (host.clone(), host, port, None, None),
+        Ok(up) => {
+            let entity = g.snapshot.upstream(up).ok_or(Fault::NoPeer)?;
+            if entity.algorithm == Algorithm::ConsistentHashing {
+                hash_input::find(g, scope, &entity.hashing);
+            }
+            let x = cell.borrow();
+            let hash = x.target.hash_value.as_deref().unwrap_or_default();
+            let (target, lease) = tried.pick(g, up, hash).ok_or(Fault::NoPeer)?;
             let t = entity.targets.get(target.index()).ok_or(Fault::NoPeer)?;
-            let host_header = match (&entity.host_header, x.outbound.host.as_str()) {
-                (_, set) if !set.is_empty() => set.to_owned(),
-                (Some(own), _) => own.clone(),
-                (None, _) => with_port(&t.host, t.port),
-            };
-            Ok(Choice {
-                host: t.host.clone(),
-                port: t.port,
-                host_header,
-                target: Some((up, target)),
-                started_at,
-                choosing: began.elapsed(),
-            })
+            let name = entity.host_header.as_ref().unwrap_or(&t.host);
+            (
+                name.clone(),
+                t.host.clone(),
+                t.port,
+                Some((up, target)),
+                Some(lease),
+            )
         }
-        Destination::Direct { host, port } => {
-            let host_header = match x.outbound.host.as_str() {
-                "" => with_port(host, port),
-                set => set.to_owned(),
-            };
-            Ok(Choice {
-                host: host.to_owned(),
-                port,
-                host_header,
-                target: None,
-                started_at,
-                choosing: began.elapsed(),
-            })
+    };
+    let mut x = cell.borrow_mut();
+    if !x.target.preserve_host {
+        x.outbound.host = authority(&name, port, &x.outbound.scheme);
+    }
+    x.target.hostname = name;
+    Ok(Choice {
+        host,
+        port,
+        host_header: x.outbound.host.clone(),
+        target,
+        started_at,
+        choosing: began.elapsed(),
+        lease,
+    })
+}
+
+/// A name with its port, unless that is the scheme's own.
+fn authority(name: &str, port: u16, scheme: &str) -> String {
+    let bare_v6 = name.contains("::") || name.bytes().filter(|b| *b == b':').count() > 1;
+    let name = if bare_v6 && !name.starts_with('[') {
+        format!("[{name}]")
+    } else {
+        name.to_owned()
+    };
+    match (port, scheme) {
+        (80, "http" | "grpc") | (443, "https" | "grpcs") => name,
+        _ => format!("{name}:{port}"),
+    }
+}
+
+fn wants_asking(g: &Generation, x: &Exchange) -> bool {
+    x.target.retry_callback
+        && matches!(
+            resolve(&x.target.host, x.target.port, &g.snapshot),
+            Destination::Direct { .. }
+        )
+}
+
+fn ask(g: &Generation, scope: &Rc<Scope>) -> Result<(), Fault> {
+    if let Some(cell) = &scope.exchange {
+        scope.plugin.set(cell.borrow().target.retry_plugin);
+    }
+    let answer = g.balancing.retry(&g.vm, scope);
+    scope.plugin.set(NO_PLUGIN);
+    answer.map_err(|e| {
+        let x = scope.exchange.as_ref().map(RefCell::borrow);
+        g.worker
+            .error(Level::Error, &format!("retry handler failed: {e}"), x.as_deref());
+        Fault::RetryRefused
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::authority;
+
+    #[test]
+    fn c06_ports_that_are_not_the_schemes_own_are_said() {
+        for (name, port, scheme, want) in [
+            ("a", 80, "http", "a"),
+            ("a", 443, "https", "a"),
+            ("a", 443, "http", "a:443"),
+            ("a", 80, "https", "a:80"),
+            ("a", 8080, "http", "a:8080"),
+            ("::1", 80, "http", "[::1]"),
+            ("::1", 81, "http", "[::1]:81"),
+            ("[::1]", 81, "http", "[::1]:81"),
+        ] {
+            assert_eq!(authority(name, port, scheme), want);
         }
     }
 }

@@ -14,6 +14,9 @@ pub enum Fault {
     /// The guard refused the head.
     #[error("client sent invalid request: {}", .0.reason)]
     Head(Box<HeadFault>),
+    /// The client speaks plain HTTP where TLS is spoken.
+    #[error("client sent plain HTTP request to HTTPS port")]
+    PlainOnTls,
     /// No route.
     #[error("no Route matched with those values")]
     NoRoute,
@@ -41,6 +44,9 @@ pub enum Fault {
     /// An Upstream without a usable target.
     #[error("failure to get a peer from the ring-balancer")]
     NoPeer,
+    /// A plugin's function did not let another try follow.
+    #[error("failure to get a peer from retry handler")]
+    RetryRefused,
     /// A handler failed.
     #[error("{1}")]
     Handler(Phase, vm::Fault),
@@ -73,6 +79,7 @@ impl Fault {
         };
         match self {
             Fault::Head(f) => v(f.status, None, Some(Level::Info), true),
+            Fault::PlainOnTls => v(400, None, Some(Level::Info), true),
             Fault::NoRoute => v(404, Some("no Route matched with those values"), None, false),
             Fault::HttpsRequired(status) => v(*status, Some("Please use HTTPS protocol"), None, false),
             Fault::NoService => v(
@@ -95,6 +102,12 @@ impl Fault {
             Fault::NoPeer => v(
                 503,
                 Some("failure to get a peer from the ring-balancer"),
+                Some(Level::Error),
+                false,
+            ),
+            Fault::RetryRefused => v(
+                503,
+                Some("failure to get a peer from retry handler"),
                 Some(Level::Error),
                 false,
             ),

@@ -4,18 +4,17 @@
 //! side.
 
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 
 use super::body_in::ClientStream;
-use super::choose::{Choice, choose};
+use super::choose::{self, Choice, Lease, Tried};
 use super::connect::connect;
 use super::fault::Fault;
 use super::head_out::{self, Framing};
 use super::spool::FileBody;
 use super::{Generation, access};
-use crate::entity::TargetIdx;
 use crate::exchange::{Body, Exchange, Source};
 use crate::logs::Level;
 use crate::upstream::{AttemptError, Conn, OutBody, Silence, UpstreamBody};
@@ -32,47 +31,64 @@ pub async fn forward(
     generation: &Generation,
     scope: &Rc<Scope>,
     stream: &Rc<ClientStream>,
-) -> Result<UpstreamBody, Fault> {
+) -> Result<(UpstreamBody, Option<Lease>), Fault> {
+    choose::begin(scope);
+    let outcome = tries(generation, scope, stream).await;
+    scope.target_stale.set(scope.target_out.get());
+    outcome
+}
+
+async fn tries(
+    generation: &Generation,
+    scope: &Rc<Scope>,
+    stream: &Rc<ClientStream>,
+) -> Result<(UpstreamBody, Option<Lease>), Fault> {
     let Some(cell) = &scope.exchange else {
         return Err(Fault::NoService);
     };
-    let (retries, connect_timeout, limits, idempotent) = {
+    let retries = {
         let mut x = cell.borrow_mut();
         if !matches!(x.outbound.scheme.as_str(), "http" | "https") {
             return Err(AttemptError::Scheme(x.outbound.scheme.clone()).into());
         }
         access::join_query(&mut x);
         x.timing.access_end = Some(Instant::now());
-        let idempotent = !matches!(x.request.method.as_str(), "POST" | "LOCK" | "PATCH");
-        (
-            x.target.retries,
-            x.target.connect_timeout,
-            Silence {
-                write: x.target.write_timeout,
-                read: x.target.read_timeout,
-            },
-            idempotent,
-        )
+        x.target.retries
     };
-    let mut tried: Vec<TargetIdx> = Vec::new();
-    let mut tries = 0;
+    let mut tried = Tried::default();
     let mut stale = 0;
+    let mut again = None;
     loop {
-        let choice = choose(generation, &cell.borrow(), &tried)?;
-        if let Some((_, t)) = choice.target {
-            tried.push(t);
-        }
-        let error = match one_try(generation, scope, stream, &choice, connect_timeout, limits).await {
-            Ok(body) => return Ok(body),
+        let mut choice = match again.take() {
+            Some(choice) => choice,
+            None => choose::choose(generation, scope, &mut tried)?,
+        };
+        // a plugin's function may have changed both since the last try
+        let (limits, idempotent) = limits_of(&cell.borrow());
+        let error = match one_try(generation, scope, stream, &choice, limits).await {
+            Ok(body) => {
+                let lease = choice.lease.take().map(|mut lease| {
+                    lease.answered();
+                    lease
+                });
+                mark_last(&mut cell.borrow_mut(), tried.tries >= retries);
+                return Ok((body, lease));
+            }
             Err(e) => e,
         };
         if error.is_stale(idempotent) && stream.replayable() && stale < STALE_LIMIT {
             stale += 1;
-            tried.pop();
+            again = Some(choice);
             continue;
         }
-        tries += 1;
-        if tries > retries || !error.retryable(idempotent) || !stream.replayable() {
+        let named = !matches!(error, AttemptError::Name { .. });
+        if named {
+            tried.tries += 1;
+            tried.failed(&choice);
+        } else if !tried.nameless(&choice) {
+            return Err(error.into());
+        }
+        if tried.tries > retries || !error.retryable(idempotent) || !stream.replayable() {
             return Err(if stream.too_large() {
                 Fault::BodyTooLarge
             } else {
@@ -85,18 +101,47 @@ pub async fn forward(
     }
 }
 
+fn limits_of(x: &Exchange) -> (Limits, bool) {
+    let limits = Limits {
+        connect: x.target.connect_timeout,
+        silence: Silence {
+            write: x.target.write_timeout,
+            read: x.target.read_timeout,
+        },
+    };
+    let idempotent = !matches!(x.request.method.as_str(), "POST" | "LOCK" | "PATCH");
+    (limits, idempotent)
+}
+
+/// The time limits of one try.
+#[derive(Clone, Copy)]
+struct Limits {
+    connect: Duration,
+    silence: Silence,
+}
+
+/// The last try that was allowed counts as failed if the upstream answers 5xx, as in Kong's log.
+fn mark_last(x: &mut Exchange, last: bool) {
+    let status = x.response.status;
+    if last
+        && status > 499
+        && let Some(attempt) = x.attempts.last_mut()
+    {
+        attempt.code = Some(status);
+    }
+}
+
 async fn one_try(
     generation: &Generation,
     scope: &Rc<Scope>,
     stream: &Rc<ClientStream>,
     choice: &Choice,
-    connect_timeout: std::time::Duration,
-    limits: Silence,
+    limits: Limits,
 ) -> Result<UpstreamBody, AttemptError> {
     let Some(cell) = &scope.exchange else {
         return Err(AttemptError::Scheme(String::new()));
     };
-    let (mut conn, connect_time) = connect(generation, cell, choice, connect_timeout).await?;
+    let (mut conn, connect_time) = connect(generation, cell, choice, limits.connect).await?;
     let addr = conn.plan.addr;
     let spooled = match &cell.borrow().request.body {
         Body::File(path, len) => Some((path.clone(), *len)),
@@ -110,7 +155,7 @@ async fn one_try(
         }
     };
     let (head, request) = message(generation, &cell.borrow(), &conn, stream, choice, spooled);
-    match conn.request(head, request, limits).await {
+    match conn.request(head, request, limits.silence).await {
         Ok(response) if response.status() == http::StatusCode::SWITCHING_PROTOCOLS => {
             // nobody asked for it, and the bytes behind it would be no HTTP
             generation.worker.pool.discard(conn);
@@ -122,7 +167,7 @@ async fn one_try(
         Ok(response) => {
             let mut x = cell.borrow_mut();
             x.attempts.push(choice.attempt(addr, None, connect_time));
-            Ok(accept(generation, &mut x, conn, response, limits.read))
+            Ok(accept(generation, &mut x, conn, response, limits.silence.read))
         }
         Err(e) => {
             generation.worker.pool.discard(conn);

@@ -7,11 +7,14 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::Worker;
-use crate::balancer::RoundRobin;
-use crate::entity::{TargetIdx, UpstreamIdx};
+use super::handshake::Secured;
+use crate::balancer::Balancer;
+use crate::entity::UpstreamIdx;
 use crate::net::real_ip::RealIp;
+use crate::pdk::balancer::Calls;
 use crate::plugin::Phases;
 use crate::plugin::chain::Plan;
 use crate::router::Router;
@@ -38,22 +41,28 @@ pub struct Generation {
     pub router: Arc<Router>,
     /// The plugins that may be configured.
     pub enabled: Arc<Vec<String>>,
+    /// What listeners with TLS work with; None without any.
+    pub secured: Option<Arc<Secured>>,
     /// How the client's address is found.
     pub real_ip: RealIp,
     /// TLS to upstreams where nothing else is said.
     pub tls: Arc<TlsDefaults>,
-    /// Round-robin states by Upstream.
-    pub balancers: RefCell<HashMap<UpstreamIdx, RoundRobin>>,
+    /// The functions around tries.
+    pub balancing: Calls,
+    /// The balancers' states by Upstream.
+    pub balancers: RefCell<HashMap<UpstreamIdx, Rc<RefCell<Balancer>>>>,
 }
 
 impl Generation {
-    /// The next target of an Upstream, other than those tried.
-    pub fn next_target(&self, upstream: UpstreamIdx, tried: &[TargetIdx]) -> Option<TargetIdx> {
+    /// The state of an Upstream's balancing in this worker.
+    pub fn balancer(&self, upstream: UpstreamIdx) -> Option<Rc<RefCell<Balancer>>> {
+        if let Some(known) = self.balancers.borrow().get(&upstream) {
+            return Some(known.clone());
+        }
         let entity = self.snapshot.upstream(upstream)?;
-        let mut balancers = self.balancers.borrow_mut();
-        balancers
-            .entry(upstream)
-            .or_insert_with(|| RoundRobin::new(&entity.targets, self.worker.id as u64))
-            .next(tried)
+        let made = Balancer::new(entity, self.worker.id as u64, Instant::now());
+        let made = Rc::new(RefCell::new(made));
+        self.balancers.borrow_mut().insert(upstream, made.clone());
+        Some(made)
     }
 }

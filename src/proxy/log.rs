@@ -6,6 +6,7 @@
 use std::rc::Rc;
 use std::time::Instant;
 
+use super::choose::Lease;
 use super::{Generation, Worker};
 use crate::exchange::{Exchange, Phase};
 use crate::logs::Level;
@@ -21,6 +22,7 @@ pub struct Finished {
 pub struct Tail {
     inner: Option<Finished>,
     complete: bool,
+    lease: Option<Lease>,
 }
 
 impl Tail {
@@ -31,7 +33,13 @@ impl Tail {
         Self {
             inner: Some(Finished { generation, scope }),
             complete: false,
+            lease: None,
         }
+    }
+
+    /// The target in use until the end.
+    pub fn hold(&mut self, lease: Option<Lease>) {
+        self.lease = lease;
     }
 
     /// The generation it runs in.
@@ -151,8 +159,12 @@ pub fn handler_failed(g: &Generation, scope: &Scope, phase: Phase, fault: &vm::F
         if fault.traceback.is_empty() { "" } else { "\n" },
         fault.traceback
     );
-    match &scope.exchange {
-        Some(x) => g.worker.error(Level::Error, &text, Some(&x.borrow())),
-        None => g.worker.error(Level::Error, &text, None),
+    match (&scope.exchange, &scope.handshake) {
+        (Some(x), _) => g.worker.error(Level::Error, &text, Some(&x.borrow())),
+        (None, Some(h)) => {
+            let text = format!("{text}, client: {}, server: {}", h.peer.ip(), h.listener);
+            g.worker.error(Level::Error, &text, None);
+        }
+        (None, None) => g.worker.error(Level::Error, &text, None),
     }
 }

@@ -13,6 +13,8 @@ pub mod connect;
 pub mod fault;
 pub mod forward;
 pub mod generation;
+pub mod handshake;
+pub mod hash_input;
 pub mod head_out;
 pub mod log;
 pub mod respond;

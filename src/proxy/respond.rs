@@ -13,6 +13,7 @@ use http_body::Body as _;
 use super::Generation;
 use super::body_out::{ClientBody, Source, filter};
 use super::fault::{Fault, Verdict};
+use super::hash_input;
 use super::log::{Tail, handler_failed};
 use crate::exchange::response::Source as Made;
 use crate::exchange::{Exchange, Phase, error_body};
@@ -47,8 +48,30 @@ pub fn answer_fault(g: &Generation, scope: &Scope, fault: &Fault) -> Verdict {
             .insert(header::UPGRADE, HeaderValue::from_static("TLS/1.2, HTTP/1.1"));
     }
     x.response.source = Made::Error;
+    if matches!(fault, Fault::PlainOnTls) {
+        page(
+            &mut x,
+            400,
+            "The plain HTTP request was sent to HTTPS port",
+            "400 Bad Request",
+        );
+        return verdict;
+    }
     render(g, &mut x, verdict.status, verdict.message);
     verdict
+}
+
+/// nginx's page for a status of its own making.
+fn page(x: &mut Exchange, status: u16, what: &str, heading: &str) {
+    x.response.status = status;
+    x.response
+        .headers
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
+    let text = format!(
+        "<html>\r\n<head><title>{status} {what}</title></head>\r\n<body>\r\n<center><h1>{heading}</h1></center>\r\n\
+         <center>{what}</center>\r\n<hr><center>moongate</center>\r\n</body>\r\n</html>\r\n"
+    );
+    x.response.body = Some(text.into_bytes());
 }
 
 fn redirect(x: &mut Exchange, status: u16) {
@@ -131,6 +154,7 @@ pub fn respond(tail: Tail, upstream: Option<UpstreamBody>, close: bool) -> Respo
     let g = tail.generation().clone();
     let scope = tail.scope().clone();
     let mut upstream = upstream;
+    tail.with(hash_input::set_cookie);
     if let Some(Flow::Failed(fault)) = g.phases.run_now(&g.vm, &scope, Phase::HeaderFilter) {
         handler_failed(&g, &scope, Phase::HeaderFilter, &fault);
         upstream = None;

@@ -73,12 +73,13 @@ pub async fn serve(
     let (length, max) = (exchange.request.content_length, limits.max);
     let waits = head.expects_continue();
     let scope = Scope::new(&g.vm, Phase::Rewrite, Some(exchange));
-    let tail = Tail::new(g.clone(), scope.clone());
+    let mut tail = Tail::new(g.clone(), scope.clone());
     let stream = ClientStream::new(body, guard, length, limits);
     scope.body_reader.replace(Some(Rc::new(Reader(stream.clone()))));
 
     let mut before = match refused {
         Some(fault) => fail(&g, &scope, &fault),
+        None if connection.plain_on_tls => fail(&g, &scope, &Fault::PlainOnTls),
         None => phase(&g, &scope, &stream, Phase::Rewrite).await,
     };
     if matches!(before, Next::Go) && max > 0 && length.is_some_and(|n| n > max) {
@@ -107,6 +108,7 @@ pub async fn serve(
     if !matches!(after, Next::Go) {
         return leave(tail, after.unread(&stream, waits), None);
     }
+    g.balancing.read_back(&g.vm, &scope);
     if let Some(fault) = body_fault(&stream).or_else(|| without_target(&scope)) {
         let next = fail(&g, &scope, &fault);
         return leave(tail, next.unread(&stream, waits), None);
@@ -119,7 +121,8 @@ pub async fn serve(
             let next = fail(&g, &scope, &fault);
             leave(tail, next.unread(&stream, waits), None)
         }
-        Ok(upstream) => {
+        Ok((upstream, lease)) => {
+            tail.hold(lease);
             if scope.handled.get() & Phase::Response as u32 != 0 || buffering(&scope) {
                 let next = buffered(&g, &scope, &stream, upstream).await;
                 return leave(tail, next.unread(&stream, waits), None);

@@ -24,6 +24,8 @@ pub struct Worker {
     pub names: Names,
     /// Exchanges under way.
     pub exchanges: Cell<usize>,
+    /// TLS handshakes under way.
+    pub handshakes: Cell<usize>,
     /// Client connections open.
     pub connections: Cell<usize>,
     /// Exchanges whose log phase is due.
@@ -46,6 +48,7 @@ impl Worker {
             pool: Pool::new(limits),
             names: Names::default(),
             exchanges: Cell::new(0),
+            handshakes: Cell::new(0),
             connections: Cell::new(0),
             finished: RefCell::default(),
             log_due: tokio::sync::Notify::new(),
@@ -58,9 +61,10 @@ impl Worker {
     /// What is under way now, as a line; all but the idle connections is 0 at rest.
     pub fn gauges(&self, vm: &crate::vm::Vm) -> String {
         format!(
-            "exchanges={} connections={} coroutines={} slots={} registry_refs={} active_upstream={} idle_upstream={}",
+            "exchanges={} connections={} handshakes={} coroutines={} slots={} registry_refs={} active_upstream={} idle_upstream={}",
             self.exchanges.get(),
             self.connections.get(),
+            self.handshakes.get(),
             vm.live_coroutines(),
             vm.live_slots(),
             vm.references(),

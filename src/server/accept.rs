@@ -14,13 +14,16 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
+use super::secure::{self, Outcome};
 use crate::exchange::Connection;
 use crate::net::guard::{GuardHandle, GuardedIo};
 use crate::net::head_parser::Limits;
 use crate::proxy::body_in::BodyLimits;
 use crate::proxy::body_out::{BrokenOff, ClientBody};
+use crate::proxy::handshake::Caller;
 use crate::proxy::{Generation, Worker, serve};
 
 /// `$connection`: unique in the process.
@@ -111,10 +114,11 @@ impl Shared {
             settings.keepalive_timeout.as_secs().max(1),
             settings.client_header_timeout.as_secs().max(1),
         );
+        let draining = self.draining.get();
         let mut open = self.open.borrow_mut();
         open.retain(|w| match w.upgrade() {
             Some(w) => {
-                w.check(now, keepalive, header);
+                w.check(now, if draining { 1 } else { keepalive }, header);
                 true
             }
             None => false,
@@ -138,9 +142,58 @@ impl Shared {
 }
 
 /// Serves one connection to its end.
-pub async fn connection(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr, local: SocketAddr) {
-    let worker = shared.worker.clone();
-    let _open = Open::new(worker.clone());
+pub async fn connection(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr, at: Listener) {
+    let _open = Open::new(shared.worker.clone());
+    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+    let mut connection = Connection {
+        serial,
+        peer,
+        local: at.local,
+        tls: None,
+        plain_on_tls: false,
+        requests: Cell::new(0),
+    };
+    if !at.tls {
+        return serve_http(shared, stream, connection).await;
+    }
+    let Some(secured) = shared.current.borrow().secured.clone() else {
+        return;
+    };
+    let caller = Caller {
+        serial,
+        peer,
+        local: at.local,
+        listener: at.configured,
+    };
+    match secure::handshake(&shared, &secured, stream, caller).await {
+        None => {}
+        Some(Outcome::Plain(stream)) => {
+            connection.plain_on_tls = true;
+            serve_http(shared, stream, connection).await;
+        }
+        Some(Outcome::Tls(stream, facts)) => {
+            connection.tls = Some(facts);
+            serve_http(shared, *stream, connection).await;
+        }
+    }
+}
+
+/// Which listener accepted.
+#[derive(Debug, Clone, Copy)]
+pub struct Listener {
+    /// As configured.
+    pub configured: SocketAddr,
+    /// Where the client came to.
+    pub local: SocketAddr,
+    /// Whether clients are to speak TLS.
+    pub tls: bool,
+}
+
+/// Serves HTTP on a stream that is ready for it.
+async fn serve_http<S>(shared: Rc<Shared>, stream: S, connection: Connection)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let settings = shared.current.borrow().settings.clone();
     let buffers = settings.large_client_header_buffers;
     let (io, guard) = GuardedIo::new(stream, Limits::from_buffers(buffers.count, buffers.size));
@@ -154,13 +207,7 @@ pub async fn connection(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr,
         waker: RefCell::default(),
     });
     shared.open.borrow_mut().push(Rc::downgrade(&watched));
-    let connection = Rc::new(Connection {
-        serial: SERIAL.fetch_add(1, Ordering::Relaxed),
-        peer,
-        local,
-        tls: false,
-        requests: Cell::new(0),
-    });
+    let connection = Rc::new(connection);
     let limits = BodyLimits {
         max: settings.client_max_body_size,
         buffer: settings.client_body_buffer_size,
@@ -169,6 +216,9 @@ pub async fn connection(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr,
     };
     let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
         let busy = Busy::new(watched.clone());
+        if shared.draining.get() {
+            watched.finish();
+        }
         let (shared, connection, guard, limits) =
             (shared.clone(), connection.clone(), guard.clone(), limits.clone());
         async move {

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{Source, rooms};
 use crate::db::{self, Refused};
 use crate::plugin::{LoadError, Registry};
+use crate::proxy::handshake::Secured;
 use crate::router::{Router, RouterError};
 use crate::settings::Settings;
 use crate::store::Snapshot;
@@ -32,6 +33,9 @@ pub enum ConfigError {
     /// A plugin's code.
     #[error(transparent)]
     Plugin(#[from] LoadError),
+    /// Certificates or protocols of listeners.
+    #[error("{0}")]
+    Tls(String),
     /// The control state.
     #[error("could not make a Lua state: {0}")]
     Lua(#[from] mlua::Error),
@@ -77,6 +81,8 @@ pub struct Prepared {
     pub snapshot: Arc<Snapshot>,
     /// Their routes.
     pub router: Arc<Router>,
+    /// What listeners with TLS work with; None without any.
+    pub secured: Option<Arc<Secured>>,
     /// TLS to upstreams where nothing else is said.
     pub tls: Arc<TlsDefaults>,
     /// The plugins to load.
@@ -191,6 +197,7 @@ pub fn prepare(settings: Settings, source: &Source, loaded: &[String]) -> Result
         settings: Arc::new(settings),
         snapshot: Arc::new(snapshot),
         router: Arc::new(router),
+        secured: None,
         tls: Arc::new(tls),
         plugins,
     })

@@ -3,25 +3,28 @@
 //! Must not: run plugins on traffic.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
-use super::config::{self, Prepared, Refusal};
+use super::config::{self, ConfigError, Prepared, Refusal};
 use super::echo::material::Material;
 use super::echo::tls::Acceptor;
 use super::judge::Judge;
+use super::listeners::{self, Bound};
 use super::worker::{self, Order, Start};
-use super::{Error, Source, pidfile};
+use super::{Error, Source, pidfile, tls};
 use crate::admin::{self, Api, Ask, Loaded};
 use crate::logs::Level;
 use crate::logs::LogWriter;
 use crate::logs::Target;
 use crate::logs::{AccessBuffer, AccessFormat};
 use crate::logs::{ErrorContext, ErrorLog, SharedLevel};
-use crate::net::listen::{self, ListenOptions};
+use crate::net::listen;
+use crate::proxy::handshake::Secured;
 use crate::settings::{LogTarget, Settings, Sources};
 
 /// How long SIGTERM waits for the workers.
@@ -96,16 +99,17 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
     let acceptor = echo_acceptor(&settings)?;
     let judge = Judge::start().map_err(|e| Error::System("judge thread", e))?;
     let first = (settings.clone(), declared.clone());
-    let judged = judge.run(move || config::prepare(first.0, &first.1, &[]).map_err(|e| e.to_string()));
-    let prepared = judged
+    let judged = judge.run(move || prepare(first.0, &first.1, &[], None).map_err(|e| e.to_string()));
+    let (prepared, warnings) = judged
         .blocking_recv()
         .unwrap_or_else(|_| Err("the configuration could not be judged".to_owned()))
         .map_err(Error::Refused)?;
     let count = settings.nginx_worker_processes.max(1);
     // the proxy's last: who can connect there can connect to all of them
-    let echoes = echo_listeners(&settings)?;
-    let admins = admin_listeners(&settings)?;
-    let mut listeners = bind(&settings, count)?;
+    let echoes = listeners::echo(&settings)?;
+    let admins = listeners::admin(&settings)?;
+    let admin_tls = tls::admin(&settings).map_err(Error::Refused)?;
+    let mut listeners = listeners::proxy(&settings, count)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -164,6 +168,9 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
         Level::Notice,
         &format!("moongate/{} started", env!("CARGO_PKG_VERSION")),
     );
+    warnings
+        .iter()
+        .for_each(|warning| running.log(Level::Warn, warning));
     running.tell_unserved();
     let (asks, mut asked) = mpsc::channel(8);
     let api = Api {
@@ -171,9 +178,10 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
         max_body: running.settings.admin_client_max_body_size,
     };
     let result = runtime.block_on(async {
-        for listener in admins {
-            let listener = listen::into_tokio(listener).map_err(|e| Error::System("admin_listen", e))?;
-            tokio::spawn(admin::serve(listener, api.clone()));
+        for Bound { socket, tls, .. } in admins {
+            let listener = listen::into_tokio(socket).map_err(|e| Error::System("admin_listen", e))?;
+            let tls = admin_tls.clone().filter(|_| tls);
+            tokio::spawn(admin::serve(listener, tls, api.clone()));
         }
         running.serve(&mut signals, &mut asked).await
     });
@@ -194,40 +202,6 @@ fn target(t: &LogTarget) -> Target {
     }
 }
 
-/// Listeners by worker.
-fn bind(settings: &Settings, workers: usize) -> Result<Vec<Vec<TcpListener>>, Error> {
-    let mut by_worker: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
-    let explicit = settings
-        .get("proxy_listen")
-        .is_some_and(|v| !v.starts_with("0.0.0.0:8000 reuseport"));
-    for l in &settings.proxy_listen {
-        if l.ssl {
-            if explicit {
-                return Err(Error::NotSupported(format!("proxy_listen {} with ssl", l.addr)));
-            }
-            continue;
-        }
-        if l.proxy_protocol {
-            return Err(Error::NotSupported(format!(
-                "proxy_listen {} with proxy_protocol",
-                l.addr
-            )));
-        }
-        let options = ListenOptions {
-            backlog: l.backlog.map_or(511, |b| i32::try_from(b).unwrap_or(i32::MAX)),
-            ipv6_only: l.ipv6only.unwrap_or(true),
-            ..ListenOptions::default()
-        };
-        for (mine, listener) in by_worker
-            .iter_mut()
-            .zip(listen::listen(l.addr, workers, &options)?)
-        {
-            mine.push(listener);
-        }
-    }
-    Ok(by_worker)
-}
-
 /// For the echo upstreams that speak TLS, with certificates made now; None when no one does.
 fn echo_acceptor(settings: &Settings) -> Result<Option<Acceptor>, Error> {
     if !settings.moongate_echo_listen.iter().any(|l| l.ssl) {
@@ -235,23 +209,6 @@ fn echo_acceptor(settings: &Settings) -> Result<Option<Acceptor>, Error> {
     }
     let material = Material::make(&settings.prefix.join("ssl").join("demo"))?;
     Ok(Some(Acceptor::new(&material)?))
-}
-
-fn echo_listeners(settings: &Settings) -> Result<Vec<(TcpListener, bool)>, Error> {
-    let mut all = Vec::new();
-    for l in &settings.moongate_echo_listen {
-        let sockets = listen::listen(l.addr, 1, &ListenOptions::default())?;
-        all.extend(sockets.into_iter().map(|socket| (socket, l.ssl)));
-    }
-    Ok(all)
-}
-
-fn admin_listeners(settings: &Settings) -> Result<Vec<TcpListener>, Error> {
-    let mut all = Vec::new();
-    for l in settings.admin_listen.iter().filter(|l| !l.ssl) {
-        all.extend(listen::listen(l.addr, 1, &ListenOptions::default())?);
-    }
-    Ok(all)
 }
 
 fn start_echoes(listeners: Vec<(TcpListener, bool)>, acceptor: Option<Acceptor>) -> Result<(), Error> {
@@ -279,6 +236,20 @@ fn start_echoes(listeners: Vec<(TcpListener, bool)>, acceptor: Option<Acceptor>)
         .spawn(echo)
         .map(drop)
         .map_err(|e| Error::System("echo thread", e))
+}
+
+/// A whole configuration, TLS of listeners included, and what is to be said about it.
+fn prepare(
+    settings: Settings,
+    source: &Source,
+    loaded: &[String],
+    before: Option<&Secured>,
+) -> Result<(Prepared, Vec<String>), ConfigError> {
+    let mut warnings = Vec::new();
+    let secured = tls::proxy(&settings, before, &mut warnings).map_err(ConfigError::Tls)?;
+    let mut prepared = config::prepare(settings, source, loaded)?;
+    prepared.secured = secured.map(Arc::new);
+    Ok((prepared, warnings))
 }
 
 /// Declares the shared dictionaries; before the first Lua state, which finds them by name.
@@ -313,15 +284,9 @@ impl Running {
     /// Says which configured listeners nothing answers on yet.
     fn tell_unserved(&self) {
         let s = &self.settings;
-        let tls: Vec<_> = s.proxy_listen.iter().filter(|l| l.ssl).collect();
         for (name, list) in [
-            ("proxy_listen (ssl)", tls),
-            (
-                "admin_listen (ssl)",
-                s.admin_listen.iter().filter(|l| l.ssl).collect(),
-            ),
-            ("status_listen", s.status_listen.iter().collect()),
-            ("admin_gui_listen", s.admin_gui_listen.iter().collect()),
+            ("status_listen", &s.status_listen),
+            ("admin_gui_listen", &s.admin_gui_listen),
         ] {
             if !list.is_empty() {
                 let at: Vec<String> = list.iter().map(|l| l.addr.to_string()).collect();
@@ -408,9 +373,11 @@ impl Running {
             Purpose::Reload => Vec::new(),
             Purpose::Swap(..) => self.current.plugins.clone(),
         };
+        let before = self.current.secured.clone();
         let judge = move || {
             super::process::be_nice();
-            config::prepare(settings, &source, &loaded).map_err(Refusal::from)
+            let prepared = prepare(settings, &source, &loaded, before.as_deref());
+            prepared.map(|(prepared, _)| prepared).map_err(Refusal::from)
         };
         self.preparing = Some(Preparing {
             judged: self.judge.run(judge),

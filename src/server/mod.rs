@@ -6,10 +6,15 @@
 mod accept;
 mod config;
 mod control;
+mod default_certificate;
 mod echo;
 mod judge;
+mod listeners;
 mod rooms;
 mod secret;
+mod secure;
+mod tls;
+mod tls_error;
 mod worker;
 
 pub mod pidfile;

@@ -3,15 +3,15 @@
 //! Must not: judge configurations (control did).
 
 use std::cell::{Cell, RefCell};
-use std::net::TcpListener;
 use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::{LocalSet, spawn_local};
 
-use super::accept::{self, Shared};
+use super::accept::{self, Listener, Shared};
 use super::config::Prepared;
+use super::listeners::Bound;
 use super::rooms;
 use crate::exchange::Phase;
 use crate::logs::AccessBuffer;
@@ -49,7 +49,7 @@ pub struct Start {
     /// How many workers there are.
     pub count: usize,
     /// Its listeners.
-    pub listeners: Vec<TcpListener>,
+    pub listeners: Vec<Bound>,
     /// Its first configuration.
     pub prepared: Prepared,
     /// Where error lines go.
@@ -126,8 +126,13 @@ async fn life(start: Start) -> Result<(), String> {
     init_worker(&generation).await;
     let mut accepting = Vec::new();
     for l in listeners {
-        let l = listen::into_tokio(l).map_err(|e| e.to_string())?;
-        accepting.push(spawn_local(accept_loop(shared.clone(), l)));
+        let at = Listener {
+            configured: l.configured,
+            local: l.configured,
+            tls: l.tls,
+        };
+        let l = listen::into_tokio(l.socket).map_err(|e| e.to_string())?;
+        accepting.push(spawn_local(accept_loop(shared.clone(), l, at)));
     }
     let _ = ready.send((id, Ok(())));
     while let Some(order) = orders.recv().await {
@@ -220,6 +225,7 @@ async fn swap(shared: &Rc<Shared>, prepared: Prepared) -> bool {
         snapshot,
         router,
         enabled,
+        secured,
         ..
     } = prepared;
     let plugins = &old.plan.plugins;
@@ -245,10 +251,12 @@ async fn swap(shared: &Rc<Shared>, prepared: Prepared) -> bool {
         worker: old.worker.clone(),
         vm: old.vm.clone(),
         phases: old.phases.clone(),
+        balancing: old.balancing.clone(),
         plan,
         snapshot,
         router,
         enabled,
+        secured,
         tls: old.tls.clone(),
         real_ip: old.real_ip.clone(),
         balancers: RefCell::default(),
@@ -279,6 +287,7 @@ fn build(worker: &Rc<Worker>, prepared: Prepared) -> Result<Rc<Generation>, Stri
         settings,
         snapshot,
         router,
+        secured,
         tls,
         plugins,
         enabled,
@@ -297,6 +306,7 @@ fn build(worker: &Rc<Worker>, prepared: Prepared) -> Result<Rc<Generation>, Stri
     let plan = Rc::new(Plan::new(registry.plugins.clone(), index, snapshot.clone(), None));
     vm.set_guest(plan.clone());
     let phases = Phases::new(&vm).map_err(|e| e.to_string())?;
+    let balancing = crate::pdk::balancer::Calls::new(&vm).map_err(|e| e.to_string())?;
     let real_ip = RealIp {
         trusted: Trusted::parse(settings.array("trusted_ips")).map_err(|e| e.to_string())?,
         header: RealIpHeader::parse(&settings.real_ip_header),
@@ -309,10 +319,12 @@ fn build(worker: &Rc<Worker>, prepared: Prepared) -> Result<Rc<Generation>, Stri
         worker: worker.clone(),
         vm,
         phases,
+        balancing,
         plan,
         snapshot,
         router,
         enabled,
+        secured,
         tls,
         real_ip,
         balancers: RefCell::default(),
@@ -348,7 +360,7 @@ fn configure(g: &Rc<Generation>, scope: &Rc<Scope>) {
     }
 }
 
-async fn accept_loop(shared: Rc<Shared>, listener: tokio::net::TcpListener) {
+async fn accept_loop(shared: Rc<Shared>, listener: tokio::net::TcpListener, at: Listener) {
     let Ok(local) = listener.local_addr() else { return };
     loop {
         match listener.accept().await {
@@ -361,7 +373,12 @@ async fn accept_loop(shared: Rc<Shared>, listener: tokio::net::TcpListener) {
                 } else {
                     local
                 };
-                spawn_local(accept::connection(shared.clone(), stream, peer, local));
+                spawn_local(accept::connection(
+                    shared.clone(),
+                    stream,
+                    peer,
+                    Listener { local, ..at },
+                ));
             }
             Err(e) => {
                 // out of descriptors: pause instead of spinning
@@ -408,6 +425,7 @@ async fn renew_if_retired(shared: &Rc<Shared>) {
         settings: current.settings.clone(),
         snapshot: current.snapshot.clone(),
         router: current.router.clone(),
+        secured: current.secured.clone(),
         tls: current.tls.clone(),
         plugins: current.plan.plugins.iter().map(|p| p.name.clone()).collect(),
         enabled: current.enabled.clone(),

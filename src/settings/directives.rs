@@ -33,6 +33,8 @@ const HONOURED_ANYWHERE: &[&str] = &[
     "large_client_header_buffers",
     "real_ip_header",
     "real_ip_recursive",
+    "ssl_conf_command",
+    "ssl_ecdh_curve",
     "proxy_ssl_verify",
     "proxy_ssl_verify_depth",
     "proxy_ssl_trusted_certificate",

@@ -13,6 +13,7 @@ mod material;
 mod plugin_index;
 mod rows;
 pub mod scalar;
+mod server_name;
 mod snapshot;
 pub mod syntax;
 #[cfg(test)]

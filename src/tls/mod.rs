@@ -4,14 +4,19 @@
 
 pub mod chain;
 pub mod client;
+mod group;
 pub mod identity;
 pub mod key;
 mod names;
 pub mod pki;
 mod provider;
+pub mod server;
 pub mod session;
 mod signing;
 pub mod trust;
 pub mod verify;
+
+#[cfg(test)]
+mod tests;
 
 pub use provider::provider;

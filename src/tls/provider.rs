@@ -1,5 +1,5 @@
-//! The crypto that all TLS here uses: ring's, with P-521 (keys, and signatures of certificates and handshakes)
-//! and with SHA-512 signatures of the smaller curves, as OpenSSL has them.
+//! The crypto that all TLS here uses: ring's, with P-521 (keys, key exchange, signatures of certificates and
+//! handshakes) and with SHA-512 signatures of the smaller curves, as OpenSSL has them.
 //!
 //! Must not: be installed as the process default; who needs it takes it from here.
 
@@ -12,6 +12,7 @@ use rustls::pki_types::{
 };
 use rustls::sign::SigningKey;
 
+use super::group::Secp521r1;
 use super::key::PrivateKey;
 use super::pki::digest::Alg;
 use super::pki::key::{Curve, EcKey, Key};
@@ -25,6 +26,7 @@ pub fn provider() -> Arc<CryptoProvider> {
         let mut provider = rustls::crypto::ring::default_provider();
         provider.signature_verification_algorithms = algorithms(&provider);
         provider.key_provider = &Keys;
+        provider.kx_groups.push(&Secp521r1);
         Arc::new(provider)
     });
     PROVIDER.clone()

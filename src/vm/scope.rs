@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::Vm;
-use crate::exchange::{Exchange, Phase};
+use crate::exchange::{Exchange, Handshake, Phase};
 
 /// What Lua sees while it runs: the phase, the slot of its `ngx.ctx`, and the request if there is one.
 pub struct Scope {
@@ -21,6 +21,8 @@ pub struct Scope {
     pub phase: Cell<Phase>,
     /// The request; None in init_worker and timers.
     pub exchange: Option<RefCell<Exchange>>,
+    /// The TLS handshake that waits for this scope's handlers.
+    pub handshake: Option<Rc<Handshake>>,
     /// The plugin that runs now: its index in the registry, or NONE.
     pub plugin: Cell<u16>,
     /// Where the plugin loop stands in this phase (owned by `plugin::run`).
@@ -31,6 +33,10 @@ pub struct Scope {
     pub handled: Cell<u32>,
     /// The code of an `ngx.exit` that did not yield (header_filter), 0 if none.
     pub soft_exit: Cell<i64>,
+    /// Lua has a table of where the request goes: what is written there is to be read back.
+    pub target_out: Cell<bool>,
+    /// That table is older than the exchange.
+    pub target_stale: Cell<bool>,
     /// Streams the client's body into memory on demand (`ngx.req.read_body`); set by the proxy.
     pub body_reader: RefCell<Option<Rc<dyn BodyReader>>>,
 }
@@ -57,17 +63,35 @@ impl Scope {
         exchange: Option<Exchange>,
         guest: Option<Rc<dyn std::any::Any>>,
     ) -> Rc<Self> {
+        Self::build(vm, phase, exchange, None, guest)
+    }
+
+    /// A scope around a TLS handshake.
+    pub fn of_handshake(vm: &Rc<Vm>, phase: Phase, handshake: Rc<Handshake>) -> Rc<Self> {
+        Self::build(vm, phase, None, Some(handshake), vm.guest())
+    }
+
+    fn build(
+        vm: &Rc<Vm>,
+        phase: Phase,
+        exchange: Option<Exchange>,
+        handshake: Option<Rc<Handshake>>,
+        guest: Option<Rc<dyn std::any::Any>>,
+    ) -> Rc<Self> {
         Rc::new(Self {
             guest,
             slot: vm.take_slot(),
             vm: vm.clone(),
             phase: Cell::new(phase),
             exchange: exchange.map(RefCell::new),
+            handshake,
             plugin: Cell::new(NO_PLUGIN),
             cursor: Cell::new(0),
             chain: RefCell::default(),
             handled: Cell::new(0),
             soft_exit: Cell::new(0),
+            target_out: Cell::new(false),
+            target_stale: Cell::new(false),
             body_reader: RefCell::default(),
         })
     }
@@ -141,6 +165,11 @@ pub fn read<R>(f: impl FnOnce(&Exchange) -> R) -> Option<R> {
 #[inline]
 pub fn write<R>(f: impl FnOnce(&mut Exchange) -> R) -> Option<R> {
     with(|s| s.exchange.as_ref().map(|x| f(&mut x.borrow_mut()))).flatten()
+}
+
+/// Runs `f` on the current TLS handshake. None outside of one.
+pub fn handshake<R>(f: impl FnOnce(&Handshake) -> R) -> Option<R> {
+    with(|s| s.handshake.as_deref().map(f)).flatten()
 }
 
 /// The current phase; init_worker outside any scope.

@@ -324,8 +324,13 @@ impl Vm {
     }
 }
 
+/// The number of the running scope's tables; and true where `balancer_data` among them is out of date.
 fn slot(_: &op::Args, ret: &mut op::Ret) {
-    ret.num(super::scope::with(|s| s.slot).unwrap_or(0));
+    let (slot, stale) = super::scope::with(|s| (s.slot, s.target_stale.get())).unwrap_or((0, false));
+    ret.num(slot);
+    if stale {
+        ret.bool(true);
+    }
 }
 
 fn phase(_: &op::Args, ret: &mut op::Ret) {

@@ -8,12 +8,6 @@ use serde_json::json;
 use crate::support::gateway::PROBE;
 use crate::support::{Gateway, Origin, Setup, service, with};
 
-/// A port that nobody listens on.
-#[allow(dead_code)]
-fn closed() -> u16 {
-    crate::support::free_port()
-}
-
 fn gateway(port: u16, change: impl FnOnce(&mut serde_json::Value)) -> Gateway {
     let mut config = with(service(port), "probe", json!({}));
     change(&mut config);

@@ -22,6 +22,7 @@ const FLOORS: &[(u8, &str)] = &[
 /// Lua faces that need no Rust of their own: they are made of other faces, or of tables only.
 const LUA_ONLY: &[&str] = &[
     "checks",
+    "client_tls",
     "cmd_log",
     "ctx",
     "env",

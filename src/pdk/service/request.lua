@@ -316,11 +316,17 @@ function request.set_body(args, mime)
   return true
 end
 
-for _, name in ipairs { "disable_tls", "enable_tls" } do
-  request[name] = function()
-    check(TLS_SWITCH)
-    error("not supported: kong.service.request." .. name, 2)
-  end
+-- Between tries (a retry callback): the next one goes without TLS, or with it.
+function request.disable_tls()
+  check(TLS_SWITCH)
+  op.set_scheme("http")
+  return true
+end
+
+function request.enable_tls()
+  check(TLS_SWITCH)
+  op.set_scheme("https")
+  return true
 end
 
 return {

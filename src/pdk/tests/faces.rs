@@ -58,7 +58,7 @@ fn a11_client() {
          local p, err = c.get_protocol() eq(p, nil) eq(err, 'No active route found')
          require('moongate.scope').ctx().route = { protocols = { 'http', 'https' } }
          eq(c.get_protocol(), 'http') eq(c.get_protocol(true), 'http')
-         raises('not supported: kong.client.tls.set_client_verify', c.tls.set_client_verify)",
+         raises('function cannot be called in access phase (only in: certificate)', c.tls.disable_session_reuse)",
     );
     bench.with(|x| x.client.trusted = true);
     bench.ok(

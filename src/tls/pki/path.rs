@@ -64,7 +64,7 @@ pub fn verify(
         failure: None,
     };
     let mut path = vec![leaf.clone()];
-    if !search.complete(&mut path) {
+    if !search.complete(&mut path, false) {
         return Err(search.failure.unwrap_or("unable to get local issuer certificate"));
     }
     judge(&path, terms)?;
@@ -102,8 +102,9 @@ impl Search<'_> {
         }
     }
 
-    /// Adds issuers to `path` until it ends at a trusted certificate.
-    fn complete(&mut self, path: &mut Vec<Cert>) -> bool {
+    /// Adds issuers to `path` until it ends at a trusted certificate. Once one came from the trusted ones
+    /// (`trusting`), the peer's are no longer looked at, as OpenSSL has it.
+    fn complete(&mut self, path: &mut Vec<Cert>, trusting: bool) -> bool {
         let Some(last) = path.last().cloned() else {
             return false;
         };
@@ -112,17 +113,20 @@ impl Search<'_> {
         if is_trusted && (self_issued || self.terms.partial) {
             return true;
         }
+        if path.len() > self.terms.depth + 1 {
+            return self.fail("certificate chain too long");
+        }
         if self_issued && self.signed_by(&last, &last) {
             return self.fail(match path.len() {
                 1 => "self-signed certificate",
                 _ => "self-signed certificate in certificate chain",
             });
         }
-        if path.len() > self.terms.depth + 1 {
-            return self.fail("certificate chain too long");
-        }
         let mut wrong_signature = false;
-        for pool in [self.trusted, self.untrusted] {
+        for (pool, trusting_next) in [(self.trusted, true), (self.untrusted, false)] {
+            if trusting && !trusting_next {
+                continue;
+            }
             for issuer in pool {
                 if !may_issue(issuer, &last) || path.iter().any(|c| same(c, issuer)) {
                     continue;
@@ -132,13 +136,13 @@ impl Search<'_> {
                     continue;
                 }
                 path.push(issuer.clone());
-                if self.complete(path) {
+                if self.complete(path, trusting_next) {
                     return true;
                 }
                 path.pop();
             }
         }
-        self.fail(match (wrong_signature, is_trusted) {
+        self.fail(match (wrong_signature, trusting) {
             (true, _) => "certificate signature failure",
             (_, true) => "unable to get issuer certificate",
             _ => "unable to get local issuer certificate",

@@ -5,6 +5,7 @@ pub mod certs;
 pub mod demo;
 pub mod gateway;
 pub mod http;
+pub mod listener;
 pub mod origin;
 pub mod peers;
 pub mod tls_client;

@@ -52,6 +52,10 @@ pub enum Fault {
     CloseBeforeAnswer,
     ResetBeforeAnswer,
     HangBeforeAnswer,
+    /// Reads a request's head and nothing after it.
+    HangBeforeBody,
+    /// Answers the first request well; reads the second and closes.
+    CloseOnSecond,
     /// Half a response head, then the end or nothing.
     CloseInHead,
     HangInHead,
@@ -421,6 +425,14 @@ impl Session {
     fn serve(&self, mut conn: Conn<Tls>) {
         for number in 1.. {
             let Some(mut request) = conn.head() else { break };
+            if self.fault == Fault::HangBeforeBody {
+                self.hang();
+                return;
+            }
+            if self.fault == Fault::CloseOnSecond && number == 2 {
+                conn.body(&mut request);
+                break;
+            }
             let early = matches!(self.fault, Fault::AnswerBeforeBody | Fault::AnswerAndClose);
             if !early && conn.body(&mut request).is_none() {
                 break;
