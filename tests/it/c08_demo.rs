@@ -106,8 +106,7 @@ struct Shown {
 }
 
 /// All of them that go to the gateway's proxy port.
-fn shown() -> Vec<Shown> {
-    let readme = read("README.md");
+fn shown(readme: &str) -> Vec<Shown> {
     let mut all: Vec<Shown> = Vec::new();
     let mut open = false;
     for line in readme.lines() {
@@ -143,6 +142,7 @@ impl Shown {
             }
         }
         headers.push(("User-Agent".into(), "curl/7.88.1".into()));
+        headers.push(("Accept".into(), "*/*".into()));
         Self {
             command: command.to_owned(),
             target,
@@ -166,7 +166,7 @@ impl Shown {
             // what differs from one request to the next
             let varies = line.contains("X-Kong-Request-Id") || line.contains("client_fingerprint");
             let wanted = if varies {
-                line.split(", ").next().unwrap()
+                line.split(", ").next().unwrap().split(": ").next().unwrap()
             } else {
                 line
             };
@@ -190,6 +190,12 @@ impl Shown {
     }
 }
 
+/// What the README shows of error log lines, from their first words on.
+fn readme_log_lines(readme: &str) -> impl Iterator<Item = &str> {
+    let lines = readme.lines().filter_map(|l| l.strip_prefix("    ... [error] ... "));
+    lines.map(|l| l.trim_end_matches(" ..."))
+}
+
 /// A command's words; quotes are single.
 fn words(command: &str) -> Vec<String> {
     let mut words = Vec::new();
@@ -206,7 +212,8 @@ fn words(command: &str) -> Vec<String> {
 #[test]
 fn c08_the_readme_s_commands_answer_what_it_says() {
     let demo = Demo::start();
-    let shown = shown();
+    let readme = read("README.md");
+    let shown = shown(&readme);
     let of = |text: &str| shown.iter().filter(|s| s.command.contains(text)).count();
     assert!(of("x-identity: alice") > 0 && of("x-identity: bob") > 0 && of("x-trust: ") > 1);
     assert!(of("x-target") > 0 && of("x-region") > 0);
@@ -216,6 +223,12 @@ fn c08_the_readme_s_commands_answer_what_it_says() {
         let headers: Vec<_> = pairs.collect();
         let answer = demo.gateway.get(&command.target, &headers);
         command.check(&demo, &answer);
+    }
+    // the log says why, as the README shows it
+    let lines: Vec<&str> = readme_log_lines(&readme).collect();
+    assert_eq!(lines.len(), 2);
+    for line in lines {
+        demo.gateway.logged(line);
     }
 }
 
