@@ -469,13 +469,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for GuardedIo<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+        let guard = self.get_mut();
+        // TLS takes more than it has room to send
+        let flushed = Pin::new(&mut guard.io).poll_flush(cx);
+        guard.shared.blocked.set(flushed.is_pending());
+        flushed
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let guard = self.get_mut();
         if !guard.lingered {
-            ready!(Pin::new(&mut guard.io).poll_shutdown(cx))?;
+            let shut = Pin::new(&mut guard.io).poll_shutdown(cx);
+            guard.shared.blocked.set(shut.is_pending());
+            ready!(shut)?;
             guard.lingered = true;
         }
         guard.poll_linger(cx).map(Ok)

@@ -17,6 +17,7 @@ use hyper::service::service_fn;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
+use super::crowd::Crowd;
 use super::secure::{self, Outcome};
 use crate::exchange::Connection;
 use crate::net::guard::{GuardHandle, GuardedIo};
@@ -44,6 +45,8 @@ pub struct Shared {
     pub clock: Cell<u64>,
     /// Whether connections are to end after their current request.
     pub draining: Cell<bool>,
+    /// TLS handshakes under way.
+    pub crowd: Crowd,
     /// Held while another generation takes over: one at a time, each beginning with what the one before left.
     pub changing: tokio::sync::Mutex<()>,
 }
@@ -61,6 +64,8 @@ pub struct Watched {
     busy: Cell<u32>,
     since: Cell<u64>,
     head_since: Cell<Option<u64>>,
+    /// Bytes that went out beneath TLS, where there is TLS.
+    beneath: Option<Rc<Cell<u64>>>,
     /// Bytes sent when the client last took some, and when that was.
     took: Cell<(u64, u64)>,
     order: Cell<Order>,
@@ -83,7 +88,8 @@ impl Watched {
     }
 
     fn check(&self, now: u64, keepalive: u64, header: u64) {
-        let sent = self.guard.bytes_sent();
+        let beneath = self.beneath.as_ref().map_or(0, |count| count.get());
+        let sent = self.guard.bytes_sent() + beneath;
         if !self.guard.write_blocked() || self.took.get().0 != sent {
             self.took.set((sent, now));
         } else if now - self.took.get().1 >= SEND_TIMEOUT {
@@ -154,7 +160,7 @@ pub async fn connection(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr,
         requests: Cell::new(0),
     };
     if !at.tls {
-        return serve_http(shared, stream, connection).await;
+        return serve_http(shared, stream, connection, None).await;
     }
     let Some(secured) = shared.current.borrow().secured.clone() else {
         return;
@@ -169,11 +175,12 @@ pub async fn connection(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr,
         None => {}
         Some(Outcome::Plain(stream)) => {
             connection.plain_on_tls = true;
-            serve_http(shared, stream, connection).await;
+            serve_http(shared, stream, connection, None).await;
         }
         Some(Outcome::Tls(stream, facts)) => {
             connection.tls = Some(facts);
-            serve_http(shared, *stream, connection).await;
+            let beneath = stream.get_ref().0.sent();
+            serve_http(shared, *stream, connection, Some(beneath)).await;
         }
     }
 }
@@ -190,7 +197,7 @@ pub struct Listener {
 }
 
 /// Serves HTTP on a stream that is ready for it.
-async fn serve_http<S>(shared: Rc<Shared>, stream: S, connection: Connection)
+async fn serve_http<S>(shared: Rc<Shared>, stream: S, connection: Connection, beneath: Option<Rc<Cell<u64>>>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -202,6 +209,7 @@ where
         busy: Cell::new(0),
         since: Cell::new(shared.clock.get()),
         head_since: Cell::new(None),
+        beneath,
         took: Cell::new((0, 0)),
         order: Cell::new(Order::None),
         waker: RefCell::default(),

@@ -246,9 +246,11 @@ fn prepare(
     before: Option<&Secured>,
 ) -> Result<(Prepared, Vec<String>), ConfigError> {
     let mut warnings = Vec::new();
+    let upstream = tls::upstream(&settings).map_err(ConfigError::Tls)?;
     let secured = tls::proxy(&settings, before, &mut warnings).map_err(ConfigError::Tls)?;
     let mut prepared = config::prepare(settings, source, loaded)?;
     prepared.secured = secured.map(Arc::new);
+    prepared.tls = Arc::new(upstream);
     Ok((prepared, warnings))
 }
 
@@ -373,9 +375,16 @@ impl Running {
             Purpose::Reload => Vec::new(),
             Purpose::Swap(..) => self.current.plugins.clone(),
         };
+        // only settings change what listeners have, and those come with a reload
+        let keeps = matches!(purpose, Purpose::Swap(..));
         let before = self.current.secured.clone();
         let judge = move || {
             super::process::be_nice();
+            if keeps {
+                let mut prepared = config::prepare(settings, &source, &loaded)?;
+                prepared.secured = before;
+                return Ok(prepared);
+            }
             let prepared = prepare(settings, &source, &loaded, before.as_deref());
             prepared.map(|(prepared, _)| prepared).map_err(Refusal::from)
         };

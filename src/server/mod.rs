@@ -6,6 +6,7 @@
 mod accept;
 mod config;
 mod control;
+mod crowd;
 mod default_certificate;
 mod echo;
 mod judge;

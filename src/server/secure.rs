@@ -2,6 +2,7 @@
 //!
 //! Must not: decide which certificate is shown (`proxy::handshake` does).
 
+use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -15,6 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::server::{StartHandshake, TlsStream};
 
 use super::accept::Shared;
+use super::crowd::MAX_HANDSHAKES;
 use super::tls_error;
 use crate::logs::{ErrorContext, Level};
 use crate::proxy::Worker;
@@ -22,15 +24,14 @@ use crate::proxy::handshake::{Caller, Secured, decide};
 use crate::tls::server::hello::{self, Progress};
 use crate::tls::server::{Facts, Hello};
 
-/// As many handshakes are under way at once in a worker; who comes then is sent away.
-const MAX_HANDSHAKES: usize = 4096;
-
 /// A stream of which some bytes were read already.
 #[derive(Debug)]
 pub(super) struct Begun {
     stream: TcpStream,
     read: Vec<u8>,
     at: usize,
+    /// Bytes that went out, TLS's own included.
+    sent: Rc<Cell<u64>>,
 }
 
 /// What became of a connection to a listener with TLS.
@@ -51,28 +52,8 @@ pub(super) enum Failure {
     Gone(io::Error),
     /// What the client said does not lead to a handshake: OpenSSL's number and words.
     Handshake(u16, String),
-    /// There are too many.
+    /// There are too many, and this one takes longest.
     Crowd,
-}
-
-/// Counts a handshake, however it ends.
-struct Counted(Rc<Worker>);
-
-impl Counted {
-    fn new(worker: &Rc<Worker>) -> Option<Self> {
-        let n = worker.handshakes.get();
-        if n >= MAX_HANDSHAKES {
-            return None;
-        }
-        worker.handshakes.set(n + 1);
-        Some(Self(worker.clone()))
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.handshakes.set(self.0.handshakes.get() - 1);
-    }
 }
 
 /// Shakes hands; what goes wrong is logged.
@@ -84,16 +65,13 @@ pub(super) async fn handshake(
 ) -> Option<Outcome> {
     let (peer, serial, listener) = (caller.peer, caller.serial, caller.listener);
     let limit = shared.current.borrow().settings.client_header_timeout;
-    let result = match Counted::new(&shared.worker) {
-        None => Err(Failure::Crowd),
-        Some(_counted) => {
-            let deadline = Instant::now() + limit;
-            let whole = attempt(shared, secured, stream, caller);
-            timeout_at(deadline, Box::pin(whole))
-                .await
-                .unwrap_or(Err(Failure::Timeout))
-        }
+    let place = shared.crowd.enter();
+    let whole = attempt(shared, secured, stream, caller);
+    let result = tokio::select! {
+        result = timeout_at(Instant::now() + limit, Box::pin(whole)) => result.unwrap_or(Err(Failure::Timeout)),
+        () = place.taken() => Err(Failure::Crowd),
     };
+    drop(place);
     match result {
         Ok(outcome) => Some(outcome),
         Err(failure) => {
@@ -130,8 +108,8 @@ fn log(worker: &Worker, failure: &Failure, serial: u64, peer: SocketAddr, listen
             (tls_error::level(*number), message)
         }
         Failure::Crowd => (
-            Level::Alert,
-            format!("{MAX_HANDSHAKES} SSL handshakes are not enough"),
+            Level::Warn,
+            format!("{MAX_HANDSHAKES} SSL handshakes are not enough, closing the oldest"),
         ),
     };
     if !worker.errors.wants(level) {
@@ -254,7 +232,26 @@ fn accept(bytes: &[u8]) -> Result<(Accepted, Vec<u8>), (rustls::Error, Vec<u8>)>
 
 impl Begun {
     fn new(stream: TcpStream, read: Vec<u8>) -> Self {
-        Self { stream, read, at: 0 }
+        Self {
+            stream,
+            read,
+            at: 0,
+            sent: Rc::default(),
+        }
+    }
+}
+
+impl Begun {
+    /// The count of bytes that go out.
+    pub fn sent(&self) -> Rc<Cell<u64>> {
+        self.sent.clone()
+    }
+
+    fn count(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(n)) = &written {
+            self.sent.set(self.sent.get() + *n as u64);
+        }
+        written
     }
 }
 
@@ -281,7 +278,8 @@ impl AsyncRead for Begun {
 
 impl AsyncWrite for Begun {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.count(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -301,6 +299,7 @@ impl AsyncWrite for Begun {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.count(written)
     }
 }

@@ -11,6 +11,7 @@ use tokio::task::{LocalSet, spawn_local};
 
 use super::accept::{self, Listener, Shared};
 use super::config::Prepared;
+use super::crowd::Crowd;
 use super::listeners::Bound;
 use super::rooms;
 use crate::exchange::Phase;
@@ -23,6 +24,7 @@ use crate::plugin::chain::Plan;
 use crate::plugin::{Phases, Registry, references, run};
 use crate::proxy::worker::with_context;
 use crate::proxy::{Generation, Worker, log};
+use crate::resolver::Names;
 use crate::settings::Settings;
 use crate::store::{PluginIndex, PluginOrder};
 use crate::upstream::pool::PoolLimits;
@@ -105,9 +107,12 @@ async fn life(start: Start) -> Result<(), String> {
         ready,
     } = start;
     let s = &prepared.settings;
+    let names = Names::new(crate::resolver::Options::new(s));
+    names.set_of_thread();
     let worker = Worker::new(
         id,
         limits(s),
+        names,
         Rc::new(ErrorLog::new(errors, level, thread_id())),
         access,
     );
@@ -119,6 +124,7 @@ async fn life(start: Start) -> Result<(), String> {
         open: RefCell::default(),
         clock: Cell::new(0),
         draining: Cell::new(false),
+        crowd: Crowd::new(worker.handshakes.clone()),
         changing: Mutex::default(),
     });
     spawn_local(log::log_task(worker.clone()));
@@ -205,7 +211,9 @@ async fn reload(shared: &Rc<Shared>, prepared: Prepared) -> Result<(), String> {
 }
 
 async fn take_over(shared: &Rc<Shared>, prepared: Prepared) -> Result<(), String> {
+    let names = crate::resolver::Options::new(&prepared.settings);
     let generation = build(&shared.worker, prepared)?;
+    generation.worker.names.configure(names);
     init_worker(&generation).await;
     let old = shared.current.replace(generation);
     crate::ngx::timer::shutdown(&old.vm);

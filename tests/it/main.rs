@@ -33,6 +33,7 @@ mod c01_service;
 mod c02_keys;
 mod c03_connector;
 mod c03_handshakes;
+mod c03_odd_chains;
 mod c03_support;
 mod c03_verification;
 mod c04_pool;

@@ -112,3 +112,45 @@ pub(super) fn read_split(input: &[u8], check: impl Fn(&Seen)) {
         check(&read_all(Script::new(input.chunks(1)), Limits::default(), room));
     }
 }
+
+/// A stream that takes what it is given and never sends it.
+struct Stuck;
+
+impl tokio::io::AsyncRead for Stuck {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut tokio::io::ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl tokio::io::AsyncWrite for Stuck {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+#[test]
+fn c07_what_tls_took_and_cannot_send_counts_as_blocked() {
+    use hyper::rt::Write as _;
+    let (mut io, handle) = GuardedIo::new(Stuck, Limits::from_buffers(4, 8192));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(Pin::new(&mut io).poll_write(&mut context, b"answer").is_ready());
+    assert!(!handle.write_blocked());
+    assert!(Pin::new(&mut io).poll_flush(&mut context).is_pending());
+    assert!(handle.write_blocked());
+    assert!(Pin::new(&mut io).poll_write(&mut context, b"more").is_ready());
+    assert!(!handle.write_blocked());
+    assert!(Pin::new(&mut io).poll_shutdown(&mut context).is_pending());
+    assert!(handle.write_blocked());
+}
