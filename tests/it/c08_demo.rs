@@ -192,8 +192,10 @@ impl Shown {
 
 /// What the README shows of error log lines, from their first words on.
 fn readme_log_lines(readme: &str) -> impl Iterator<Item = &str> {
-    let lines = readme.lines().filter_map(|l| l.strip_prefix("    ... [error] ... "));
-    lines.map(|l| l.trim_end_matches(" ..."))
+    let lines = readme
+        .lines()
+        .filter_map(|l| l.strip_prefix("    ... [error] ... "));
+    lines.map(|l| l.trim_end_matches("...").trim_end())
 }
 
 /// A command's words; quotes are single.
