@@ -168,9 +168,10 @@ fn c06_least_connections_and_latency() {
     for client in [&mut one, &mut two] {
         client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     }
-    assert!(crate::support::eventually(Duration::from_secs(5), || slow
-        .accepted()
-        == 1));
+    let both = || slow.accepted() == 1 && fast.seen().len() == 1;
+    assert!(crate::support::eventually(Duration::from_secs(5), both));
+    // the other's answer is on its way through the gateway, too
+    std::thread::sleep(Duration::from_millis(300));
     for _ in 0..10 {
         g.get("/", &[]).is(200);
     }
