@@ -53,6 +53,14 @@ pub struct NameError {
 // === impl NameError ===
 
 impl NameError {
+    /// There is nothing for the name.
+    pub fn empty() -> Self {
+        Self {
+            reason: "dns client error: 101 empty record received".into(),
+            tried: "[]".into(),
+        }
+    }
+
     /// Whether there is no such name, or nothing for it: Kong's 503 rather than 500.
     ///
     /// # Source
