@@ -199,3 +199,15 @@ fn c06_least_connections_and_latency() {
     assert_eq!(slow.seen().len(), 1, "seen once, then left alone");
     assert_eq!(fast.seen().len() - before, 9);
 }
+
+#[test]
+fn c06_health_checks_that_nobody_makes_are_warned_about() {
+    let origin = Origin::echo();
+    let quiet = balanced(json!({}), &[(origin.port, 1)]);
+    assert!(!quiet.errors().contains("healthchecks"));
+    let checks = json!({ "healthchecks": { "passive": { "unhealthy": { "http_failures": 3 } } } });
+    let g = balanced(checks, &[(origin.port, 1)]);
+    g.logged("not supported yet, healthchecks have no effect: upstream 'pool'");
+    let checks = json!({ "healthchecks": { "active": { "healthy": { "interval": 0.5 } } } });
+    balanced(checks, &[(origin.port, 1)]).logged("healthchecks have no effect");
+}

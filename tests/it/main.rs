@@ -30,6 +30,7 @@ mod b07_vaults;
 mod b08_credentials;
 mod b08_kong;
 mod c01_service;
+mod c01_tls;
 mod c02_keys;
 mod c03_connector;
 mod c03_handshakes;
