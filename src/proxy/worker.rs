@@ -26,6 +26,8 @@ pub struct Worker {
     pub exchanges: Cell<usize>,
     /// TLS handshakes under way.
     pub handshakes: Rc<Cell<usize>>,
+    /// Generations that live: one at rest.
+    pub generations: Rc<Cell<usize>>,
     /// Client connections open.
     pub connections: Cell<usize>,
     /// Exchanges whose log phase is due.
@@ -54,6 +56,7 @@ impl Worker {
             pool: Pool::new(limits),
             names,
             exchanges: Cell::new(0),
+            generations: Rc::default(),
             handshakes: Rc::default(),
             connections: Cell::new(0),
             finished: RefCell::default(),
@@ -67,10 +70,11 @@ impl Worker {
     /// What is under way now, as a line; all but the idle connections is 0 at rest.
     pub fn gauges(&self, vm: &crate::vm::Vm) -> String {
         format!(
-            "exchanges={} connections={} handshakes={} coroutines={} slots={} registry_refs={} active_upstream={} idle_upstream={}",
+            "exchanges={} connections={} handshakes={} generations={} coroutines={} slots={} registry_refs={} active_upstream={} idle_upstream={}",
             self.exchanges.get(),
             self.connections.get(),
             self.handshakes.get(),
+            self.generations.get(),
             vm.live_coroutines(),
             vm.live_slots(),
             vm.references(),

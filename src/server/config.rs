@@ -90,7 +90,7 @@ pub struct Prepared {
 
 /// A declarative text and the file it is from.
 struct Text {
-    text: String,
+    text: Arc<str>,
     format: Format,
     file: Option<String>,
 }
@@ -106,7 +106,7 @@ fn declared(settings: &Settings, source: &Source) -> Result<Option<Text>, Config
             let message = format!("unknown file type: {name}. (Accepted types: json, yaml)");
             return Err(refused(Refused::whole(message)));
         };
-        let text = syntax::text(&bytes).map_err(|e| refused(e.into()))?.to_owned();
+        let text = syntax::text(&bytes).map_err(|e| refused(e.into()))?.into();
         return Ok(Some(Text {
             text,
             format,
@@ -116,7 +116,7 @@ fn declared(settings: &Settings, source: &Source) -> Result<Option<Text>, Config
     let text = source
         .text
         .clone()
-        .or_else(|| settings.declarative_config_string.clone());
+        .or_else(|| settings.declarative_config_string.as_deref().map(Arc::from));
     Ok(text.map(|text| Text {
         text,
         format: Format::Either,

@@ -34,7 +34,7 @@ struct Running {
     settings: Settings,
     declared: Source,
     /// The text of the configuration that the Admin API brought last.
-    posted: Option<String>,
+    posted: Option<Arc<str>>,
     current: Prepared,
     preparing: Option<Preparing>,
     judge: Judge,
@@ -56,7 +56,7 @@ enum Purpose {
     /// SIGHUP: fresh Lua states.
     Reload,
     /// The Admin API: the living states take it in.
-    Swap(String, oneshot::Sender<Loaded>),
+    Swap(Arc<str>, oneshot::Sender<Loaded>),
 }
 
 /// The signals that control takes.

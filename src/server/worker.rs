@@ -22,6 +22,7 @@ use crate::net::listen;
 use crate::net::real_ip::{RealIp, RealIpHeader, Trusted};
 use crate::plugin::chain::Plan;
 use crate::plugin::{Phases, Registry, references, run};
+use crate::proxy::generation::Alive;
 use crate::proxy::worker::with_context;
 use crate::proxy::{Generation, Worker, log};
 use crate::resolver::Names;
@@ -130,6 +131,8 @@ async fn life(start: Start) -> Result<(), String> {
     spawn_local(log::log_task(worker.clone()));
     spawn_local(housekeeping(shared.clone()));
     init_worker(&generation).await;
+    // the one that is current may be another by tomorrow
+    drop(generation);
     let mut accepting = Vec::new();
     for l in listeners {
         let at = Listener {
@@ -268,6 +271,7 @@ async fn swap(shared: &Rc<Shared>, prepared: Prepared) -> bool {
         tls: old.tls.clone(),
         real_ip: old.real_ip.clone(),
         balancers: RefCell::default(),
+        alive: Alive::new(&old.worker.generations),
     });
     if let Err(e) = run::forget(&generation.vm, &old.plan) {
         generation
@@ -336,6 +340,7 @@ fn build(worker: &Rc<Worker>, prepared: Prepared) -> Result<Rc<Generation>, Stri
         tls,
         real_ip,
         balancers: RefCell::default(),
+        alive: Alive::new(&worker.generations),
     }))
 }
 
