@@ -16,7 +16,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 
-use super::connector::tls_failure;
+use super::handshake::read_failure;
 use super::pool::InUse;
 use super::stream::{Stream, Writing};
 use super::{AttemptError, ConnectPlan};
@@ -281,8 +281,8 @@ fn judge(e: &hyper::Error, reused: bool, sent: bool) -> AttemptError {
         return AttemptError::Invalid(e.to_string());
     }
     let io = std::error::Error::source(e).and_then(|s| s.downcast_ref::<io::Error>());
-    match io.and_then(tls_failure) {
-        Some(reason) => AttemptError::Alert { reason, reused, sent },
+    match io.and_then(read_failure) {
+        Some(what) => AttemptError::Read { what, reused, sent },
         None => AttemptError::Closed { reused, sent },
     }
 }

@@ -4,7 +4,6 @@
 
 use std::cell::Cell;
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -126,10 +125,4 @@ impl Service<ConnectPlan> for Connector {
     fn call(&mut self, plan: ConnectPlan) -> Self::Future {
         Box::pin(self.clone().connect(plan))
     }
-}
-
-/// An error of the socket that is a TLS alert or a broken record, in words; none for the rest.
-pub(super) fn tls_failure(e: &io::Error) -> Option<String> {
-    let tls = e.get_ref()?.downcast_ref::<rustls::Error>()?;
-    Some(handshake::tls_words(tls))
 }

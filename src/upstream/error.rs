@@ -19,7 +19,7 @@ pub enum AttemptError {
         why: NameError,
     },
     /// `connect()` failed.
-    #[error("connect() failed ({0}) while connecting to upstream")]
+    #[error("connect() failed ({}) while connecting to upstream", system_words(.0))]
     Connect(io::Error),
     /// Connecting took longer than the limit.
     #[error("upstream timed out (110: Connection timed out) while connecting to upstream")]
@@ -41,12 +41,12 @@ pub enum AttemptError {
         /// Whether any byte of the request was written.
         sent: bool,
     },
-    /// TLS came to an end by an alert or a broken record before a response: so TLS 1.3 servers refuse clients'
-    /// certificates.
-    #[error("SSL_read() failed ({reason}) while reading response header from upstream")]
-    Alert {
-        /// In OpenSSL's words.
-        reason: String,
+    /// Reading failed before any byte of a response: by a reset, or by a TLS alert, with which TLS 1.3 servers refuse
+    /// clients' certificates.
+    #[error("{what} while reading response header from upstream")]
+    Read {
+        /// What failed, in nginx's words.
+        what: String,
         /// Whether the connection had served a request before.
         reused: bool,
         /// Whether any byte of the request was written.
@@ -72,12 +72,21 @@ pub enum AttemptError {
     Scheme(String),
 }
 
+/// An error of the system as nginx writes it: `111: Connection refused`.
+pub(super) fn system_words(e: &io::Error) -> String {
+    let text = e.to_string();
+    match (e.raw_os_error(), text.split_once(" (os error ")) {
+        (Some(code), Some((words, _))) => format!("{code}: {words}"),
+        _ => text,
+    }
+}
+
 impl AttemptError {
     /// A stale kept-alive connection: the next try is free, if the request may be sent again.
     pub fn is_stale(&self, idempotent: bool) -> bool {
         match self {
             Self::Closed { reused: true, sent }
-            | Self::Alert {
+            | Self::Read {
                 reused: true, sent, ..
             } => idempotent || !sent,
             _ => false,
@@ -107,7 +116,7 @@ impl AttemptError {
             | Self::ConnectTimeout(_)
             | Self::Handshake(_)
             | Self::HandshakeTimeout(_) => true,
-            Self::Closed { sent, .. } | Self::Alert { sent, .. } => idempotent || !sent,
+            Self::Closed { sent, .. } | Self::Read { sent, .. } => idempotent || !sent,
             Self::ReadTimeout(_) | Self::WriteTimeout(_) => idempotent,
             Self::Invalid(_)
             | Self::ClientBody(_)

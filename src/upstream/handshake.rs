@@ -6,6 +6,7 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
 
+use super::error::system_words;
 use super::plan::TlsName;
 
 /// What nginx writes before ` while SSL handshaking to upstream`.
@@ -23,9 +24,18 @@ pub fn reason(e: &io::Error, name: &TlsName) -> String {
         (Some(tls), _) => format!("SSL_do_handshake() failed ({})", tls_words(tls)),
         (None, io::ErrorKind::UnexpectedEof) => "peer closed connection in SSL handshake".to_owned(),
         (None, io::ErrorKind::ConnectionReset) => {
-            "peer closed connection in SSL handshake (104: Connection reset by peer)".to_owned()
+            format!("peer closed connection in SSL handshake ({})", system_words(e))
         }
-        (None, _) => format!("SSL_do_handshake() failed ({e})"),
+        (None, _) => format!("SSL_do_handshake() failed ({})", system_words(e)),
+    }
+}
+
+/// What failed in reading, where it is more than the peer's having closed.
+pub fn read_failure(e: &io::Error) -> Option<String> {
+    match e.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(tls) => Some(format!("SSL_read() failed ({})", tls_words(tls))),
+        None if e.raw_os_error().is_some() => Some(format!("recv() failed ({})", system_words(e))),
+        None => None,
     }
 }
 

@@ -62,6 +62,8 @@ const fn case(fault: Fault, status: u16, again: (bool, bool), logged: &'static s
 const CLOSED: &str = "peer closed connection in SSL handshake";
 const TIMED_OUT: &str = "upstream timed out (110: Connection timed out) while SSL handshaking to upstream";
 const PREMATURE: &str = "upstream prematurely closed connection while reading response header from upstream";
+const RESET: &str =
+    "recv() failed (104: Connection reset by peer) while reading response header from upstream";
 const SILENT: &str =
     "upstream timed out (110: Connection timed out) while reading response header from upstream";
 const GET_ONLY: (bool, bool) = (true, false);
@@ -85,7 +87,7 @@ fn c06_transport_each_stage_of_a_try() {
                 "SSL_do_handshake() failed (SSL: error:0A00010B:SSL routines::wrong version number)",
             ),
             case(Fault::CloseBeforeAnswer, 502, GET_ONLY, PREMATURE),
-            case(Fault::ResetBeforeAnswer, 502, GET_ONLY, PREMATURE),
+            case(Fault::ResetBeforeAnswer, 502, GET_ONLY, RESET),
             case(Fault::HangBeforeAnswer, 504, GET_ONLY, SILENT),
             case(Fault::CloseInHead, 502, GET_ONLY, PREMATURE),
             case(Fault::HangInHead, 504, GET_ONLY, SILENT),
@@ -264,4 +266,44 @@ fn c06_transport_what_comes_unasked_for_is_nobodys_answer() {
         assert_eq!((r.text().as_str(), plain.accepted()), ("ok", n));
         std::thread::sleep(Duration::from_millis(60));
     }
+}
+
+#[test]
+fn c06_transport_connecting_is_refused_or_takes_too_long() {
+    // a listener whose queue is full answers no further SYN
+    let tcp = || socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let full = tcp();
+    let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
+    full.bind(&any.into()).unwrap();
+    full.listen(0).unwrap();
+    let address = full.local_addr().unwrap();
+    let port = address.as_socket().unwrap().port();
+    let waiting: Vec<_> = (0..4)
+        .map(|_| {
+            let socket = tcp();
+            socket.set_nonblocking(true).unwrap();
+            let _ = socket.connect(&address);
+            socket
+        })
+        .collect();
+    let mut config = Config::new();
+    for (scheme, tls) in [("http", "plain"), ("https", "tls")] {
+        let limits = json!({ "protocol": scheme, "retries": 0, "connect_timeout": LIMIT });
+        config.service(&format!("full-{tls}"), port, limits.clone());
+        config.service(&format!("closed-{tls}"), crate::support::free_port(), limits);
+    }
+    let gateway = config.start();
+    for tls in ["plain", "tls"] {
+        let began = Instant::now();
+        assert_eq!(ask(&gateway, "GET", &format!("/full-{tls}")).status, 504);
+        let took = began.elapsed();
+        assert!(
+            took >= Duration::from_millis(LIMIT) && took < Duration::from_millis(4 * LIMIT),
+            "{took:?}"
+        );
+        assert_eq!(ask(&gateway, "POST", &format!("/closed-{tls}")).status, 502);
+    }
+    gateway.logged("upstream timed out (110: Connection timed out) while connecting to upstream");
+    gateway.logged("connect() failed (111: Connection refused) while connecting to upstream");
+    drop(waiting);
 }
