@@ -14,6 +14,7 @@ use crate::balancer::{Balancer, Destination, Sieve, resolve};
 use crate::entity::{Algorithm, TargetIdx, UpstreamIdx};
 use crate::exchange::{Attempt, Exchange};
 use crate::logs::Level;
+use crate::resolver::Addresses;
 use crate::upstream::AttemptError;
 use crate::vm::Scope;
 use crate::vm::scope::NO_PLUGIN;
@@ -117,6 +118,25 @@ impl Tried {
 }
 
 impl Choice {
+    /// What its name led to: a service (SRV) has a port of its own, and where the Upstream says so a name.
+    ///
+    /// # Source
+    /// `kong/runloop/balancer/balancers.lua`, `setHostHeader`; `init.lua`, `set_host_header`
+    pub fn found(&mut self, g: &Generation, x: &mut Exchange, addresses: &Addresses) {
+        let Some(service) = addresses.service() else {
+            return;
+        };
+        let entity = self.target.and_then(|(up, _)| g.snapshot.upstream(up));
+        if entity.is_some_and(|e| e.use_srv_name && e.host_header.is_none()) {
+            x.target.hostname = service.to_string();
+        }
+        self.port = addresses.port();
+        if !x.target.preserve_host {
+            x.outbound.host = authority(&x.target.hostname, self.port, &x.outbound.scheme);
+            self.host_header.clone_from(&x.outbound.host);
+        }
+    }
+
     /// A try of one of its addresses, as the log will tell it.
     pub fn attempt(
         &self,

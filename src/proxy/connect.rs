@@ -11,6 +11,7 @@ use super::Generation;
 use super::choose::Choice;
 use crate::entity::{Service, ServiceIdx, UpstreamIdx};
 use crate::exchange::Exchange;
+use crate::resolver::{Addresses, NameError};
 use crate::tls::client::{Alpn, ClientProfile};
 use crate::tls::identity::ClientIdentity;
 use crate::tls::verify::Verification;
@@ -23,20 +24,17 @@ use crate::upstream::{AttemptError, Conn, ConnectPlan, TlsName, TlsPlan};
 pub async fn connect(
     generation: &Generation,
     cell: &RefCell<Exchange>,
-    choice: &Choice,
+    choice: &mut Choice,
     limit: Duration,
 ) -> Result<(Conn, Option<Duration>), AttemptError> {
+    // how long this may take is the resolver's own to bound
+    let found = generation.worker.names.resolve(&choice.host, choice.port).await;
+    let addrs = found.map_err(|why| AttemptError::Name {
+        host: choice.host.clone(),
+        why,
+    })?;
+    choice.found(generation, &mut cell.borrow_mut(), &addrs);
     let tls = tls_plan(generation, &cell.borrow(), choice)?;
-    let resolving = generation.worker.names.resolve(&choice.host, choice.port);
-    let addrs = match tokio::time::timeout(limit, resolving).await {
-        Ok(found) => found?.iter().collect::<Vec<_>>(),
-        Err(_) => {
-            return Err(AttemptError::Name {
-                host: choice.host.clone(),
-                reason: "timed out".into(),
-            });
-        }
-    };
     to_any(generation, cell, choice, &addrs, tls, limit).await
 }
 
@@ -45,35 +43,35 @@ async fn to_any(
     generation: &Generation,
     cell: &RefCell<Exchange>,
     choice: &Choice,
-    addrs: &[SocketAddr],
+    addrs: &Addresses,
     tls: Option<Arc<TlsPlan>>,
     limit: Duration,
 ) -> Result<(Conn, Option<Duration>), AttemptError> {
     let pool = &generation.worker.pool;
-    let plan = |addr: &SocketAddr| ConnectPlan {
-        addr: *addr,
+    let plan = |addr: SocketAddr| ConnectPlan {
+        addr,
         tls: tls.clone(),
     };
-    for addr in addrs {
+    for addr in addrs.iter() {
         if let Some(conn) = pool.kept(&plan(addr)) {
             return Ok((conn, None));
         }
     }
     let mut last = None;
-    for addr in addrs {
+    for addr in addrs.iter() {
         let began = Instant::now();
         match pool.connect(plan(addr), limit).await {
             Ok(conn) => return Ok((conn, Some(began.elapsed()))),
             Err(e) => {
-                let failed = choice.attempt(*addr, Some(&e), None);
+                let failed = choice.attempt(addr, Some(&e), None);
                 cell.borrow_mut().attempts.push(failed);
                 last = Some(e);
             }
         }
     }
     Err(last.unwrap_or(AttemptError::Name {
-        host: String::new(),
-        reason: "no address".into(),
+        host: choice.host.clone(),
+        why: NameError::empty(),
     }))
 }
 

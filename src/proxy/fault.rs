@@ -69,6 +69,20 @@ pub struct Verdict {
 }
 
 impl Fault {
+    /// What the client is told where that depends on more than the kind of fault.
+    ///
+    /// # Source
+    /// `kong/runloop/handler.lua`, `balancer_execute`
+    pub fn own_message(&self) -> Option<String> {
+        match self {
+            Fault::Upstream(AttemptError::Name { host, why }) if !why.not_found() => Some(format!(
+                "failed the initial dns/balancer resolve for '{host}' with: {}",
+                why.reason
+            )),
+            _ => None,
+        }
+    }
+
     /// The table.
     pub fn verdict(&self) -> Verdict {
         let v = |status, message, level, close| Verdict {
@@ -92,6 +106,9 @@ impl Fault {
             Fault::ClientGone => v(499, None, Some(Level::Info), true),
             Fault::ClientTimeout => v(408, None, Some(Level::Info), true),
             Fault::ClientBody(_) => v(400, None, Some(Level::Info), true),
+            Fault::Upstream(AttemptError::Name { why, .. }) if !why.not_found() => {
+                v(500, None, Some(Level::Error), false)
+            }
             Fault::Upstream(AttemptError::Name { .. }) => {
                 v(503, Some("name resolution failed"), Some(Level::Error), false)
             }

@@ -65,7 +65,7 @@ async fn tries(
         };
         // a plugin's function may have changed both since the last try
         let (limits, idempotent) = limits_of(&cell.borrow());
-        let error = match one_try(generation, scope, stream, &choice, limits).await {
+        let error = match one_try(generation, scope, stream, &mut choice, limits).await {
             Ok(body) => {
                 let lease = choice.lease.take().map(|mut lease| {
                     lease.answered();
@@ -135,7 +135,7 @@ async fn one_try(
     generation: &Generation,
     scope: &Rc<Scope>,
     stream: &Rc<ClientStream>,
-    choice: &Choice,
+    choice: &mut Choice,
     limits: Limits,
 ) -> Result<UpstreamBody, AttemptError> {
     let Some(cell) = &scope.exchange else {

@@ -57,7 +57,8 @@ pub fn answer_fault(g: &Generation, scope: &Scope, fault: &Fault) -> Verdict {
         );
         return verdict;
     }
-    render(g, &mut x, verdict.status, verdict.message);
+    let own = fault.own_message();
+    render(g, &mut x, verdict.status, own.as_deref().or(verdict.message));
     verdict
 }
 

@@ -53,6 +53,14 @@ pub struct NameError {
 // === impl NameError ===
 
 impl NameError {
+    /// There is nothing for the name.
+    pub fn empty() -> Self {
+        Self {
+            reason: "dns client error: 101 empty record received".into(),
+            tried: "[]".into(),
+        }
+    }
+
     /// Whether there is no such name, or nothing for it: Kong's 503 rather than 500.
     ///
     /// # Source
@@ -219,43 +227,6 @@ impl Names {
     pub fn tries(&self) -> Tries {
         Tries::new(self.core().modern())
     }
-
-    /// What a balancer's target of this name and weight weighs by what is known of the name now: each of its
-    /// addresses has the weight, each of its services its own. Nothing for a name that is known to have none; the
-    /// weight itself where nothing is known yet.
-    ///
-    /// # Source
-    /// `kong/runloop/balancer/balancers.lua`, `addAddress`
-    pub fn weight(&self, host: &str, weight: u32) -> u32 {
-        if weight == 0 || name::literal(host).is_some() {
-            return weight;
-        }
-        let core = self.0.borrow();
-        let now = Instant::now();
-        let key = if core.modern() {
-            modern::wanted_of(&core, host).map_or(cache::Key::address(), cache::Key::of)
-        } else {
-            cache::Key::short(None)
-        };
-        let Some(answer) = core.cache.borrow_mut().get(host, key, now) else {
-            return weight;
-        };
-        services_weight(&answer).unwrap_or_else(|| match answer.addresses().len() {
-            0 => weight,
-            n => weight.saturating_mul(n as u32),
-        })
-    }
-}
-
-/// The sum of the weights of the services of the lowest priority.
-fn services_weight(answer: &Answer) -> Option<u32> {
-    let of = |r: &Record| match r.data {
-        Data::Srv { priority, weight, .. } => Some((priority, u32::from(weight).max(1))),
-        _ => None,
-    };
-    let lowest = answer.records.iter().filter_map(of).map(|(p, _)| p).min()?;
-    let best = answer.records.iter().filter_map(of).filter(|(p, _)| *p == lowest);
-    Some(best.map(|(_, w)| w).sum())
 }
 
 /// Addresses of the services that were not chosen, as far as they are at hand.

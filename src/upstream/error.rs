@@ -5,16 +5,18 @@
 use std::io;
 use std::time::Duration;
 
+use crate::resolver::NameError;
+
 /// A failed try.
 #[derive(Debug, thiserror::Error)]
 pub enum AttemptError {
     /// The name has no address.
-    #[error("{reason}")]
+    #[error("{why}")]
     Name {
         /// The name.
         host: String,
         /// The resolver's words.
-        reason: String,
+        why: NameError,
     },
     /// `connect()` failed.
     #[error("connect() failed ({}) while connecting to upstream", system_words(.0))]
@@ -68,15 +70,6 @@ pub enum AttemptError {
     /// A scheme that is not spoken yet.
     #[error("not supported: upstream scheme {0}")]
     Scheme(String),
-}
-
-impl From<crate::resolver::NameError> for AttemptError {
-    fn from(e: crate::resolver::NameError) -> Self {
-        Self::Name {
-            host: String::new(),
-            reason: e.to_string(),
-        }
-    }
 }
 
 /// An error of the system as nginx writes it: `111: Connection refused`.

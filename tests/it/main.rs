@@ -38,6 +38,7 @@ mod c03_odd_chains;
 mod c03_support;
 mod c03_verification;
 mod c04_pool;
+mod c05_names;
 mod c06_balancing;
 mod c06_transport;
 mod c06_tries;

@@ -129,6 +129,12 @@ impl Setup {
         self
     }
 
+    /// A variable of the environment.
+    pub fn var(mut self, key: &str, value: &str) -> Self {
+        self.env.push((key.into(), value.into()));
+        self
+    }
+
     /// A plugin in Kong's layout, with a schema of a few common fields.
     pub fn plugin(self, name: &str, handler: &str) -> Self {
         let schema = format!(
