@@ -20,6 +20,7 @@ pub mod ngx;
 pub mod pdk;
 pub mod plugin;
 pub mod proxy;
+pub mod resolver;
 pub mod router;
 pub mod schema;
 pub mod server;

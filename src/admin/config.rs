@@ -162,7 +162,7 @@ fn sent(asked: &Asked) -> Result<Load, Unread> {
         .ok_or(Unread::Nothing)?;
     let truthy = |value: String| matches!(value.to_lowercase().as_str(), "true" | "1" | "on" | "yes");
     Ok(Load {
-        text,
+        text: text.into(),
         check_hash: field("check_hash").is_some_and(|value| value == "1"),
         flatten_errors: field("flatten_errors").is_some_and(truthy),
     })
@@ -231,7 +231,7 @@ mod tests {
         ))
         .unwrap();
         assert_eq!(
-            (load.text.as_str(), load.check_hash, load.flatten_errors),
+            (&*load.text, load.check_hash, load.flatten_errors),
             (whole, true, true)
         );
         let latin = asked("", "application/x-www-form-urlencoded", "config=a%3A+%E9");

@@ -31,7 +31,7 @@ pub enum Ask {
 #[derive(Debug)]
 pub struct Load {
     /// Its text, JSON or YAML.
-    pub text: String,
+    pub text: Arc<str>,
     /// Whether nothing is to be done where the current one has the same hash.
     pub check_hash: bool,
     /// Whether a refusal lists its errors by entity.

@@ -114,6 +114,21 @@ mod tests {
         }
     }
 
+    /// What Kong 3.10 picks for `user-1` to `user-60`.
+    #[test]
+    fn c06_addresses_lie_where_kong_puts_them() {
+        const KONGS: &str = "111010111201111110111121212021111201111021111211111010111121";
+        let mut all = targets(&[100, 300, 50]);
+        for (i, t) in all.iter_mut().enumerate() {
+            t.host = format!("10.0.0.{}", i + 1);
+            t.port = 8080;
+        }
+        let ring = ConsistentHashing::new(&all, 10_000);
+        let pick = |n: usize| ring.next(format!("user-{n}").as_bytes(), Sieve::default());
+        let ours: String = (1..=60).filter_map(pick).map(|t| t.0.to_string()).collect();
+        assert_eq!(ours, KONGS);
+    }
+
     #[test]
     fn c06_shares_follow_weights_and_a_lost_target_moves_only_its_own() {
         let mut all = targets(&[100, 300, 0]);

@@ -101,7 +101,7 @@ pub(super) fn declared(settings: &Settings) -> Source {
         .filter(|_| file.is_none());
     Source {
         file,
-        text,
+        text: text.map(Into::into),
         ..Source::default()
     }
 }

@@ -3,16 +3,18 @@
 //!
 //! Must not: run on a worker's thread; it is for a control state, off the request path.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use md5::{Digest, Md5};
-use mlua::{Function, IntoLua, Lua, LuaString, Table};
+use mlua::{Function, Lua, LuaString, Table};
 use serde_json::Value;
 
+use super::pieces::{Kinds, Pieces};
 use crate::schema::Converter;
-use crate::store::syntax::{self, Format, Make, MakeNothing};
-use crate::store::{Builder, EntityKind, Snapshot, StoreError};
+use crate::store::syntax::{self, Format, MakeNothing};
+use crate::store::{Builder, EntityKind, MakeText, Snapshot, StoreError};
 use crate::vm::Vm;
 
 /// What the judge is told beside the text.
@@ -68,17 +70,15 @@ pub fn hash(text: &str) -> String {
 /// # Errors
 /// What is wrong with it, all of it at once, with the places.
 pub fn load(vm: &Vm, text: &str, format: Format, options: &Options) -> Result<Snapshot, Refused> {
-    // what is no text of its format is refused before anything is made of it
     let reader = Reader::new(vm.lua()).map_err(|e| Refused::whole(plain(&e)))?;
-    let input = reader.read(text, format)?;
+    let text_of = reader.json_of(text, format)?;
+    let pieces = RefCell::new(None);
     let judged = vm.guarded(|lua| {
-        let first = RefCell::new(Some(input));
         lua.scope(|scope| {
-            let again = scope.create_function(|_, ()| match first.take() {
-                Some(input) => Ok(input),
-                None => reader.read(text, format).map_err(mlua::Error::external),
-            })?;
-            judge(lua, again, options)
+            let whole = scope
+                .create_function(|_, ()| reader.read(&text_of, format).map_err(mlua::Error::external))?;
+            let source = source(lua, scope, &text_of, &pieces, &reader)?;
+            judge(lua, whole, source, options)
         })
     });
     let builder = judged.map_err(|e| {
@@ -124,7 +124,55 @@ const SINK: &str = "local add = ...
         add(kind, text)
     end";
 
-fn judge(lua: &Lua, input: Function, options: &Options) -> mlua::Result<Result<Builder, Refused>> {
+/// What Lua takes a document apart by: a function of the kinds of entities that answers nothing where the document is
+/// not taken apart. An item's lists of entities are numbers there.
+fn source<'s, 't: 's>(
+    lua: &Lua,
+    scope: &'s mlua::Scope<'s, '_>,
+    text: &'t str,
+    pieces: &'s RefCell<Option<Pieces<'t>>>,
+    reader: &Reader,
+) -> mlua::Result<Function> {
+    let got = |at: usize| at.wrapping_sub(1);
+    let top = scope.create_function(move |_, kind: LuaString| {
+        let pieces = pieces.borrow();
+        Ok(pieces.as_ref().and_then(|p| p.top(&kind.to_str().ok()?)))
+    })?;
+    let count = scope
+        .create_function(move |_, list: usize| Ok(pieces.borrow().as_ref().map_or(0, |p| p.len(list))))?;
+    let item = scope.create_function(move |lua, (list, at): (usize, usize)| {
+        let mut pieces = pieces.borrow_mut();
+        let text = pieces.as_mut().and_then(|p| p.item(list, got(at)));
+        text.map(|text| lua.create_string(text.as_bytes())).transpose()
+    })?;
+    let done = scope.create_function(move |_, list: usize| {
+        if let Some(p) = pieces.borrow_mut().as_mut() {
+            p.done(list);
+        }
+        Ok(())
+    })?;
+    let methods = lua.create_table()?;
+    methods.set("top", top)?;
+    methods.set("count", count)?;
+    methods.set("item", item)?;
+    methods.set("done", done)?;
+    methods.set("decode", &reader.json)?;
+    scope.create_function(move |_, (kinds, unless): (Kinds, Vec<String>)| {
+        let Some(taken) = Pieces::new(text, kinds).filter(|p| !p.mentions(&unless)) else {
+            return Ok(None);
+        };
+        methods.set("head", taken.head.as_str())?;
+        pieces.replace(Some(taken));
+        Ok(Some(methods.clone()))
+    })
+}
+
+fn judge(
+    lua: &Lua,
+    input: Function,
+    source: Function,
+    options: &Options,
+) -> mlua::Result<Result<Builder, Refused>> {
     let set = |names: &[String]| lua.create_table_from(names.iter().map(|name| (name.as_str(), true)));
     let converter = Rc::new(Converter::new(lua)?);
     let require: Function = lua.globals().get("require")?;
@@ -139,6 +187,7 @@ fn judge(lua: &Lua, input: Function, options: &Options) -> mlua::Result<Result<B
         let (kind, row) = (kind.to_str()?, row.to_str()?);
         rows.borrow_mut().add(&kind, &row).map_err(mlua::Error::external)
     })?;
+    told.set("source", source)?;
     told.set("sink", lua.load(SINK).set_name("=sink").call::<Function>(add)?)?;
     let again = builder.clone();
     told.set(
@@ -148,9 +197,9 @@ fn judge(lua: &Lua, input: Function, options: &Options) -> mlua::Result<Result<B
             Ok(())
         })?,
     )?;
-    type Answer = (mlua::Value, mlua::Value, mlua::Value, Option<String>, mlua::Value);
+    type Loaded = (mlua::Value, mlua::Value, mlua::Value, Option<String>, mlua::Value);
     let load = function(&require, "moongate.db.declarative", "load")?;
-    let (done, _, _, text, error): Answer = load.call((input, told))?;
+    let (done, _, _, text, error): Loaded = load.call((input, told))?;
     if done.is_nil() {
         let text = text.unwrap_or_default();
         // what a schema's own function answered as its error may be anything, and still has its text
@@ -209,44 +258,67 @@ pub fn install_daos(vm: &Vm, plugins: &[String]) -> mlua::Result<()> {
 }
 
 /// Reads texts into Lua tables: null is `ngx.null`, lists are marked as arrays.
-struct Reader<'l> {
-    lua: &'l Lua,
-    array: Table,
+struct Reader {
     json: Function,
 }
 
-impl<'l> Reader<'l> {
-    fn new(lua: &'l Lua) -> mlua::Result<Self> {
-        let require: Function = lua.globals().get("require")?;
+impl Reader {
+    fn new(lua: &Lua) -> mlua::Result<Self> {
+        let json = lua.load(JSON).set_name("=reader");
         Ok(Self {
-            lua,
-            array: require.call::<Table>("cjson")?.get("array_mt")?,
-            json: lua.load(JSON).set_name("=reader").call(syntax::MAX_DEPTH)?,
+            json: json.call(syntax::MAX_DEPTH)?,
         })
     }
 
-    /// JSON goes through the decoder that Lua has anyway, which is the fastest way into tables.
-    fn read(&self, text: &str, format: Format) -> Result<mlua::Value, StoreError> {
+    /// A text as JSON: YAML is made JSON, what may be JSON is left as it is.
+    fn json_of<'t>(&self, text: &'t str, format: Format) -> Result<Cow<'t, str>, StoreError> {
         if text.len() > syntax::MAX_TEXT {
             return Err(StoreError::Limit("more than 64 MiB"));
         }
-        if format == Format::Yaml {
-            return syntax::parse(text, format, self);
+        let start = text.trim_start();
+        if format == Format::Json || format == Format::Either && start.starts_with('{') {
+            return Ok(Cow::Borrowed(text));
         }
-        let (value, problem): (mlua::Value, Option<String>) =
-            self.json.call(text).map_err(|e| StoreError::Syntax(plain(&e)))?;
-        match problem {
-            None => Ok(value),
-            // what starts like JSON is told what is wrong with it as JSON
-            Some(problem) if format == Format::Json || text.trim_start().starts_with('{') => {
-                syntax::parse(text, Format::Yaml, self)
-                    .ok()
-                    .filter(|_| format != Format::Json)
-                    .ok_or_else(|| StoreError::Syntax(placed(problem, text)))
-            }
-            Some(_) => syntax::parse(text, Format::Yaml, self),
+        // a list or a scalar is refused in either format, but only one of them reads it
+        if format == Format::Either
+            && self
+                .json
+                .call::<Answer>(text)
+                .is_ok_and(|(_, problem)| problem.is_none())
+        {
+            return Ok(Cow::Borrowed(text));
         }
+        yaml(text).map(Cow::Owned)
     }
+
+    /// The tables of a JSON text. JSON goes through the decoder that Lua has anyway, which is the fastest way into
+    /// tables.
+    fn read(&self, text: &str, format: Format) -> Result<mlua::Value, StoreError> {
+        let decoded = |text: &str| {
+            self.json
+                .call::<Answer>(text)
+                .map_err(|e| StoreError::Syntax(plain(&e)))
+        };
+        let (value, problem) = decoded(text)?;
+        let Some(problem) = problem else {
+            return Ok(value);
+        };
+        // what starts like JSON is told what is wrong with it as JSON
+        let told = || StoreError::Syntax(placed(problem, text));
+        if format == Format::Json {
+            return Err(told());
+        }
+        let text = yaml(text).map_err(|_| told())?;
+        decoded(&text).map(|(value, _)| value)
+    }
+}
+
+type Answer = (mlua::Value, Option<String>);
+
+fn yaml(text: &str) -> Result<String, StoreError> {
+    let make = MakeText::default();
+    syntax::parse(text, Format::Yaml, &make)?;
+    Ok(make.into_text())
 }
 
 /// What the decoder says, which is Kong's word for it, with line and column by another reader.
@@ -263,63 +335,3 @@ const JSON: &str = "local cjson = require('cjson.safe').new()
     cjson.decode_invalid_numbers(false)
     cjson.decode_max_depth(...)
     return cjson.decode";
-
-fn out_of(e: mlua::Error) -> String {
-    e.to_string()
-}
-
-impl Make for Reader<'_> {
-    type Made = mlua::Value;
-    type List = (Table, usize);
-    type Object = Table;
-
-    fn null(&self) -> mlua::Value {
-        mlua::Value::NULL
-    }
-
-    fn bool(&self, value: bool) -> mlua::Value {
-        mlua::Value::Boolean(value)
-    }
-
-    fn int(&self, value: i64) -> mlua::Value {
-        mlua::Value::Number(value as f64)
-    }
-
-    fn float(&self, value: f64) -> mlua::Value {
-        mlua::Value::Number(value)
-    }
-
-    fn text(&self, value: &str) -> Result<mlua::Value, String> {
-        value.into_lua(self.lua).map_err(out_of)
-    }
-
-    fn list(&self) -> Result<Self::List, String> {
-        Ok((self.lua.create_table().map_err(out_of)?, 0))
-    }
-
-    fn push(&self, list: &mut Self::List, item: mlua::Value) -> Result<(), String> {
-        list.1 += 1;
-        list.0.raw_set(list.1, item).map_err(out_of)
-    }
-
-    fn list_done(&self, list: Self::List) -> mlua::Value {
-        // a plain table takes any metatable
-        let _ = list.0.set_metatable(Some(self.array.clone()));
-        mlua::Value::Table(list.0)
-    }
-
-    fn object(&self) -> Result<Table, String> {
-        self.lua.create_table().map_err(out_of)
-    }
-
-    fn set(&self, object: &mut Table, key: &str, value: mlua::Value, always: bool) -> Result<(), String> {
-        if always || !object.contains_key(key).map_err(out_of)? {
-            object.raw_set(key, value).map_err(out_of)?;
-        }
-        Ok(())
-    }
-
-    fn object_done(&self, object: Table) -> mlua::Value {
-        mlua::Value::Table(object)
-    }
-}

@@ -4,6 +4,7 @@
 //! Must not: judge a value itself (that is `schema`), know the request.
 
 mod load;
+mod pieces;
 mod rows;
 #[cfg(test)]
 pub mod testing;

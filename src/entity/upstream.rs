@@ -72,6 +72,9 @@ pub struct Upstream {
     /// How a target is chosen.
     #[serde(default, deserialize_with = "or_default")]
     pub algorithm: Algorithm,
+    /// Whether `healthchecks` asks for any check.
+    #[serde(rename = "healthchecks", default, deserialize_with = "asks_for_checks")]
+    pub health_checked: bool,
     /// What a request is hashed by, where that chooses.
     #[serde(flatten)]
     pub hashing: Hashing,
@@ -124,6 +127,44 @@ impl Target {
             self.port = address.port.unwrap_or(DEFAULT_PORT);
         }
     }
+}
+
+/// Of `healthchecks` what switches a check on: an interval or a count above 0.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Checks {
+    active: Option<Sides>,
+    passive: Option<Sides>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Sides {
+    healthy: Option<Counts>,
+    unhealthy: Option<Counts>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Counts {
+    interval: Option<f64>,
+    successes: Option<f64>,
+    tcp_failures: Option<f64>,
+    timeouts: Option<f64>,
+    http_failures: Option<f64>,
+}
+
+fn asks_for_checks<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    let Checks { active, passive } = Option::deserialize(from)?.unwrap_or_default();
+    let sides = |s: Option<Sides>| s.map_or([None, None], |s| [s.healthy, s.unhealthy]);
+    let on = |n: Option<f64>| n.is_some_and(|n| n > 0.0);
+    let probing = sides(active).into_iter().flatten().any(|c| on(c.interval));
+    let counting = sides(passive).into_iter().flatten().any(|c| {
+        [c.successes, c.tcp_failures, c.timeouts, c.http_failures]
+            .into_iter()
+            .any(on)
+    });
+    Ok(probing || counting)
 }
 
 /// What stands for a null: the schema's default.

@@ -15,6 +15,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::call::{self, CONTENT};
 use crate::exchange::Phase;
+use crate::resolver::{self, Addresses, Names};
 use crate::vm::{Args, Out, Registrar, Ret, Scope, op, scope};
 
 /// How much one receive may gather.
@@ -168,37 +169,54 @@ fn connect(a: &Args, r: &mut Ret) {
     let host = String::from_utf8_lossy(a.str(2).unwrap_or_default()).into_owned();
     let port = a.num(3).map(|p| p as u16);
     let limit = ms(a, 4);
-    let pool = match a.str(5) {
-        Some(name) => String::from_utf8_lossy(name).into_owned(),
-        None => port.map_or_else(|| host.clone(), |p| format!("{host}:{p}")),
-    };
+    let named = a.str(5).map(|name| String::from_utf8_lossy(name).into_owned());
+    let place = Place::at_hand(&host, port);
     let old = a.num(1).unwrap_or(0.0) as u64;
     with(|s| s.slots.remove(&old));
     start_sweeper();
     let owner = Rc::downgrade(&scope);
-    if let Some(conn) = from_pool(&pool) {
+    let pool = named.or_else(|| place.as_ref().map(Place::pool));
+    if let Some(conn) = pool.as_deref().and_then(from_pool) {
         let id = adopt(owner, conn);
         r.num(id as f64);
         return;
     }
     r.wait(async move {
         let mut out = Out::new();
-        match tokio::time::timeout(limit, open(&host, port)).await {
+        match tokio::time::timeout(limit, open(&host, port, place, pool)).await {
             Err(_) => out.fail("timeout"),
             Ok(Err(e)) => out.fail(e),
-            Ok(Ok(io)) => {
-                let conn = Conn {
-                    io,
-                    buf: BytesMut::new(),
-                    pool,
-                    reused: 0,
-                    eof: false,
-                };
-                out.num(adopt(owner, conn) as f64)
-            }
+            Ok(Ok(conn)) => out.num(adopt(owner, conn) as f64),
         };
         out
     });
+}
+
+/// Where a connection goes.
+enum Place {
+    Path(String),
+    Addresses(Addresses),
+}
+
+impl Place {
+    /// The place, if it takes no waiting to find it.
+    fn at_hand(host: &str, port: Option<u16>) -> Option<Self> {
+        let Some(port) = port else {
+            return Some(Self::Path(host.strip_prefix("unix:").unwrap_or(host).into()));
+        };
+        match resolver::name::literal(host) {
+            Some(ip) => Some(Self::Addresses(Addresses::one(ip, port))),
+            None => Names::of_thread().cached(host, port).map(Self::Addresses),
+        }
+    }
+
+    /// The pool where the plugin names none. An address, not a name: a name that leads elsewhere now has another.
+    fn pool(&self) -> String {
+        match self {
+            Self::Path(path) => format!("unix:{path}"),
+            Self::Addresses(addresses) => addresses.first().to_string(),
+        }
+    }
 }
 
 fn adopt(scope: Weak<Scope>, conn: Conn) -> u64 {
@@ -214,26 +232,50 @@ fn adopt(scope: Weak<Scope>, conn: Conn) -> u64 {
     })
 }
 
-async fn open(host: &str, port: Option<u16>) -> Result<Box<dyn Io>, String> {
-    let Some(port) = port else {
-        let path = host.strip_prefix("unix:").unwrap_or(host);
-        let stream = UnixStream::connect(path).await.map_err(|e| reason(&e))?;
-        return Ok(Box::new(stream));
+/// A connection from the pool, if the name's address is known only now, or a new one.
+async fn open(
+    host: &str,
+    port: Option<u16>,
+    place: Option<Place>,
+    pool: Option<String>,
+) -> Result<Conn, String> {
+    let place = match (place, port) {
+        (Some(place), _) => place,
+        (None, port) => {
+            let found = Names::of_thread().resolve(host, port.unwrap_or_default()).await;
+            Place::Addresses(found.map_err(|e| format!("[cosocket] {e}"))?)
+        }
     };
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let found = match bare.parse::<std::net::IpAddr>() {
-        Ok(ip) => vec![std::net::SocketAddr::new(ip, port)],
-        Err(_) => tokio::net::lookup_host((host, port))
-            .await
-            .map_err(|_| format!("{host} could not be resolved (3: Host not found)"))?
-            .collect(),
+    let pool = match pool {
+        Some(pool) => pool,
+        None => {
+            let pool = place.pool();
+            if let Some(conn) = from_pool(&pool) {
+                return Ok(conn);
+            }
+            pool
+        }
     };
-    let mut last = format!("{host} could not be resolved (3: Host not found)");
-    for addr in found {
+    let io: Box<dyn Io> = match place {
+        Place::Path(path) => Box::new(UnixStream::connect(path).await.map_err(|e| reason(&e))?),
+        Place::Addresses(addresses) => Box::new(to_any(&addresses).await?),
+    };
+    Ok(Conn {
+        io,
+        buf: BytesMut::new(),
+        pool,
+        reused: 0,
+        eof: false,
+    })
+}
+
+async fn to_any(addresses: &Addresses) -> Result<TcpStream, String> {
+    let mut last = "no address".to_owned();
+    for addr in addresses.iter() {
         match TcpStream::connect(addr).await {
             Ok(stream) => {
                 let _ = stream.set_nodelay(true);
-                return Ok(Box::new(stream));
+                return Ok(stream);
             }
             Err(e) => last = reason(&e),
         }

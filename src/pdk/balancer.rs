@@ -9,7 +9,7 @@ use mlua::{Function, Table};
 
 use super::serialize::push_tries;
 use crate::vm::state::Func;
-use crate::vm::{Args, Flow, Registrar, Ret, Scope, Vm, op, scope};
+use crate::vm::{Args, Fault, Flow, Registrar, Ret, Scope, Vm, op, scope};
 
 const ROOM: &str = "moongate.balancer";
 
@@ -51,10 +51,16 @@ impl Calls {
     }
 
     /// Takes over what plugins wrote into `balancer_data`, if they were given it.
-    pub fn read_back(&self, vm: &Rc<Vm>, scope: &Rc<Scope>) {
-        if scope.target_out.get() {
-            vm.run_now(scope, self.read_back, &[]);
+    ///
+    /// # Errors
+    /// When Lua is out of memory: then nobody knows where the request was to go.
+    pub fn read_back(&self, vm: &Rc<Vm>, scope: &Rc<Scope>) -> Result<(), Fault> {
+        if scope.target_out.get()
+            && let Flow::Failed(fault) = vm.run_now(scope, self.read_back, &[])
+        {
+            return Err(fault);
         }
+        Ok(())
     }
 
     /// Asks the function that a plugin left before another try.

@@ -3,7 +3,7 @@
 local running = require("moongate.ops")["kong.scope"].plugin
 
 local MODULES = {
-  "table", "node", "log", "ctx", "ip", "client", "service", "request", "service.request", "service.response",
+  "table", "node", "log", "ctx", "ip", "dns", "client", "service", "request", "service.request", "service.response",
   "response", "router", "nginx", "cluster", "vault", "tracing", "plugin", "telemetry",
 }
 

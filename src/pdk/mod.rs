@@ -7,6 +7,7 @@ mod client;
 mod cluster;
 mod conf_loader;
 pub mod configuration;
+mod dns;
 mod entities;
 mod ip;
 pub mod meta;
@@ -48,6 +49,7 @@ pub fn install(r: &Registrar) -> mlua::Result<()> {
     node::install(r)?;
     cluster::install(r)?;
     ip::install(r)?;
+    dns::install(r)?;
     nginx::install(r)?;
     plugin::install(r)?;
     meta::install(r)?;

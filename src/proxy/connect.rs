@@ -29,7 +29,7 @@ pub async fn connect(
     let tls = tls_plan(generation, &cell.borrow(), choice)?;
     let resolving = generation.worker.names.resolve(&choice.host, choice.port);
     let addrs = match tokio::time::timeout(limit, resolving).await {
-        Ok(found) => found?,
+        Ok(found) => found?.iter().collect::<Vec<_>>(),
         Err(_) => {
             return Err(AttemptError::Name {
                 host: choice.host.clone(),

@@ -3,7 +3,7 @@
 //!
 //! Must not: outlive its last exchange.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -51,6 +51,26 @@ pub struct Generation {
     pub balancing: Calls,
     /// The balancers' states by Upstream.
     pub balancers: RefCell<HashMap<UpstreamIdx, Rc<RefCell<Balancer>>>>,
+    /// Counts it while it lives.
+    pub alive: Alive,
+}
+
+/// Counts a generation of a worker while it lives: one that nobody needs any more and that stays is a whole
+/// configuration too much.
+pub struct Alive(Rc<Cell<usize>>);
+
+impl Alive {
+    /// One more.
+    pub fn new(count: &Rc<Cell<usize>>) -> Self {
+        count.set(count.get() + 1);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
 }
 
 impl Generation {

@@ -108,8 +108,13 @@ pub async fn serve(
     if !matches!(after, Next::Go) {
         return leave(tail, after.unread(&stream, waits), None);
     }
-    g.balancing.read_back(&g.vm, &scope);
-    if let Some(fault) = body_fault(&stream).or_else(|| without_target(&scope)) {
+    let written = g.balancing.read_back(&g.vm, &scope);
+    let unread = written.err().map(|fault| {
+        handler_failed(&g, &scope, Phase::Access, &fault);
+        Fault::Handler(Phase::Access, fault)
+    });
+    let fault = unread.or_else(|| body_fault(&stream));
+    if let Some(fault) = fault.or_else(|| without_target(&scope)) {
         let next = fail(&g, &scope, &fault);
         return leave(tail, next.unread(&stream, waits), None);
     }

@@ -11,7 +11,7 @@ use crate::exchange::Exchange;
 use crate::logs::Level;
 use crate::logs::{AccessBuffer, AccessRecord};
 use crate::logs::{ErrorContext, ErrorLog};
-use crate::upstream::names::Names;
+use crate::resolver::Names;
 use crate::upstream::pool::{Pool, PoolLimits};
 
 /// One worker thread's own things.
@@ -26,6 +26,8 @@ pub struct Worker {
     pub exchanges: Cell<usize>,
     /// TLS handshakes under way.
     pub handshakes: Rc<Cell<usize>>,
+    /// Generations that live: one at rest.
+    pub generations: Rc<Cell<usize>>,
     /// Client connections open.
     pub connections: Cell<usize>,
     /// Exchanges whose log phase is due.
@@ -42,12 +44,19 @@ pub struct Worker {
 
 impl Worker {
     /// A worker's things.
-    pub fn new(id: usize, limits: PoolLimits, errors: Rc<ErrorLog>, access: AccessBuffer) -> Rc<Self> {
+    pub fn new(
+        id: usize,
+        limits: PoolLimits,
+        names: Names,
+        errors: Rc<ErrorLog>,
+        access: AccessBuffer,
+    ) -> Rc<Self> {
         Rc::new(Self {
             id,
             pool: Pool::new(limits),
-            names: Names::default(),
+            names,
             exchanges: Cell::new(0),
+            generations: Rc::default(),
             handshakes: Rc::default(),
             connections: Cell::new(0),
             finished: RefCell::default(),
@@ -61,10 +70,11 @@ impl Worker {
     /// What is under way now, as a line; all but the idle connections is 0 at rest.
     pub fn gauges(&self, vm: &crate::vm::Vm) -> String {
         format!(
-            "exchanges={} connections={} handshakes={} coroutines={} slots={} registry_refs={} active_upstream={} idle_upstream={}",
+            "exchanges={} connections={} handshakes={} generations={} coroutines={} slots={} registry_refs={} active_upstream={} idle_upstream={}",
             self.exchanges.get(),
             self.connections.get(),
             self.handshakes.get(),
+            self.generations.get(),
             vm.live_coroutines(),
             vm.live_slots(),
             vm.references(),
@@ -110,6 +120,10 @@ impl Worker {
 /// Runs `f` with what an error line tells of a request.
 pub fn with_context<R>(x: &Exchange, f: impl FnOnce(&ErrorContext<'_>) -> R) -> R {
     let client = x.client.addr.ip().to_string();
+    let upstream = x.attempts.last().map(|tried| {
+        let o = &x.outbound;
+        format!("{}://{}{}", o.scheme, tried.addr, o.uri)
+    });
     f(&ErrorContext {
         connection: Some(x.connection.serial),
         client: Some(client.as_bytes()),
@@ -117,7 +131,7 @@ pub fn with_context<R>(x: &Exchange, f: impl FnOnce(&ErrorContext<'_>) -> R) -> 
         request: Some(x.request.line()),
         host: x.request.headers.get("host"),
         request_id: Some(&x.id),
-        upstream: None,
+        upstream: upstream.as_deref().map(str::as_bytes),
         referrer: x.request.headers.get("referer"),
     })
 }

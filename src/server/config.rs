@@ -39,9 +39,6 @@ pub enum ConfigError {
     /// The control state.
     #[error("could not make a Lua state: {0}")]
     Lua(#[from] mlua::Error),
-    /// Certificates that the settings name.
-    #[error("{0}")]
-    Certificates(String),
     /// The entities' schemas.
     #[error("could not load the schemas: {0}")]
     Schemas(String),
@@ -93,7 +90,7 @@ pub struct Prepared {
 
 /// A declarative text and the file it is from.
 struct Text {
-    text: String,
+    text: Arc<str>,
     format: Format,
     file: Option<String>,
 }
@@ -109,7 +106,7 @@ fn declared(settings: &Settings, source: &Source) -> Result<Option<Text>, Config
             let message = format!("unknown file type: {name}. (Accepted types: json, yaml)");
             return Err(refused(Refused::whole(message)));
         };
-        let text = syntax::text(&bytes).map_err(|e| refused(e.into()))?.to_owned();
+        let text = syntax::text(&bytes).map_err(|e| refused(e.into()))?.into();
         return Ok(Some(Text {
             text,
             format,
@@ -119,7 +116,7 @@ fn declared(settings: &Settings, source: &Source) -> Result<Option<Text>, Config
     let text = source
         .text
         .clone()
-        .or_else(|| settings.declarative_config_string.clone());
+        .or_else(|| settings.declarative_config_string.as_deref().map(Arc::from));
     Ok(text.map(|text| Text {
         text,
         format: Format::Either,
@@ -164,7 +161,6 @@ fn vaults(settings: &Settings) -> Vec<String> {
 /// # Errors
 /// What is wrong, with the place.
 pub fn prepare(settings: Settings, source: &Source, loaded: &[String]) -> Result<Prepared, ConfigError> {
-    let tls = TlsDefaults::read(&settings).map_err(ConfigError::Certificates)?;
     let declared = declared(&settings, source)?;
     let vm = rooms::control(&settings, declared.as_ref().map_or(0, |d| d.text.len()))?;
     crate::pdk::configuration::set(
@@ -198,7 +194,7 @@ pub fn prepare(settings: Settings, source: &Source, loaded: &[String]) -> Result
         snapshot: Arc::new(snapshot),
         router: Arc::new(router),
         secured: None,
-        tls: Arc::new(tls),
+        tls: Arc::default(),
         plugins,
     })
 }

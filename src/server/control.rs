@@ -34,7 +34,7 @@ struct Running {
     settings: Settings,
     declared: Source,
     /// The text of the configuration that the Admin API brought last.
-    posted: Option<String>,
+    posted: Option<Arc<str>>,
     current: Prepared,
     preparing: Option<Preparing>,
     judge: Judge,
@@ -56,7 +56,7 @@ enum Purpose {
     /// SIGHUP: fresh Lua states.
     Reload,
     /// The Admin API: the living states take it in.
-    Swap(String, oneshot::Sender<Loaded>),
+    Swap(Arc<str>, oneshot::Sender<Loaded>),
 }
 
 /// The signals that control takes.
@@ -172,6 +172,7 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
         .iter()
         .for_each(|warning| running.log(Level::Warn, warning));
     running.tell_unserved();
+    running.tell_unchecked();
     let (asks, mut asked) = mpsc::channel(8);
     let api = Api {
         asks,
@@ -246,9 +247,11 @@ fn prepare(
     before: Option<&Secured>,
 ) -> Result<(Prepared, Vec<String>), ConfigError> {
     let mut warnings = Vec::new();
+    let upstream = tls::upstream(&settings).map_err(ConfigError::Tls)?;
     let secured = tls::proxy(&settings, before, &mut warnings).map_err(ConfigError::Tls)?;
     let mut prepared = config::prepare(settings, source, loaded)?;
     prepared.secured = secured.map(Arc::new);
+    prepared.tls = Arc::new(upstream);
     Ok((prepared, warnings))
 }
 
@@ -295,6 +298,25 @@ impl Running {
                     &format!("not supported yet, nothing listens: {name} = {}", at.join(", ")),
                 );
             }
+        }
+    }
+
+    /// Says whose targets are to be checked for health: nobody does that yet.
+    fn tell_unchecked(&self) {
+        let upstreams = self.current.snapshot.upstreams.iter();
+        let names: Vec<&str> = upstreams
+            .filter(|u| u.health_checked)
+            .map(|u| u.name.as_str())
+            .collect();
+        if let Some(first) = names.first() {
+            let more = match names.len() - 1 {
+                0 => String::new(),
+                n => format!(" and {n} more"),
+            };
+            self.log(
+                Level::Warn,
+                &format!("not supported yet, healthchecks have no effect: upstream '{first}'{more}"),
+            );
         }
     }
 
@@ -469,6 +491,7 @@ impl Running {
     fn replaced(&mut self, prepared: Prepared) {
         let old = std::mem::replace(&mut self.current, prepared);
         self.judge.let_go(old);
+        self.tell_unchecked();
     }
 
     fn settings_again(&self) -> Result<Settings, String> {

@@ -35,7 +35,7 @@ pub struct Source {
     /// A JSON or YAML file.
     pub file: Option<PathBuf>,
     /// The text itself.
-    pub text: Option<String>,
+    pub text: Option<std::sync::Arc<str>>,
     /// Whether a refusal lists its errors by entity.
     pub flatten_errors: bool,
 }

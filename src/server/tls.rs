@@ -14,6 +14,7 @@ use crate::settings::{Settings, parse_size, parse_time};
 use crate::tls::chain::CertificateChain;
 use crate::tls::key::PrivateKey;
 use crate::tls::server::{Options, Server, ServerIdentity, Texts, Wishes};
+use crate::upstream::TlsDefaults;
 
 /// For `proxy_listen`; None where no listener has TLS. What ran before goes on with its sessions if nothing changed.
 ///
@@ -77,6 +78,21 @@ fn options(settings: &Settings, warnings: &mut Vec<String>) -> Result<Options, S
         curves: directive("ssl_ecdh_curve"),
     };
     Options::read(&texts, warnings)
+}
+
+/// TLS to upstreams as the settings have it; Kong's default certificate is generated where it is to be presented.
+///
+/// # Errors
+/// What cannot be read, by the setting's name.
+pub(super) fn upstream(settings: &Settings) -> Result<TlsDefaults, String> {
+    let generated = |file: &str| Path::new(file).starts_with(settings.prefix.join("ssl"));
+    if let Some((cert, key)) = &settings.upstream_tls.identity
+        && generated(cert)
+        && generated(key)
+    {
+        default_certificate::ensure(&settings.prefix, For::Proxy)?;
+    }
+    TlsDefaults::read(settings)
 }
 
 /// The certificates of a kind of listener, generated where none is configured.

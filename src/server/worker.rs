@@ -22,8 +22,10 @@ use crate::net::listen;
 use crate::net::real_ip::{RealIp, RealIpHeader, Trusted};
 use crate::plugin::chain::Plan;
 use crate::plugin::{Phases, Registry, references, run};
+use crate::proxy::generation::Alive;
 use crate::proxy::worker::with_context;
 use crate::proxy::{Generation, Worker, log};
+use crate::resolver::Names;
 use crate::settings::Settings;
 use crate::store::{PluginIndex, PluginOrder};
 use crate::upstream::pool::PoolLimits;
@@ -106,9 +108,12 @@ async fn life(start: Start) -> Result<(), String> {
         ready,
     } = start;
     let s = &prepared.settings;
+    let names = Names::new(crate::resolver::Options::new(s));
+    names.set_of_thread();
     let worker = Worker::new(
         id,
         limits(s),
+        names,
         Rc::new(ErrorLog::new(errors, level, thread_id())),
         access,
     );
@@ -126,6 +131,8 @@ async fn life(start: Start) -> Result<(), String> {
     spawn_local(log::log_task(worker.clone()));
     spawn_local(housekeeping(shared.clone()));
     init_worker(&generation).await;
+    // the one that is current may be another by tomorrow
+    drop(generation);
     let mut accepting = Vec::new();
     for l in listeners {
         let at = Listener {
@@ -207,7 +214,9 @@ async fn reload(shared: &Rc<Shared>, prepared: Prepared) -> Result<(), String> {
 }
 
 async fn take_over(shared: &Rc<Shared>, prepared: Prepared) -> Result<(), String> {
+    let names = crate::resolver::Options::new(&prepared.settings);
     let generation = build(&shared.worker, prepared)?;
+    generation.worker.names.configure(names);
     init_worker(&generation).await;
     let old = shared.current.replace(generation);
     crate::ngx::timer::shutdown(&old.vm);
@@ -262,6 +271,7 @@ async fn swap(shared: &Rc<Shared>, prepared: Prepared) -> bool {
         tls: old.tls.clone(),
         real_ip: old.real_ip.clone(),
         balancers: RefCell::default(),
+        alive: Alive::new(&old.worker.generations),
     });
     if let Err(e) = run::forget(&generation.vm, &old.plan) {
         generation
@@ -330,6 +340,7 @@ fn build(worker: &Rc<Worker>, prepared: Prepared) -> Result<Rc<Generation>, Stri
         tls,
         real_ip,
         balancers: RefCell::default(),
+        alive: Alive::new(&worker.generations),
     }))
 }
 

@@ -592,6 +592,60 @@ fn a12_configuration_as_lua_sees_it() {
 }
 
 #[test]
+fn c05_settings_of_names_are_checked() {
+    let errors = |key: &str, value: &str| match load_env(&[(key, value)]) {
+        Ok(_) => String::new(),
+        Err(e) => format!("{e}"),
+    };
+    for (key, value, error) in [
+        (
+            "KONG_DNS_RESOLVER",
+            "1.1.1.1:53, dns.example",
+            "dns_resolver must be a comma separated list in the form of IPv4/6 or IPv4/6:port, got 'dns.example'",
+        ),
+        (
+            "KONG_RESOLVER_ADDRESS",
+            "nope:1",
+            "resolver_address must be a comma separated list in the form of IPv4/6 or IPv4/6:port, got 'nope:1'",
+        ),
+        ("KONG_DNS_ORDER", "A,CXAME", "dns_order: invalid entry 'CXAME'"),
+        (
+            "KONG_RESOLVER_FAMILY",
+            "a,LAST",
+            "resolver_family: invalid entry 'LAST'",
+        ),
+        (
+            "KONG_DNS_HOSTSFILE",
+            "/nonexistent",
+            "dns_hostsfile: file does not exist",
+        ),
+        (
+            "KONG_RESOLVER_HOSTS_FILE",
+            "/nonexistent",
+            "resolver_hosts_file: file does not exist",
+        ),
+        (
+            "KONG_DNS_STALE_TTL",
+            "long",
+            "dns_stale_ttl is not a number: 'long'",
+        ),
+    ] {
+        let said = errors(key, value);
+        assert!(said.contains(error), "{key}: {said}");
+    }
+    for (key, value) in [
+        (
+            "KONG_DNS_RESOLVER",
+            "1.1.1.1, 8.8.8.8:54, ::1, [::1], [fe80::1]:53",
+        ),
+        ("KONG_DNS_ORDER", "last,srv,a,aaaa,cname"),
+        ("KONG_RESOLVER_FAMILY", "aaaa"),
+    ] {
+        assert_eq!(errors(key, value), "", "{key}");
+    }
+}
+
+#[test]
 fn a12_array_accessor() {
     let s = load_env(&[("KONG_DNS_RESOLVER", " 1.1.1.1, ,8.8.8.8:53 ")])
         .unwrap()

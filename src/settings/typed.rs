@@ -36,6 +36,7 @@ pub(super) fn build(
     r.check_kinds();
     if !look_only {
         r.refuse_what_is_not_there();
+        r.check_names();
     }
     r.make_absolute();
     directives::warn_ignored(&r.layer, load::kong_key_of, r.warnings);
@@ -125,15 +126,16 @@ impl Reader<'_> {
 
     /// The text of `key`; its default where it is unset and has one.
     fn text(&self, key: &str) -> String {
-        let default = || {
-            KEYS.iter()
-                .find(|(k, ..)| *k == key)
-                .map_or("", |(_, _, default)| default)
-        };
         self.layer
             .get(key)
-            .map_or_else(default, String::as_str)
+            .map_or_else(|| self.default_of(key), String::as_str)
             .to_owned()
+    }
+
+    fn default_of(&self, key: &str) -> &'static str {
+        KEYS.iter()
+            .find(|(k, ..)| *k == key)
+            .map_or("", |(_, _, default)| default)
     }
 
     fn array(&self, key: &str) -> Vec<String> {
@@ -379,6 +381,38 @@ impl Reader<'_> {
         maps
     }
 
+    /// # Source
+    /// `kong/conf_loader/parse.lua`
+    fn check_names(&mut self) {
+        for key in ["dns_resolver", "resolver_address"] {
+            for server in self.array(key) {
+                if !is_server(&server) {
+                    self.errors.push(format!(
+                        "{key} must be a comma separated list in the form of IPv4/6 or IPv4/6:port, got '{server}'"
+                    ));
+                }
+            }
+        }
+        for (key, allowed) in [
+            ("dns_order", &["LAST", "A", "AAAA", "CNAME", "SRV"][..]),
+            ("resolver_family", &["A", "AAAA", "SRV"][..]),
+        ] {
+            for entry in self.array(key) {
+                if !allowed.contains(&entry.to_ascii_uppercase().as_str()) {
+                    self.errors.push(format!("{key}: invalid entry '{entry}'"));
+                }
+            }
+        }
+        for key in ["dns_hostsfile", "resolver_hosts_file"] {
+            let set = self.layer.get(key).cloned();
+            let default = self.default_of(key);
+            // the default need not be there: what is missing defines no names
+            if set.is_some_and(|path| path != default && !Path::new(&path).is_file()) {
+                self.errors.push(format!("{key}: file does not exist"));
+            }
+        }
+    }
+
     fn node_id(&mut self) -> Option<String> {
         let id = self.layer.get("node_id").cloned()?;
         if uuid::Uuid::try_parse(&id).is_err() {
@@ -386,6 +420,13 @@ impl Reader<'_> {
         }
         Some(id)
     }
+}
+
+/// An address with a port or without.
+fn is_server(text: &str) -> bool {
+    let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
+    let address = bare.unwrap_or(text).parse::<std::net::IpAddr>();
+    address.is_ok() || text.parse::<std::net::SocketAddr>().is_ok()
 }
 
 fn on_or_off(text: &str) -> Option<bool> {

@@ -173,7 +173,7 @@ impl TrustStore {
 
 impl PartialEq for TrustStore {
     fn eq(&self, other: &Self) -> bool {
-        self.fingerprint == other.fingerprint && self.certs == other.certs
+        std::ptr::eq(self, other) || self.fingerprint == other.fingerprint && self.certs == other.certs
     }
 }
 

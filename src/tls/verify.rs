@@ -1,13 +1,12 @@
 //! Whether a peer is who it should be: rustls' verifiers for upstreams, and the judgement behind them.
 //!
-//! `rustls-webpki` finds the path. What OpenSSL refuses beyond it (an anchor out of date, or one that may not
-//! issue) is refused too; what it refuses only for its form (X.509 version 1, a CA certificate as the leaf, an
-//! odd serial number) is judged by [`super::pki::path`] instead, which also names every refusal by OpenSSL's
+//! `rustls-webpki` finds the path. What OpenSSL asks beyond it (an anchor in date that may issue, key usages,
+//! strength) is asked too; what webpki refuses only for its form (X.509 version 1, a CA certificate as the leaf,
+//! an odd serial number) is judged by [`super::pki::path`] instead, which also names every refusal by OpenSSL's
 //! number and words. Must not: prove less than that the peer holds the key of the certificate it shows.
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -18,7 +17,7 @@ use super::pki::cert::{Cert, outline};
 use super::pki::key::{Curve, Key, Okp};
 use super::pki::path::{self, Terms};
 use super::pki::sign::{self, Padding};
-use super::pki::{key_code, objects};
+use super::pki::{asn1, key_code, objects};
 use super::signing::digest_and_padding;
 use super::trust::TrustStore;
 use super::{names, provider};
@@ -64,17 +63,18 @@ const REASONS: &[(u16, &str)] = &[
     (19, "self-signed certificate in certificate chain"),
     (20, "unable to get local issuer certificate"),
     (22, "certificate chain too long"),
-    (24, "invalid CA certificate"),
     (25, "path length constraint exceeded"),
     (26, "unsuitable certificate purpose"),
     (34, "unhandled critical extension"),
     (47, "permitted subtree violation"),
+    (48, "excluded subtree violation"),
     (51, "unsupported name constraint type"),
     (62, "hostname mismatch"),
     (64, "IP address mismatch"),
     (66, "EE certificate key too weak"),
     (67, "CA certificate key too weak"),
     (68, "CA signature digest algorithm too weak"),
+    (79, "invalid CA certificate"),
 ];
 
 impl Refusal {
@@ -122,8 +122,8 @@ impl ServerCertVerifier for Verifier {
         // A certificate that is none cannot prove anything.
         outline(leaf).map_err(|_| CertificateError::BadEncoding)?;
         if let Verification::On { trust, depth } = &self.0 {
-            judge(trust, leaf, rest, *depth, Usage::Server, now)?;
-            names_host(leaf, name)?;
+            let cert = judged(trust, leaf, rest, *depth, Usage::Server, now)?;
+            names_host(&cert, name)?;
         }
         Ok(ServerCertVerified::assertion())
     }
@@ -224,34 +224,64 @@ pub fn judge(
     usage: Usage,
     now: UnixTime,
 ) -> Result<(), Refusal> {
-    let judged = Cert::read(leaf).map_err(|_| Refusal::named(""))?;
-    let found = by_webpki(trust, (leaf, &judged), rest, depth, usage, now);
-    if let Err(e) = found {
-        let own = by_search(trust, &judged, rest, depth, usage, now);
-        let only_form = matches!(
-            e,
-            webpki::Error::UnsupportedCertVersion
-                | webpki::Error::CaUsedAsEndEntity
-                | webpki::Error::InvalidSerialNumber
-        );
-        return match own {
-            Ok(path) if only_form => strong(&path),
-            Ok(_) => Err(Refusal::named(words(&e))),
-            Err(why) => Err(Refusal::named(why)),
-        };
-    }
-    strong(&[judged])
+    judged(trust, leaf, rest, depth, usage, now).map(drop)
 }
 
-fn seconds(now: UnixTime) -> i64 {
-    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+/// As [`judge`]; the leaf as it was read.
+fn judged(
+    trust: &TrustStore,
+    leaf: &CertificateDer<'_>,
+    rest: &[CertificateDer<'_>],
+    depth: u8,
+    usage: Usage,
+    now: UnixTime,
+) -> Result<Cert, Refusal> {
+    let cert = Cert::read(leaf).map_err(|_| Refusal::named(""))?;
+    // As OpenSSL: a weak leaf is refused before anybody looks for a path.
+    path::strong_leaf(&cert).map_err(Refusal::named)?;
+    let purpose = match usage {
+        Usage::Server => objects::by_text("serverAuth"),
+        Usage::Client => objects::by_text("clientAuth"),
+    };
+    let terms = Terms {
+        now: Some(i64::try_from(now.as_secs()).unwrap_or(i64::MAX)),
+        depth: usize::from(depth),
+        partial: false,
+        ignore_critical: false,
+        purpose: purpose.map(|o| o.id),
+        strong: true,
+        constraints_judged: true,
+    };
+    let Err(e) = by_webpki(trust, (leaf, &cert), rest, terms, usage, now) else {
+        return Ok(cert);
+    };
+    let only_form = matches!(
+        e,
+        webpki::Error::UnsupportedCertVersion
+            | webpki::Error::CaUsedAsEndEntity
+            | webpki::Error::InvalidSerialNumber
+    );
+    // What webpki did not look at, nobody judged name constraints of.
+    let terms = Terms {
+        constraints_judged: !only_form,
+        ..terms
+    };
+    let untrusted: Vec<Cert> = rest.iter().filter_map(|c| Cert::read(c).ok()).collect();
+    match path::verify(&cert, &untrusted, &trust.prepared().all, terms) {
+        Ok(_) if only_form => Ok(cert),
+        Ok(found) if e == webpki::Error::NameConstraintViolation => {
+            Err(Refusal::named(which_subtree(&found)))
+        }
+        Ok(_) => Err(Refusal::named(words(&e))),
+        Err(why) => Err(Refusal::named(why)),
+    }
 }
 
 fn by_webpki(
     trust: &TrustStore,
     (der, leaf): (&CertificateDer<'_>, &Cert),
     rest: &[CertificateDer<'_>],
-    depth: u8,
+    terms: Terms,
     usage: Usage,
     now: UnixTime,
 ) -> Result<(), webpki::Error> {
@@ -266,25 +296,9 @@ fn by_webpki(
         Usage::Server => KeyUsage::server_auth(),
         Usage::Client => KeyUsage::client_auth(),
     };
-    let fits = |path: &VerifiedPath<'_>| {
-        let between: Vec<Cert> = path
-            .intermediate_certificates()
-            .filter_map(|c| Cert::read(&c.der()).ok())
-            .collect();
-        if between.len() > usize::from(depth) {
-            return Err(webpki::Error::MaximumPathDepthExceeded);
-        }
-        let below = between
-            .iter()
-            .filter(|c| c.subject_der() != c.issuer_der())
-            .count();
-        anchor_stands(
-            trust,
-            path,
-            leaf,
-            i64::try_from(below).unwrap_or(i64::MAX),
-            seconds(now),
-        )
+    let stands = |path: &VerifiedPath<'_>| match stands(trust, path, leaf, terms) {
+        true => Ok(()),
+        false => Err(webpki::Error::UnknownIssuer),
     };
     let algorithms = provider().signature_verification_algorithms.all;
     end.verify_for_usage(
@@ -294,66 +308,54 @@ fn by_webpki(
         now,
         usage,
         None,
-        Some(&fits),
+        Some(&stands),
     )
     .map(drop)
 }
 
-/// Whether the end of a path is in date and may issue, which webpki does not ask of an anchor.
-fn anchor_stands(
-    trust: &TrustStore,
-    path: &VerifiedPath<'_>,
-    leaf: &Cert,
-    below: i64,
-    now: i64,
-) -> Result<(), webpki::Error> {
-    let anchor = path.anchor();
-    let mut why = webpki::Error::UnknownIssuer;
-    for cert in &trust.prepared().all {
-        // An anchor has the contents of the elements only.
-        let same = cert.subject_der().ends_with(&anchor.subject)
-            && cert.spki.ends_with(&anchor.subject_public_key_info);
-        if !same {
-            continue;
-        }
-        let itself = cert.write() == leaf.write();
-        if !itself && path::may_sign(cert, below).is_err() {
-            why = webpki::Error::EndEntityUsedAsCa;
-        } else if cert.not_before > now || cert.not_after < now {
-            let at = |t: i64| UnixTime::since_unix_epoch(Duration::from_secs(t.max(0) as u64));
-            why = webpki::Error::CertExpired {
-                time: at(now),
-                not_after: at(cert.not_after),
-            };
-        } else {
-            return Ok(());
-        }
+/// Whether a path that webpki found is one that OpenSSL takes: no longer than allowed, its anchor in date and one
+/// that may issue, key usages and strength as they should be, none of which webpki asks.
+fn stands(trust: &TrustStore, path: &VerifiedPath<'_>, leaf: &Cert, terms: Terms) -> bool {
+    let mut certs = vec![leaf.clone()];
+    for cert in path.intermediate_certificates() {
+        let Ok(cert) = Cert::read(&cert.der()) else {
+            return false;
+        };
+        certs.push(cert);
     }
-    Err(why)
+    if certs.len() > terms.depth + 1 {
+        return false;
+    }
+    let anchor = path.anchor();
+    // An anchor has the contents of the elements only.
+    let ends = |cert: &&Cert| {
+        cert.subject_der().ends_with(&anchor.subject) && cert.spki.ends_with(&anchor.subject_public_key_info)
+    };
+    trust.prepared().all.iter().filter(ends).any(|end| {
+        // A leaf that is trusted itself is the whole path.
+        let itself = certs.len() == 1 && end.write() == leaf.write();
+        if !itself {
+            certs.push(end.clone());
+        }
+        let good = path::judge(&certs, terms).is_ok();
+        if !itself {
+            certs.pop();
+        }
+        good
+    })
 }
 
-/// What OpenSSL would say of it, and the path if it would take it.
-fn by_search(
-    trust: &TrustStore,
-    leaf: &Cert,
-    rest: &[CertificateDer<'_>],
-    depth: u8,
-    usage: Usage,
-    now: UnixTime,
-) -> Result<Vec<Cert>, &'static str> {
-    let purpose = match usage {
-        Usage::Server => objects::by_text("serverAuth"),
-        Usage::Client => objects::by_text("clientAuth"),
+/// Which of the two violations it can have been: webpki does not tell.
+fn which_subtree(path: &[Cert]) -> &'static str {
+    let permits = |cert: &Cert| {
+        let value = cert.extension("nameConstraints").map(|e| e.value.as_slice());
+        let list = value.and_then(|v| asn1::first(v, asn1::SEQUENCE).ok());
+        list.is_some_and(|l| l.reader().peek() == Some(0xa0))
     };
-    let terms = Terms {
-        now: Some(seconds(now)),
-        depth: usize::from(depth),
-        partial: false,
-        ignore_critical: false,
-        purpose: purpose.map(|o| o.id),
-    };
-    let untrusted: Vec<Cert> = rest.iter().filter_map(|c| Cert::read(c).ok()).collect();
-    path::verify(leaf, &untrusted, &trust.prepared().all, terms)
+    match path.iter().any(permits) {
+        true => "permitted subtree violation",
+        false => "excluded subtree violation",
+    }
 }
 
 fn words(e: &webpki::Error) -> &'static str {
@@ -364,7 +366,6 @@ fn words(e: &webpki::Error) -> &'static str {
         E::EndEntityUsedAsCa => "invalid CA certificate",
         E::InvalidSignatureForPublicKey => "certificate signature failure",
         E::MaximumPathDepthExceeded => "certificate chain too long",
-        E::NameConstraintViolation => "permitted subtree violation",
         E::PathLenConstraintViolated => "path length constraint exceeded",
         E::RequiredEkuNotFoundContext(_) => "unsuitable certificate purpose",
         E::UnknownIssuer => "unable to get local issuer certificate",
@@ -375,41 +376,12 @@ fn words(e: &webpki::Error) -> &'static str {
     }
 }
 
-/// Whether keys and signatures of a path are as strong as OpenSSL's security level 2 wants them.
-fn strong(path: &[Cert]) -> Result<(), Refusal> {
-    for (i, cert) in path.iter().enumerate() {
-        let weak = match cert.public_key() {
-            Some(Key::Rsa(k)) => k.size() < 256,
-            Some(_) => false,
-            None => true,
-        };
-        if weak {
-            return Err(Refusal::named(match i {
-                0 => "EE certificate key too weak",
-                _ => "CA certificate key too weak",
-            }));
-        }
-        let self_issued = cert.subject_der() == cert.issuer_der();
-        let name = cert
-            .signature_algorithm()
-            .and_then(|(oid, _)| objects::by_contents(oid));
-        if !self_issued && name.is_none_or(|o| o.sn.ends_with("MD5") || o.sn.ends_with("SHA1")) {
-            return Err(Refusal::named("CA signature digest algorithm too weak"));
-        }
-    }
-    Ok(())
-}
-
 /// Whether the leaf is for the host.
-fn names_host(leaf: &CertificateDer<'_>, name: &ServerName<'_>) -> Result<(), Refusal> {
-    let cert = Cert::read(leaf).map_err(|_| Refusal::named(""))?;
+fn names_host(leaf: &Cert, name: &ServerName<'_>) -> Result<(), Refusal> {
     let (good, why) = match name {
-        ServerName::IpAddress(ip) => (
-            names::for_address(&cert, IpAddr::from(*ip)),
-            "IP address mismatch",
-        ),
+        ServerName::IpAddress(ip) => (names::for_address(leaf, IpAddr::from(*ip)), "IP address mismatch"),
         ServerName::DnsName(name) => (
-            names::for_host(&cert, name.as_ref().as_bytes()),
+            names::for_host(leaf, name.as_ref().as_bytes()),
             "hostname mismatch",
         ),
         _ => (false, "hostname mismatch"),

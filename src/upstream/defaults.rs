@@ -32,6 +32,20 @@ pub struct TlsDefaults {
     pub resume: bool,
 }
 
+impl Default for TlsDefaults {
+    /// Nothing presented, nobody trusted.
+    fn default() -> Self {
+        Self {
+            identity: None,
+            verify: false,
+            depth: 1,
+            trust: TrustStore::empty(),
+            versions: Versions::default(),
+            resume: true,
+        }
+    }
+}
+
 impl TlsDefaults {
     /// Reads what the settings name.
     ///

@@ -9,7 +9,7 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 pub enum AttemptError {
     /// The name has no address.
-    #[error("name resolution failed for {host}: {reason}")]
+    #[error("{reason}")]
     Name {
         /// The name.
         host: String,
@@ -68,6 +68,15 @@ pub enum AttemptError {
     /// A scheme that is not spoken yet.
     #[error("not supported: upstream scheme {0}")]
     Scheme(String),
+}
+
+impl From<crate::resolver::NameError> for AttemptError {
+    fn from(e: crate::resolver::NameError) -> Self {
+        Self::Name {
+            host: String::new(),
+            reason: e.to_string(),
+        }
+    }
 }
 
 impl AttemptError {

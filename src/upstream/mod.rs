@@ -1,4 +1,4 @@
-//! From a plan to bytes: the connect plan, names, connections, the pool and one try.
+//! From a plan to bytes: the connect plan, connections, the pool and one try.
 //!
 //! Must not: know routes, phases or Lua; what may be tried again is judged here by the error itself, how often
 //! is the proxy's to say.
@@ -9,7 +9,6 @@ pub mod connector;
 pub mod defaults;
 pub mod error;
 mod handshake;
-pub mod names;
 pub mod plan;
 pub mod pool;
 pub mod stream;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Gateway, Origin, Response, Setup, free_port, service};
+use crate::support::{Dns, Gateway, Origin, Response, Setup, free_port, service};
 
 fn id(r: &Response) -> String {
     r.header("x-kong-request-id").unwrap().to_owned()
@@ -93,7 +93,10 @@ fn a08_upstream_faults_have_kongs_messages() {
             "routes": [{ "name": name, "paths": [format!("/{name}")] }],
         }));
     }
-    let gateway = Setup::new(&config).start();
+    let dns = Dns::new();
+    let gateway = Setup::new(&config)
+        .set("dns_resolver", &dns.addr.to_string())
+        .start();
     let invalid = "An invalid response was received from the upstream server";
     for (name, status, message) in [
         ("refused", 502, invalid),

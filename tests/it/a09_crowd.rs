@@ -133,7 +133,8 @@ fn a09_a_thousand_waiting_requests_keep_apart() {
     let before = gauges(&gateway);
     let at_rest = under_way(&gateway);
     assert!(
-        at_rest.starts_with("exchanges=0 handshakes=0 coroutines=0 slots=0") && at_rest.ends_with("timers=0"),
+        at_rest.starts_with("exchanges=0 handshakes=0 generations=1 coroutines=0 slots=0")
+            && at_rest.ends_with("timers=0"),
         "{at_rest}"
     );
     let mut clients: Vec<Client> = (0..CROWD).map(|_| gateway.connect()).collect();

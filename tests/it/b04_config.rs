@@ -642,3 +642,28 @@ fn b04_a_plugin_whose_code_is_broken_refuses_the_configuration() {
         (&json!("one"), &json!(["one"]))
     );
 }
+
+#[test]
+fn b04_a_replaced_configuration_is_let_go_of() {
+    let origin = Origin::echo();
+    let (gateway, admin) = start(&config(origin.port, "one", 1));
+    gateway.get("/", &[]).is(200);
+    for tag in ["two", "three"] {
+        admin.accept(&config(origin.port, tag, 2));
+        assert_eq!(gateway.get("/", &[]).is(200).header("x-tag"), Some(tag));
+    }
+    let one_is_kept = || {
+        gateway.signal("USR2");
+        std::thread::sleep(Duration::from_millis(100));
+        let errors = gateway.errors();
+        errors
+            .rsplit("gauges: ")
+            .next()
+            .is_some_and(|line| line.contains(" generations=1 "))
+    };
+    assert!(
+        eventually(Duration::from_secs(5), one_is_kept),
+        "{}",
+        gateway.errors()
+    );
+}

@@ -79,6 +79,7 @@ fn c02_encrypted_keys_open_with_their_passphrase_only() {
             &["-v2", "aes-192-cbc", "-v2prf", "hmacWithSHA512"],
             &["-v2", "des3"],
             &["-scrypt"],
+            &["-v1", "PBE-SHA1-3DES"],
         ] {
             texts.push((how.join(" "), encrypted(&key, how)));
         }

@@ -172,6 +172,7 @@ fn c03_sni_is_the_final_host_and_no_address() {
     let mut config = Config::new();
     let on = json!({ "tls_verify": true, "ca_certificates": [config.ca(&ca)] });
     config.service("a", upstream.port, on);
+    config.service("off", upstream.port, json!({}));
     config.plugin("probe");
     let gateway = config
         .setup()
@@ -187,6 +188,12 @@ fn c03_sni_is_the_final_host_and_no_address() {
     ] {
         assert_eq!(seen(&gateway, "/a", host)["sni"], sni, "{host}");
     }
+    // what is no name is not sent, and nothing matches it
+    let odd = gateway.get("/a", &[("Host", "-odd.test")]);
+    assert_eq!(odd.status, 502);
+    gateway.logged("upstream SSL certificate does not match \"-odd.test\" while SSL handshaking to upstream");
+    let off = gateway.get("/off", &[("Host", "-odd.test")]).is(200).json();
+    assert_eq!(off["sni"], Value::Null);
     // what a plugin writes is what is sent and verified
     let header = (
         "x-access",
@@ -328,6 +335,10 @@ fn c03_identity_by_precedence() {
     use base64::Engine as _;
     let packed = base64::engine::general_purpose::STANDARD.encode(own.chain_pem());
     expect(&with(&packed, &own.key_pem()).start(), Some("of-settings"));
+    // Kong's default certificate, made at the start
+    let gateway = config.setup().set("client_ssl", "on").start();
+    let said = seen(&gateway, "/neither", "up.test");
+    assert_eq!(said["client"]["subject"], "localhost", "{said}");
     for (cert, key, words) in [
         (
             files.0.as_str(),
@@ -345,6 +356,22 @@ fn c03_identity_by_precedence() {
         assert!(!status.success() && said.contains(words), "{words}: {said}");
         assert!(!said.contains("PRIVATE KEY"), "{said}");
     }
+}
+
+#[test]
+fn c03_a_certificate_that_cannot_be_presented_is_refused() {
+    let ca = Ca::new("Root");
+    let mut config = Config::new();
+    let mut odd = ca.issue(&Leaf::named("odd"));
+    odd.key = ca.issue(&Leaf::named("other")).key;
+    let odd = config.certificate(&odd);
+    config.service("a", 1, json!({ "client_certificate": odd }));
+    let (status, said) = config.setup().refused();
+    assert!(
+        !status.success() && said.contains("certificate does not match key"),
+        "{said}"
+    );
+    assert!(!said.contains("PRIVATE KEY"), "{said}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use moongate::tls::trust::TrustStore;
+use moongate::tls::trust::{TrustError, TrustStore};
 use moongate::tls::verify::{Usage, judge};
 use rustls::pki_types::{CertificateDer, UnixTime};
 
@@ -10,10 +10,10 @@ use crate::support::TempDir;
 use crate::support::certs::{Ca, Cert, Kind, Leaf, pem};
 
 /// A plain generator, the same on every run.
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
+    pub fn roll(&mut self, sides: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         ((self.0 >> 33) as usize) % sides.max(1)
     }
@@ -23,7 +23,7 @@ fn store(certs: &[Vec<u8>]) -> std::sync::Arc<TrustStore> {
     TrustStore::new(certs.iter().cloned().map(CertificateDer::from)).unwrap()
 }
 
-fn ours(trust: &[Vec<u8>], leaf: &[u8], sent: &[Vec<u8>], depth: u8, usage: Usage) -> Option<u16> {
+pub fn ours(trust: &[Vec<u8>], leaf: &[u8], sent: &[Vec<u8>], depth: u8, usage: Usage) -> Option<u16> {
     let sent: Vec<CertificateDer> = sent.iter().map(|c| CertificateDer::from(c.as_slice())).collect();
     let leaf = CertificateDer::from(leaf);
     judge(&store(trust), &leaf, &sent, depth, usage, UnixTime::now())
@@ -32,7 +32,7 @@ fn ours(trust: &[Vec<u8>], leaf: &[u8], sent: &[Vec<u8>], depth: u8, usage: Usag
 }
 
 /// The number that `openssl verify` says first; a callback that stops at the first error sees that one only.
-fn theirs(
+pub fn theirs(
     dir: &TempDir,
     trust: &[Vec<u8>],
     leaf: &[u8],
@@ -188,4 +188,42 @@ fn c03_a_thousand_chains_are_judged_as_openssl_judges_them() {
     assert!(answers[&None] > 100, "{answers:?}");
     wrong.sort();
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn c03_trust_stores_are_sets() {
+    let (a, b) = (Ca::new("A"), Ca::new("B"));
+    let both = [a.cert.der.clone(), b.cert.der.clone()];
+    let other_way = [b.cert.der.clone(), a.cert.der.clone(), b.cert.der.clone()];
+    assert_eq!(store(&both), store(&other_way));
+    assert_eq!(store(&both).fingerprint(), store(&other_way).fingerprint());
+    assert_eq!(store(&other_way).certs().len(), 2);
+    assert_ne!(store(&both), store(&both[..1]));
+    let text = format!("# a\n{}\n{}", b.pem(), a.pem());
+    assert_eq!(TrustStore::from_pem(text.as_bytes()).unwrap(), store(&both));
+    assert_eq!(TrustStore::from_pem(b"").unwrap_err(), TrustError::Empty);
+    let cut = &text.as_bytes()[..text.len() - 40];
+    assert!(matches!(
+        TrustStore::from_pem(cut),
+        Err(TrustError::Unreadable(_))
+    ));
+    assert!(TrustStore::new([CertificateDer::from(b"junk".to_vec())]).is_err());
+    assert_eq!(TrustStore::empty().certs().len(), 0);
+    let leaf = a.issue(&Leaf::named("a.test"));
+    assert_eq!(ours(&[], &leaf.der, &[], 9, Usage::Server), Some(20));
+}
+
+#[test]
+fn c03_a_chain_that_is_long_and_entangled_is_judged_in_time() {
+    // every one of these may have issued every other: they have one name and one key
+    let root = Ca::new("Root");
+    let ca = root.intermediate("Twin");
+    let twins: Vec<Vec<u8>> = (0..60)
+        .map(|_| ca.issue(&Leaf::cn_only("Twin").key(&ca.cert.key)).der)
+        .collect();
+    let leaf = ca.issue(&Leaf::named("a.test"));
+    let begun = std::time::Instant::now();
+    let judged = ours(&[Ca::new("Root").cert.der], &leaf.der, &twins, 9, Usage::Server);
+    assert!(judged.is_some());
+    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
 }

@@ -248,3 +248,59 @@ fn c04_the_pools_settings_and_counters() {
         assert_eq!(r.json()["connection"], n);
     }
 }
+
+/// Takes the identity that the request brings along.
+const ANYBODY: &str = r#"
+local ssl = require "ngx.ssl"
+local P = { PRIORITY = 500, VERSION = "1.0.0" }
+local key
+function P:access(conf)
+  key = key or assert(ssl.parse_pem_priv_key(conf.map.key))
+  local der = ngx.decode_base64(kong.request.get_header("x-cert"))
+  assert(kong.service.set_tls_cert_key(assert(ssl.parse_der_cert(der)), key))
+end
+return P
+"#;
+
+#[test]
+fn c04_ten_thousand_identities_through_the_gateway_stay_bounded() {
+    use base64::Engine as _;
+    const KEPT: usize = 1024;
+    let ca = Ca::new("Root");
+    let upstream = TlsUpstream::start(&Options::new(&ca.issue(&Leaf::named("up.test"))).demanding());
+    let first = ca.issue(&Leaf::named("client 0"));
+    let mut config = Config::new();
+    config.service("a", upstream.port, json!({}));
+    config.plugin_with("anybody", json!({ "map": { "key": first.key_pem() } }));
+    let setup = config.setup().plugin("anybody", ANYBODY);
+    let gateway = setup.set("upstream_keepalive_pool_size", "0").start();
+    let mut conn = gateway.connect();
+    let mut ask = |n: usize| {
+        let cert = ca.issue(&Leaf::named(&format!("client {n}")).key(&first.key));
+        let text = base64::engine::general_purpose::STANDARD.encode(&cert.der);
+        let r = conn.ask("GET", "/a", &[("x-cert", &text)], b"").is(200);
+        assert_eq!(r.json()["client"]["fingerprint"], cert.fingerprint());
+    };
+    // the Lua state and the allocator have their fill first
+    for _ in 0..400 {
+        ask(0);
+    }
+    let before = gateway.memory_kib("VmRSS");
+    for n in 1..KEPT {
+        ask(n);
+    }
+    let full = gateway.memory_kib("VmRSS");
+    for n in KEPT..10_000 {
+        ask(n);
+    }
+    let end = gateway.memory_kib("VmRSS");
+    println!(
+        "resident: {before} KiB, {full} KiB with {KEPT} identities and their sessions ({} bytes each), {end} KiB \
+         after 10000",
+        full.saturating_sub(before) * 1024 / KEPT as u64
+    );
+    assert!(counted(&gateway, "tls_configurations", 1) <= KEPT as u64);
+    assert!(counted(&gateway, "tls_configurations_evicted", 1) >= 10_000 - KEPT as u64);
+    assert!(end < full + 16 * 1024, "{full} KiB, then {end} KiB");
+    assert!(upstream.open() <= 1);
+}

@@ -199,3 +199,37 @@ fn c06_least_connections_and_latency() {
     assert_eq!(slow.seen().len(), 1, "seen once, then left alone");
     assert_eq!(fast.seen().len() - before, 9);
 }
+
+#[test]
+fn c06_health_checks_that_nobody_makes_are_warned_about() {
+    let origin = Origin::echo();
+    let quiet = balanced(json!({}), &[(origin.port, 1)]);
+    assert!(!quiet.errors().contains("healthchecks"));
+    let checks = json!({ "healthchecks": { "passive": { "unhealthy": { "http_failures": 3 } } } });
+    let g = balanced(checks, &[(origin.port, 1)]);
+    g.logged("not supported yet, healthchecks have no effect: upstream 'pool'");
+    let checks = json!({ "healthchecks": { "active": { "healthy": { "interval": 0.5 } } } });
+    balanced(checks, &[(origin.port, 1)]).logged("healthchecks have no effect");
+}
+
+#[test]
+fn c06_tries_are_a_list_wherever_they_are_read() {
+    let origin = Origin::echo();
+    let g = balanced(json!({}), &[(origin.port, 1)]);
+    let read = "local json = require 'cjson' local d = kong.log.serialize()
+        kong.log.warn(ngx.ctx.mark, ' ', json.encode(d.tries), ' ', tostring(#ngx.ctx.balancer_data.tries))";
+    let read = crate::support::gateway::one_line(read);
+    // looked at in access and again in log, or in log only
+    g.get("/", &[("x-access", "ngx.ctx.mark = 'early'"), ("x-log", &read)])
+        .is(200);
+    let line = g.logged("early [{");
+    let one = format!("\"port\":{}", origin.port);
+    assert!(line.contains(&one) && line.contains("}] 1,"), "{line}");
+    let late = format!("ngx.ctx.mark = 'late' {read}");
+    g.get("/", &[("x-log", &late)]).is(200);
+    assert!(g.logged("late [{").contains("}] 1,"));
+    // nobody was tried
+    let exits = "ngx.ctx.mark = 'none' kong.response.exit(204)";
+    g.get("/", &[("x-access", exits), ("x-log", &read)]).is(204);
+    g.logged("none [] 0,");
+}

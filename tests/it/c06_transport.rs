@@ -97,7 +97,9 @@ fn c06_transport_each_stage_of_a_try() {
                 upstream.misbehave(&[fault]);
                 let r = ask(&gateway, method, "/one");
                 assert_eq!(r.status, c.status, "{fault:?} {method}: {}", r.text());
-                gateway.logged(c.logged);
+                let line = gateway.logged(c.logged);
+                let url = format!("upstream: \"https://127.0.0.1:{}/one\"", upstream.port);
+                assert!(line.contains(&url), "{line}");
                 upstream.misbehave(&[fault]);
                 let (accepted, requests) = (upstream.accepted(), upstream.requests());
                 let r = ask(&gateway, method, "/two");
@@ -243,4 +245,23 @@ fn c06_transport_writing_has_a_limit_of_its_own() {
     assert!(began.elapsed() >= Duration::from_millis(LIMIT));
     gateway.logged("upstream timed out (110: Connection timed out) while sending request to upstream");
     assert_eq!(upstream.accepted(), 1);
+}
+
+#[test]
+fn c06_transport_what_comes_unasked_for_is_nobodys_answer() {
+    let plain = Origin::raw(|mut conn| {
+        while conn.request().is_some() {
+            conn.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            std::thread::sleep(Duration::from_millis(20));
+            conn.send("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    let mut config = Config::new();
+    config.service("plain", plain.port, json!({ "protocol": "http" }));
+    let gateway = config.start();
+    for n in 1..4 {
+        let r = ask(&gateway, "POST", "/plain").is(200);
+        assert_eq!((r.text().as_str(), plain.accepted()), ("ok", n));
+        std::thread::sleep(Duration::from_millis(60));
+    }
 }

@@ -15,7 +15,7 @@ const FLOORS: &[(u8, &str)] = &[
     (4, "vm"),
     (3, "router balancer upstream"),
     (2, "exchange"),
-    (1, "store"),
+    (1, "store resolver"),
     (0, "entity shared net tls settings logs"),
 ];
 

@@ -52,9 +52,29 @@ function Config:each_field()
   end
 end
 
+--- The lists that may stand inside each kind's items, and the kinds that a file in pieces must not mention: for
+-- taking a text apart.
+function Config:inner_lists()
+  local inner = {}
+  for name, kind in pairs(self.kinds.by_name) do
+    inner[name] = kind.children
+  end
+  return inner, pass.looking(self.kinds)
+end
+
+--- As `stream` for a text taken apart: its meta, or nil, where the rows handed over are void.
+function Config:stream_pieces(source, head, options)
+  if head._transform == nil then
+    head._transform = true
+  end
+  head = pass.run_pieces(self.kinds, source, head, options)
+  return head and whole.meta(head)
+end
+
 --- Passes over a file and hands over its rows by `options.emit`; see `moongate.db.declarative.pass`. Answers
 -- its meta; nil and the tree of errors, where the rows handed over are void. Where only the second, whole
--- judgement accepts the file, `options.rows(entities)` gets all rows at once.
+-- judgement accepts the file, `options.rows(entities)` gets all rows at once. With `options.refused` a pass has
+-- been tried before.
 function Config:stream(input, options)
   local place = limits.check(input)
   if place then
@@ -63,7 +83,7 @@ function Config:stream(input, options)
   if input._transform == nil then
     input._transform = true
   end
-  local head = pass.run(self.kinds, input, options)
+  local head = not options.refused and pass.run(self.kinds, input, options)
   if head then
     return whole.meta(head)
   end

@@ -189,11 +189,50 @@ local function prepared(document)
   return document, gateway
 end
 
+local function rows_for(schema, document, options)
+  return setmetatable({
+    schema = schema, sink = options.sink, reset = options.reset, entities = {},
+    transform = document._transform ~= false,
+  }, Rows)
+end
+
+local function meta_of(rows, meta, gateway)
+  rows:default_workspace()
+  place.leave()
+  meta._gateway = gateway
+  return meta
+end
+
+-- A text of the newest format taken apart by `options.source`, item by item: its meta; nil where it has to be read
+-- as a whole, and whether it was passed over.
+local function in_pieces(options)
+  local schema = schema_for(options)
+  local source = schema and options.source(schema:inner_lists())
+  local head = source and source.decode(source.head)
+  if not head or head._format_version ~= "3.0" then
+    return nil, false
+  end
+  local gateway = head._gateway
+  head._gateway = nil
+  local rows = rows_for(schema, head, options)
+  local meta = schema:stream_pieces(source, head, {
+    emit = function(name, id, row, kind)
+      return rows:take(name, id, row, kind)
+    end,
+  })
+  if meta then
+    return meta_of(rows, meta, gateway), true
+  end
+  rows:clear()
+  return nil, true
+end
+
 --- Makes rows of a document: a table, or a function that answers it anew each time. Only with a function is
 -- the document given up on the way, which saves a copy of it; it is asked again to tell what is wrong.
 --
 -- `options`: `plugins` and `vaults` (sets of names), `flatten_errors`, `sink(kind, row)` (rows are handed
--- over one by one instead of kept) and `reset()` (rows handed over so far are void and come again).
+-- over one by one instead of kept), `reset()` (rows handed over so far are void and come again) and, with a sink,
+-- `source(kinds, unless)`, which takes the document's text apart and is tried first.
 --
 -- Answers the lists of rows by kind (with a sink: true) and the document's meta. If it is refused: nil, the
 -- tree of errors, with `flatten_errors` the errors entity by entity, the tree as text, and Kong's error
@@ -201,6 +240,14 @@ end
 function M.load(input, options)
   options = options or {}
   place.leave()
+  local passed
+  if options.source then
+    local meta
+    meta, passed = in_pieces(options)
+    if meta then
+      return true, meta
+    end
+  end
   local again = type(input) == "function" and input
   local document = again and again() or input
   if type(document) ~= "table" then
@@ -214,13 +261,11 @@ function M.load(input, options)
     return unreadable(tostring(err))
   end
 
-  local rows = setmetatable({
-    schema = schema, sink = options.sink, reset = options.reset, entities = {},
-    transform = document._transform ~= false,
-  }, Rows)
+  local rows = rows_for(schema, document, options)
   local broken
   local meta, tree = schema:stream(document, {
     drop = again and true,
+    refused = passed,
     emit = function(name, id, row, kind)
       local ok, went = pcall(rows.take, rows, name, id, row, kind)
       if not ok then
@@ -234,7 +279,7 @@ function M.load(input, options)
         error(broken, 0)
       end
       rows:clear()
-      if again then
+      if again and not passed then
         document = prepared(again())
         place.leave()
         if document._transform == nil then
@@ -251,9 +296,7 @@ function M.load(input, options)
   if tree then
     return refusal(tree, document, options, schema)
   end
-  rows:default_workspace()
-  place.leave()
-  meta._gateway = gateway
+  meta = meta_of(rows, meta, gateway)
   return options.sink and true or rows.entities, meta
 end
 

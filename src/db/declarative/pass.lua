@@ -82,6 +82,51 @@ local function has_such_items(kinds, input)
   return false
 end
 
+-- Where items come from: tables, or a text taken apart (`source` of `moongate.db.declarative.load`), whose lists
+-- are numbers.
+
+local function tables(input, drop)
+  return {
+    top = function(name)
+      return input[name]
+    end,
+    is_list = function(list)
+      return type(list) == "table" and is_list(list)
+    end,
+    count = function(list)
+      return #list
+    end,
+    item = function(list, i)
+      local item = list[i]
+      if drop then
+        list[i] = false
+      end
+      return item
+    end,
+    done = function(_, name)
+      if drop and name then
+        input[name] = nil
+      end
+    end,
+  }
+end
+
+local function pieces(source)
+  local text_of, decode = source.item, source.decode
+  return {
+    top = source.top,
+    is_list = function(list)
+      return type(list) == "number"
+    end,
+    count = source.count,
+    item = function(list, i)
+      local text = text_of(list, i)
+      return text and decode(text)
+    end,
+    done = source.done,
+  }
+end
+
 local Pass = {}
 Pass.__index = Pass
 
@@ -166,7 +211,7 @@ local function keep_children(self, kind, item, row, raw_id)
     local child = kind.children[i]
     local list = item[child]
     if list ~= nil and list ~= null then
-      if type(list) ~= "table" or not is_list(list) then
+      if not self.source.is_list(list) then
         return false
       end
       local own = kind.own[child]
@@ -303,7 +348,22 @@ local function own_children(kind)
   end
 end
 
-local function take_kind(self, input, name)
+local function take_list(self, name, kind, schema, list, parent)
+  local source = self.source
+  local item_of = source.item
+  for i = 1, source.count(list) do
+    yield(true)
+    local item = item_of(list, i)
+    step(name, i, item)
+    if not take(self, kind, schema, item, parent) then
+      return false
+    end
+  end
+  source.done(list, not parent and name)
+  return true
+end
+
+local function take_kind(self, name)
   local kind = self.kinds.by_name[name]
   own_children(kind)
   self.keys[name], self.names[name], self.uniques[name] = {}, {}, {}
@@ -312,53 +372,35 @@ local function take_kind(self, input, name)
   if waiting then
     local schema = record(kind, self.full and "full" or "nested")
     for i = 1, #waiting do
-      local entry = waiting[i]
-      for j = 1, #entry.list do
-        yield(true)
-        step(name, j, entry.list[j])
-        if not take(self, kind, schema, entry.list[j], entry) then
-          return false
-        end
+      if not take_list(self, name, kind, schema, waiting[i].list, waiting[i]) then
+        return false
       end
       waiting[i] = false
     end
     self.waiting[name] = nil
   end
 
-  local list = input[name]
+  local list = self.source.top(name)
   if list ~= nil and list ~= null then
-    if type(list) ~= "table" or not is_list(list) then
+    if not self.source.is_list(list) then
       return false
     end
-    local schema = record(kind, self.full and "full" or "top")
-    for i = 1, #list do
-      yield(true)
-      step(name, i, list[i])
-      if not take(self, kind, schema, list[i]) then
-        return false
-      end
-      if self.drop then
-        list[i] = false
-      end
-    end
-    if self.drop then
-      input[name] = nil
-    end
+    return take_list(self, name, kind, record(kind, self.full and "full" or "top"), list)
   end
   return true
 end
 
-local function run(kinds, input, options, full)
-  local head = records.judge_own(kinds.head_schema, records.head_of(kinds, input))
+local function run(kinds, source, given, options, full)
+  local head = records.judge_own(kinds.head_schema, given)
   if not head then
     return nil
   end
   local self = setmetatable({
     kinds = kinds, full = full, emit = options.emit, drop = options.drop, inner_lists = options.inner_lists,
-    keys = {}, names = {}, uniques = {}, waiting = {},
+    source = source, keys = {}, names = {}, uniques = {}, waiting = {},
   }, Pass)
   for i = 1, #kinds.names do
-    if not take_kind(self, input, kinds.names[i]) then
+    if not take_kind(self, kinds.names[i]) then
       return nil
     end
   end
@@ -369,8 +411,27 @@ end
 -- the file is emptied on the way. Answers what the file says about itself, or nil: then the rows handed over
 -- are void.
 function M.run(kinds, input, options)
-  local ok, head = pcall(run, kinds, input, options, has_such_items(kinds, input))
+  local source = tables(input, options.drop)
+  local ok, head = pcall(run, kinds, source, records.head_of(kinds, input), options, has_such_items(kinds, input))
   return ok and head or nil
+end
+
+--- The names of kinds whose items a file in pieces must not have: what they refer to is looked at.
+function M.looking(kinds)
+  has_such_items(kinds, {})
+  local names = {}
+  for name in pairs(kinds.looking or {}) do
+    names[#names + 1] = name
+  end
+  return names
+end
+
+--- The same for a text taken apart, whose head is `head`; nil also where an item is unusual.
+function M.run_pieces(kinds, source, head, options)
+  local ok, judged = pcall(run, kinds, pieces(source), head, {
+    emit = options.emit, drop = true,
+  }, false)
+  return ok and judged or nil
 end
 
 return M

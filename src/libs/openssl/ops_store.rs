@@ -216,6 +216,8 @@ fn certs_verify(a: &Args, r: &mut Ret) {
         partial: flags & PARTIAL_CHAIN != 0,
         ignore_critical: flags & IGNORE_CRITICAL != 0,
         purpose: text(a, 6),
+        strong: false,
+        constraints_judged: false,
     };
     match path::verify(&cert.borrow(), &untrusted, &trusted.borrow(), terms) {
         Ok(chain) => r.int(cdata::keep(HeldCerts::new(chain))),

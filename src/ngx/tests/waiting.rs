@@ -146,6 +146,11 @@ fn server(n: usize) -> u16 {
 fn a09_tcp_cosocket() {
     let port = server(4);
     let vm = vm();
+    let nobody = crate::resolver::Options {
+        servers: vec![([127, 0, 0, 1], 1).into()],
+        ..Default::default()
+    };
+    crate::resolver::Names::new(nobody).set_of_thread();
     let flow = run(
         &vm,
         &format!(
@@ -163,8 +168,9 @@ fn a09_tcp_cosocket() {
             eq(select(2, s:receive()), 'closed') eq(s:close(), 1)
             s = ngx.socket.connect('localhost', {port}) s:send('half\\n') eq(s:receive('*a'), 'ha')
             eq(select(2, ngx.socket.tcp():connect('127.0.0.1', 1)), 'connection refused')
-            eq(select(2, ngx.socket.tcp():connect('no.such.host.invalid', 1)),
-               'no.such.host.invalid could not be resolved (3: Host not found)')
+            e = select(2, ngx.socket.tcp():connect('no.such.host.invalid', 1))
+            assert(e:find('[cosocket] DNS resolution failed: failed to ', 1, true) == 1, e)
+            assert(e:find('127.0.0.1:1: connection refused. Tried: [\"(short)no.such.host.invalid:(na)', 1, true), e)
             eq(select(2, ngx.socket.tcp():connect('unix:/nowhere/sock')), 'no such file or directory')
             coroutine.wrap(function() local c = ngx.socket.connect('127.0.0.1', {port}) eq(c:send('left open'), 9) end)()"
         ),

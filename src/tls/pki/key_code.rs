@@ -12,6 +12,7 @@ use super::asn1::{self, Asn1Error, Reader};
 use super::key::{Curve, EcKey, Key, Okp, OkpKey, RsaKey, RsaSecret, Secret};
 use super::objects;
 use super::pem::{self, Block};
+use super::pkcs12;
 
 /// Why bytes are no key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -151,6 +152,15 @@ fn affordable(scheme: &pkcs8::pkcs5::EncryptionScheme) -> bool {
 }
 
 fn read_encrypted_pkcs8(der: &[u8], passphrase: Option<&[u8]>) -> Result<Key> {
+    let mut inner = asn1::first(der, asn1::SEQUENCE)?.reader();
+    if let Ok((oid, params)) = inner.algorithm()
+        && oid == pkcs12::SHA1_3DES
+    {
+        let passphrase = passphrase.ok_or(KeyError::NoPassphrase)?;
+        let data = inner.expect(asn1::OCTET_STRING)?.body;
+        let plain = pkcs12::open(params, data, passphrase, MAX_ROUNDS)?;
+        return read_pkcs8(&plain);
+    }
     let info = EncryptedPrivateKeyInfoRef::try_from(der).map_err(|_| Asn1Error::Value)?;
     let passphrase = passphrase.ok_or(KeyError::NoPassphrase)?;
     if !affordable(&info.encryption_algorithm) {
@@ -218,7 +228,7 @@ fn opened(block: &Block, passphrase: Option<&[u8]>) -> Result<Secret> {
     opened.ok_or(KeyError::BadDecrypt)
 }
 
-fn open_cbc<C>(key: &[u8], iv: &[u8], data: &[u8]) -> Option<Secret>
+pub(super) fn open_cbc<C>(key: &[u8], iv: &[u8], data: &[u8]) -> Option<Secret>
 where
     C: aes::cipher::KeyIvInit + aes::cipher::BlockModeDecrypt,
 {

@@ -14,5 +14,6 @@ pub mod name;
 pub mod objects;
 pub mod path;
 pub mod pem;
+mod pkcs12;
 pub mod sign;
 pub mod time;

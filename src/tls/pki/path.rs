@@ -1,12 +1,13 @@
 //! Whether a chain of certificates leads to one that is trusted.
 //!
 //! Judges signatures, names, key identifiers, validity, basic constraints, key usage, path length, critical
-//! extensions and, if asked, the leaf's purpose, and says what is wrong in OpenSSL's words. Revocation lists
-//! and name constraints are not judged: name constraints fail the chain, critical or not. Must not: read a
-//! clock or decide which certificates are trusted.
+//! extensions and, if asked, purpose and strength, and says what is wrong in OpenSSL's words. Revocation lists
+//! and name constraints are not judged: name constraints fail the chain, critical or not, unless somebody else
+//! judges them. Must not: read a clock or decide which certificates are trusted.
 
 use super::cert::Cert;
 use super::extension::{self, KEY_CERT_SIGN};
+use super::key::Key;
 use super::objects;
 
 /// No more signatures than this are checked in one verification: certificates that all name each other would
@@ -34,8 +35,12 @@ pub struct Terms<'a> {
     pub partial: bool,
     /// Whether critical extensions that are not known are passed over.
     pub ignore_critical: bool,
-    /// The dotted purpose that the leaf must not exclude.
+    /// The dotted purpose that no certificate must exclude.
     pub purpose: Option<&'a str>,
+    /// Whether keys and signatures must be as strong as OpenSSL's security level 2 wants them.
+    pub strong: bool,
+    /// Whether somebody else judges name constraints; if not they fail the chain.
+    pub constraints_judged: bool,
 }
 
 struct Search<'a> {
@@ -69,6 +74,17 @@ pub fn verify(
     }
     judge(&path, terms)?;
     Ok(path)
+}
+
+/// Whether the key of a leaf is strong enough.
+///
+/// # Errors
+/// When it is not, in OpenSSL's words.
+pub fn strong_leaf(leaf: &Cert) -> Result<(), &'static str> {
+    match has_strong_key(leaf) {
+        true => Ok(()),
+        false => Err("EE certificate key too weak"),
+    }
 }
 
 fn same(a: &Cert, b: &Cert) -> bool {
@@ -151,24 +167,42 @@ impl Search<'_> {
 }
 
 /// Judges a path whose names and signatures fit.
-fn judge(path: &[Cert], terms: Terms) -> Result<(), &'static str> {
+///
+/// # Errors
+/// When something is wrong with it, in OpenSSL's words.
+pub fn judge(path: &[Cert], terms: Terms) -> Result<(), &'static str> {
+    if terms.strong
+        && let Some(leaf) = path.first()
+    {
+        strong_leaf(leaf)?;
+    }
     let mut below = 0;
     for (i, cert) in path.iter().enumerate() {
-        if !terms.ignore_critical && has_unknown_critical(cert) {
+        if !terms.ignore_critical && has_unknown_critical(cert, terms) {
             return Err("unhandled critical extension");
         }
         if i > 0 {
-            if cert.extension("nameConstraints").is_some() {
+            if !terms.constraints_judged && cert.extension("nameConstraints").is_some() {
                 return Err("unsupported name constraint type");
             }
-            may_sign(cert, below)?;
+            may_sign(cert)?;
+        }
+        if let Some(purpose) = terms.purpose {
+            suits(cert, purpose, i == 0)?;
+        }
+        if i > 0 {
+            if let Ok(Some((_, Some(most)))) = cert.basic_constraints()
+                && most < below
+            {
+                return Err("path length constraint exceeded");
+            }
             if cert.subject_der() != cert.issuer_der() {
                 below += 1;
             }
         }
     }
-    if let Some((leaf, purpose)) = path.first().zip(terms.purpose) {
-        suits(leaf, purpose)?;
+    if terms.strong {
+        strong(path)?;
     }
     let Some(now) = terms.now else {
         return Ok(());
@@ -184,45 +218,81 @@ fn judge(path: &[Cert], terms: Terms) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn has_unknown_critical(cert: &Cert) -> bool {
+/// 112 bits: OpenSSL's security level 2.
+fn has_strong_key(cert: &Cert) -> bool {
+    match cert.public_key() {
+        Some(Key::Rsa(k)) => k.size() >= 256,
+        Some(_) => true,
+        None => false,
+    }
+}
+
+fn strong(path: &[Cert]) -> Result<(), &'static str> {
+    for (i, cert) in path.iter().enumerate() {
+        if i > 0 && !has_strong_key(cert) {
+            return Err("CA certificate key too weak");
+        }
+        let algorithm = cert.signature_algorithm();
+        let name = algorithm.and_then(|(oid, _)| objects::by_contents(oid));
+        let weak = name.is_none_or(|o| o.sn.ends_with("MD5") || o.sn.ends_with("SHA1"));
+        if i + 1 < path.len() && weak {
+            return Err("CA signature digest algorithm too weak");
+        }
+    }
+    Ok(())
+}
+
+fn has_unknown_critical(cert: &Cert, terms: Terms) -> bool {
     cert.extensions.iter().any(|e| {
         let name = objects::by_contents(&e.oid).map_or("", |o| o.sn);
-        e.critical && !KNOWN.contains(&name)
+        let known = KNOWN.contains(&name) || terms.constraints_judged && name == "nameConstraints";
+        e.critical && !known
     })
 }
 
-/// Whether `cert` may issue a certificate with `below` intermediate ones under it.
-///
-/// # Errors
-/// When it may not, in OpenSSL's words.
-pub fn may_sign(cert: &Cert, below: i64) -> Result<(), &'static str> {
+/// Whether `cert` may issue certificates.
+fn may_sign(cert: &Cert) -> Result<(), &'static str> {
     let constraints = cert.basic_constraints().map_err(|_| "invalid CA certificate")?;
     match constraints {
-        Some((true, Some(path))) if path < below => return Err("path length constraint exceeded"),
         Some((true, _)) => {}
         // A certificate from before there were extensions is a CA if it is a root.
         None if cert.version == 1 && cert.subject_der() == cert.issuer_der() => {}
         _ => return Err("invalid CA certificate"),
     }
-    match cert
-        .extension("keyUsage")
-        .map(|e| extension::usage_bits(&e.value))
-    {
+    match uses(cert) {
         None => Ok(()),
-        Some(Some(bits)) if bits & KEY_CERT_SIGN != 0 => Ok(()),
+        Some(bits) if bits & KEY_CERT_SIGN != 0 => Ok(()),
         Some(_) => Err("invalid CA certificate"),
     }
 }
 
-fn suits(leaf: &Cert, purpose: &str) -> Result<(), &'static str> {
-    let Some(extension) = leaf.extension("extendedKeyUsage") else {
-        return Ok(());
+/// The key usages that a certificate lists; all of none that can be read.
+fn uses(cert: &Cert) -> Option<u16> {
+    let extension = cert.extension("keyUsage")?;
+    Some(extension::usage_bits(&extension.value).unwrap_or(0))
+}
+
+const DIGITAL_SIGNATURE: u16 = 0x8000;
+const KEY_ENCIPHERMENT: u16 = 0x2000;
+const KEY_AGREEMENT: u16 = 0x0800;
+
+/// Whether a certificate does not exclude a purpose: by its extended key usage, and a leaf by its key usage.
+fn suits(cert: &Cert, purpose: &str, leaf: bool) -> Result<(), &'static str> {
+    let wrong = Err("unsuitable certificate purpose");
+    if let Some(extension) = cert.extension("extendedKeyUsage") {
+        let listed =
+            extension::purposes(&extension.value).is_some_and(|all| all.iter().any(|id| id == purpose));
+        if !listed {
+            return wrong;
+        }
+    }
+    let needed = match objects::by_text(purpose).map_or("", |o| o.sn) {
+        "serverAuth" => DIGITAL_SIGNATURE | KEY_ENCIPHERMENT | KEY_AGREEMENT,
+        "clientAuth" => DIGITAL_SIGNATURE | KEY_AGREEMENT,
+        _ => return Ok(()),
     };
-    let any = objects::by_text("anyExtendedKeyUsage").map_or("", |o| o.id);
-    let listed = extension::purposes(&extension.value)
-        .is_some_and(|all| all.iter().any(|id| id == purpose || id == any));
-    match listed {
-        true => Ok(()),
-        false => Err("unsuitable certificate purpose"),
+    match uses(cert) {
+        Some(bits) if leaf && bits & needed == 0 => wrong,
+        _ => Ok(()),
     }
 }

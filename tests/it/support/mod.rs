@@ -3,6 +3,8 @@
 
 pub mod certs;
 pub mod demo;
+#[allow(dead_code, reason = "the resolver's unit tests use the rest")]
+pub mod dns;
 pub mod gateway;
 pub mod http;
 pub mod listener;
@@ -18,6 +20,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+pub use dns::Dns;
 pub use gateway::{Admin, Gateway, Setup, service, with};
 pub use http::{Client, Response, get};
 pub use origin::Origin;

@@ -56,6 +56,8 @@ pub(super) const TERMS: Terms = Terms {
     partial: false,
     ignore_critical: false,
     purpose: None,
+    strong: false,
+    constraints_judged: false,
 };
 
 #[test]
