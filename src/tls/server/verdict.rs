@@ -7,8 +7,7 @@
 //! OpenSSL 3.0 `x509_vfy.c`: `build_chain`, `check_extensions`, `internal_verify`
 
 use crate::tls::pki::cert::Cert;
-use crate::tls::pki::extension;
-use crate::tls::pki::path;
+use crate::tls::pki::extension::{self, KEY_CERT_SIGN};
 
 /// `clientAuth`
 const CLIENTS: &str = "1.3.6.1.5.5.7.3.2";
@@ -88,11 +87,9 @@ impl<'a> Chain<'a> {
             (false, _) if own <= last => "unable to get issuer certificate",
             (false, _) => "unable to get local issuer certificate",
         });
-        let mut below = 0;
         for (i, cert) in chain.iter().enumerate() {
-            if i > 0 {
-                fault = path::may_sign(cert, below).err().or(fault);
-                below += i64::from(cert.subject_der() != cert.issuer_der());
+            if i > 0 && !may_sign(cert) {
+                fault = Some("invalid CA certificate");
             }
             if !suits(cert, i == 0) {
                 fault = Some("unsuitable certificate purpose");
@@ -126,6 +123,17 @@ fn signed(cert: &Cert, issuer: &Cert) -> Result<(), &'static str> {
         Ok(true) => Ok(()),
         _ => Err("certificate signature failure"),
     }
+}
+
+/// Whether a certificate may issue others.
+fn may_sign(cert: &Cert) -> bool {
+    let ca = match cert.basic_constraints() {
+        Ok(Some((ca, _))) => ca,
+        Ok(None) => cert.version == 1 && cert.subject_der() == cert.issuer_der(),
+        Err(_) => false,
+    };
+    let usage = cert.extension("keyUsage");
+    ca && usage.is_none_or(|e| extension::usage_bits(&e.value).is_some_and(|bits| bits & KEY_CERT_SIGN != 0))
 }
 
 /// Whether a certificate's own words let it stand for a client, or above one.
