@@ -67,8 +67,8 @@ fn of_cert(cert: &Cert, name: &[u8]) -> Option<Vec<u8>> {
     let text = match name {
         b"s_dn" => dn::rfc2253(&cert.subject),
         b"i_dn" => dn::rfc2253(&cert.issuer),
-        b"s_dn_legacy" => return Some(cert.subject.one_line()),
-        b"i_dn_legacy" => return Some(cert.issuer.one_line()),
+        b"s_dn_legacy" => dn::one_line(&cert.subject),
+        b"i_dn_legacy" => dn::one_line(&cert.issuer),
         b"serial" => dn::serial(&cert.serial),
         b"v_start" => dn::time(cert.not_before)?,
         b"v_end" => dn::time(cert.not_after)?,

@@ -44,6 +44,7 @@ mod c06_transport;
 mod c06_tries;
 mod c07_certificates;
 mod c07_clients;
+mod c07_differential;
 mod c07_handshakes;
 mod c07_phase;
 mod c08_demo;

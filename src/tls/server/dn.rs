@@ -34,6 +34,27 @@ pub fn rfc2253(name: &Name) -> String {
     out
 }
 
+/// A name in the old way, the first part first.
+///
+/// # Source
+/// OpenSSL's `X509_NAME_oneline`
+pub fn one_line(name: &Name) -> String {
+    let mut out = String::new();
+    for entry in &name.entries {
+        let known = objects::by_contents(&entry.oid).map(|o| o.sn.to_owned());
+        let attribute = known.or_else(|| asn1::dotted(&entry.oid)).unwrap_or_default();
+        out.push_str(&format!("/{attribute}="));
+        for byte in &entry.value {
+            match byte {
+                b'/' | b'+' => out.push_str(&format!("\\{}", char::from(*byte))),
+                b' '..=b'~' => out.push(char::from(*byte)),
+                _ => out.push_str(&format!("\\x{byte:02X}")),
+            }
+        }
+    }
+    out
+}
+
 fn dump(entry: &Entry, out: &mut String) {
     out.push('#');
     for byte in asn1::element(entry.tag, &entry.value) {
@@ -145,6 +166,13 @@ mod tests {
             "L=#0C02FF01,1.2.3.4=#0C0176,CN=\\#x,OU=M\\C3\\BCller+O=\\ a\\,b\\+\\\"c\\\\\\<d\\>\\;e\\ ,C=DE"
         );
         assert_eq!(rfc2253(&Name::default()), "");
+        let name = Name {
+            entries: vec![
+                entry("C", 19, b"DE", false),
+                entry("O", 12, "a/b+ü".as_bytes(), false),
+            ],
+        };
+        assert_eq!(one_line(&name), "/C=DE/O=a\\/b\\+\\xC3\\xBC");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use rustls::{HandshakeKind, ServerConnection};
 
 use super::hello::Hello;
 use super::names;
+use super::verdict::Chain;
 use super::wishes::{ClientRequest, Wishes};
 use crate::tls::chain::CertificateChain;
 use crate::tls::pki::cert::Cert;
@@ -122,13 +123,22 @@ impl Facts {
         };
         let depth = u8::try_from(self.asked.depth).unwrap_or(u8::MAX);
         let rest = &rest[..rest.len().min(MAX_INTERMEDIATES)];
-        let judged = verify::judge(&trust, leaf, rest, depth, Usage::Client, UnixTime::now());
-        judged.map_err(|refusal| match refusal.reason {
-            // of a lone certificate OpenSSL says this last
-            "unable to get local issuer certificate" if rest.is_empty() => {
-                "unable to verify the first certificate"
-            }
-            reason => reason,
+        let now = UnixTime::now();
+        verify::judge(&trust, leaf, rest, depth, Usage::Client, now).map_err(|refusal| {
+            let read = |certs: &[CertificateDer<'_>]| -> Vec<Cert> {
+                certs.iter().filter_map(|der| Cert::read(der).ok()).collect()
+            };
+            let words = self.client().and_then(|leaf| {
+                Chain {
+                    leaf,
+                    untrusted: &read(rest),
+                    trusted: &read(trust.certs()),
+                    depth: self.asked.depth,
+                    now: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
+                }
+                .words()
+            });
+            words.unwrap_or(refusal.reason)
         })
     }
 }

@@ -10,6 +10,7 @@ pub mod hello;
 pub mod names;
 mod options;
 mod sessions;
+mod verdict;
 mod wishes;
 
 pub use config::{Server, ServerError};
