@@ -65,6 +65,13 @@ pub fn hash(text: &str) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Lua memory that is worth a collection, in bytes.
+const MUCH: usize = 96 << 20;
+
+/// How far the garbage grows before it is collected, in percent of what lives: next to nothing lives while a text is
+/// judged item by item.
+const PAUSE: &str = "collectgarbage('setpause', 400)";
+
 /// Reads and judges a declarative text.
 ///
 /// # Errors
@@ -73,6 +80,8 @@ pub fn load(vm: &Vm, text: &str, format: Format, options: &Options) -> Result<Sn
     let reader = Reader::new(vm.lua()).map_err(|e| Refused::whole(plain(&e)))?;
     let text_of = reader.json_of(text, format)?;
     let pieces = RefCell::new(None);
+    vm.guarded(|lua| lua.load(PAUSE).exec())
+        .map_err(|e| Refused::whole(plain(&e)))?;
     let judged = vm.guarded(|lua| {
         lua.scope(|scope| {
             let whole = scope
@@ -91,8 +100,10 @@ pub fn load(vm: &Vm, text: &str, format: Format, options: &Options) -> Result<Sn
             _ => Refused::whole(plain(&e)),
         }
     })??;
-    // the tables are not needed any more; what follows may have their memory
-    vm.lua().gc_collect().map_err(|e| Refused::whole(plain(&e)))?;
+    // a document that was read as a whole left much; what follows may have that memory
+    if vm.lua().used_memory() > MUCH {
+        vm.lua().gc_collect().map_err(|e| Refused::whole(plain(&e)))?;
+    }
     Ok(builder.finish(hash(text)))
 }
 

@@ -1,6 +1,6 @@
 //! Routes: which requests belong to which service.
 
-use super::{Protocol, ServiceIdx, or_default};
+use super::{Protocol, Reference, ServiceIdx, or_default};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 
@@ -70,6 +70,9 @@ pub struct Route {
     /// Seconds since the epoch; orders equal routes.
     #[serde(default, deserialize_with = "or_default")]
     pub created_at: u64,
+    /// The service as its row names it, until it is found.
+    #[serde(rename = "service")]
+    pub service_ref: Option<Reference>,
     /// The service served; a route without one is answered by plugins only.
     #[serde(skip)]
     pub service: Option<ServiceIdx>,

@@ -329,6 +329,8 @@ impl Running {
             usr1,
             usr2,
         } = signals;
+        // the Admin API, exports of a whole configuration above all, lets requests go first
+        super::process::be_nice();
         loop {
             tokio::select! {
                 _ = term.recv() => break,

@@ -47,9 +47,10 @@ impl Builder {
         match kind {
             "services" => s.services.push(typed(kind, row)?),
             "routes" => {
-                s.routes.push(typed(kind, row)?);
-                let refers: OfRoute = typed(kind, row)?;
-                self.services_of_routes.push(refers.service.map(|r| r.id));
+                let mut route: crate::entity::Route = typed(kind, row)?;
+                self.services_of_routes
+                    .push(route.service_ref.take().map(|r| r.id));
+                s.routes.push(route);
             }
             "consumers" => s.consumers.push(typed(kind, row)?),
             "upstreams" => s.upstreams.push(typed(kind, row)?),
@@ -146,11 +147,6 @@ fn whole_numbers(value: Value) -> Value {
             .collect(),
         other => other,
     }
-}
-
-#[derive(Deserialize)]
-struct OfRoute {
-    service: Option<Reference>,
 }
 
 #[derive(Deserialize)]
