@@ -173,7 +173,7 @@ impl Leaf {
 
     /// Valid from tomorrow on.
     pub fn not_yet(self) -> Self {
-        self.valid(DAY, 30 * DAY)
+        self.valid(DAY, 30 * DAY + DAY / 2)
     }
 
     /// Seconds from now.
