@@ -105,20 +105,20 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
         .unwrap_or_else(|_| Err("the configuration could not be judged".to_owned()))
         .map_err(Error::Refused)?;
     let count = settings.nginx_worker_processes.max(1);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Error::System("control runtime", e))?;
+    // before anything listens, since who can connect may signal: a signal must never meet the system's default
+    let mut signals = {
+        let _context = runtime.enter();
+        Signals::new()?
+    };
     // the proxy's last: who can connect there can connect to all of them
     let echoes = listeners::echo(&settings)?;
     let admins = listeners::admin(&settings)?;
     let admin_tls = tls::admin(&settings).map_err(Error::Refused)?;
     let mut listeners = listeners::proxy(&settings, count)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Error::System("control runtime", e))?;
-    // before anything accepts: a signal must never meet the system's default
-    let mut signals = {
-        let _context = runtime.enter();
-        Signals::new()?
-    };
     let (ready_tx, ready) = std_mpsc::channel();
     let mut running = Running {
         settings,
