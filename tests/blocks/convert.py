@@ -57,16 +57,25 @@ lua_regex_cache_max_entries rewrite_log log_subrequest lua_load_resty_core lua_s
 ssl_prefer_server_ciphers merge_slashes msie_padding lua_sa_restart lua_thread_cache_max_entries
 echo_reset_timer variables_hash_max_size types_hash_max_size lua_check_client_abort server_names_hash_bucket_size
 proxy_ssl_certificate proxy_ssl_certificate_key client_header_buffer_size large_client_header_buffers
+lua_socket_buffer_size lua_socket_keepalive_timeout lua_socket_pool_size lua_code_cache lua_transform_underscores
 """.split())
 # Settings of the gateway: what it is started with.
 SETTINGS = {
     "client_max_body_size": "nginx_http_client_max_body_size",
     "client_body_buffer_size": "nginx_http_client_body_buffer_size",
     "lua_ssl_trusted_certificate": "lua_ssl_trusted_certificate",
-    "real_ip_header": "real_ip_header",
+    "client_body_timeout": "moongate_client_body_timeout",
 }
+TIMEOUTS = {"lua_socket_connect_timeout": "connect", "lua_socket_send_timeout": "send",
+            "lua_socket_read_timeout": "read"}
 # Variables that the gateway has, too, and that can be written.
 KNOWN = {"upstream_uri", "upstream_scheme", "upstream_host", "upstream_upgrade", "upstream_connection"}
+
+
+def milliseconds(text):
+    """Of nginx's notation."""
+    m = re.match(r"(\d+)(ms|s|m)?$", text)
+    return int(m.group(1)) * {"ms": 1, None: 1000, "s": 1000, "m": 60000}[m.group(2)] if m else None
 
 
 class Block:
@@ -77,6 +86,7 @@ class Block:
         self.root, self.env, self.checkout = root, env, checkout
         self.port = ports()
         self._ports = ports
+        self.tls_ports = []
         self.servers, self.relays, self.dicts, self.path = {}, [], {}, None
         self.init, self.init_worker, self.settings = [], [], {}
         self.upstreams, self.bare = {}, os.path.isdir(checkout + "/kong/pdk")
@@ -139,7 +149,8 @@ class Block:
             if not listens:
                 raise Skip("a server without listen")
             port = self._ports()
-            self.servers[port] = self._server([x for x in d.block if x.name != "listen"], shared)
+            rest = [x for x in d.block if x.name != "listen" and not (x.name.startswith("ssl_") and not x.lua)]
+            self.servers[port] = self._server(rest, shared)
             for listen in listens:
                 self.relays.append(self._listen(listen, d, port))
         for server in self.servers.values():
@@ -160,8 +171,6 @@ class Block:
             code = self._code(d, by)
             if code.get("code", "x").strip():
                 (self.init if by.group(1) == "init" else self.init_worker).append(code)
-        elif d.name in ("set_real_ip_from", "real_ip_header", "real_ip_recursive"):
-            self._real_ip(d)
         else:
             self._directive(d, shared)
 
@@ -176,6 +185,16 @@ class Block:
             if entry.startswith(self.root) or entry.startswith(self.checkout + "/t/"):
                 kept.append(entry)
         self.path = ";".join(kept) or None
+
+    def _path(self, path):
+        """A path of a configuration: relative to the server's folder, or where Test::Nginx has that in the checkout."""
+        ours = os.path.normpath(os.path.join(self.root, "conf", path))
+        theirs = os.path.normpath(os.path.join(self.checkout, "t/servroot/conf", path))
+        inside = os.path.normpath(os.path.join(self.checkout, path))
+        for other in (theirs, inside):
+            if os.path.exists(other):
+                return other
+        return ours
 
     def _real_ip(self, d):
         if d.name == "set_real_ip_from":
@@ -197,9 +216,23 @@ class Block:
         self.upstreams[d.args[0]] = servers[0].args[0]
 
     def _listen(self, listen, server, port):
-        address, options = listen.args[0], listen.args[1:]
-        if "ssl" in options or "http2" in options or "quic" in options:
-            raise Skip("a TLS server of nginx's")
+        address, options, tls = listen.args[0], listen.args[1:], None
+        if "http2" in options or "quic" in options:
+            raise Skip("HTTP/2")
+        if "ssl" in options:
+            tls = {x.name: " ".join(x.args) for x in server.block if x.name.startswith("ssl_")}
+            if any("by_lua" in name for name in tls):
+                raise Skip("Lua in the handshake of nginx's server")
+            for name in ("ssl_certificate", "ssl_certificate_key", "ssl_client_certificate"):
+                if name in tls:
+                    tls[name] = self._path(tls[name])
+            if self.bare and "ssl_certificate" in tls:
+                # the gateway's own TLS, where what Lua sees of it is the question
+                self.settings.update({"ssl_cert": tls["ssl_certificate"], "ssl_cert_key": tls["ssl_certificate_key"]})
+                self.tls_ports.append(port)
+                tls = None
+            elif "ssl_certificate" not in tls:
+                raise Skip("a TLS server without a certificate")
         if "proxy_protocol" in options:
             raise Skip("the PROXY protocol")
         if not address.startswith("unix:"):
@@ -208,7 +241,7 @@ class Block:
             if not number.isdigit():
                 raise Skip("listens on %s" % address)
             address = "%s:%s" % ("127.0.0.1" if host in ("*", "0.0.0.0", "localhost") else host, number)
-        return address, port
+        return address, port, tls
 
     def _server(self, directives, shared):
         base = shared.copy()
@@ -216,10 +249,7 @@ class Block:
         for d in directives:
             if d.name == "location":
                 continue
-            if d.name in ("set_real_ip_from", "real_ip_header", "real_ip_recursive"):
-                self._real_ip(d)
-            else:
-                self._directive(d, base)
+            self._directive(d, base)
         ops = base.ops
         base.ops = []
         for d in directives:
@@ -302,9 +332,16 @@ class Block:
             location.add_headers.append((args[0], args[1]))
         elif name == "lua_need_request_body":
             location.need_body = args[0] == "on" or None
+        elif name in ("set_real_ip_from", "real_ip_header", "real_ip_recursive"):
+            self._real_ip(d)
+        elif name in TIMEOUTS:
+            location.timeouts[TIMEOUTS[name]] = milliseconds(args[0])
         elif name in SETTINGS:
-            self.settings[SETTINGS[name]] = args[0]
-        elif name == "lua_code_cache" and args[0] == "on" or name in IGNORED:
+            value = args[0]
+            if name == "lua_ssl_trusted_certificate":
+                value = self._path(value)
+            self.settings[SETTINGS[name]] = value
+        elif name in IGNORED:
             pass
         else:
             raise Skip("directive %s" % name)
@@ -336,8 +373,6 @@ class Block:
         m = re.match(r"^(https?|\$\w+)://(.*)$", text, re.S)
         if not m:
             raise Skip("proxy_pass %s" % text)
-        if m.group(1) == "https":
-            raise Skip("a TLS server of nginx's")
         rest = m.group(2)
         if rest.startswith("unix:"):
             address, _, uri = rest[5:].partition(":")
@@ -352,9 +387,13 @@ class Block:
                 address = "%s:%s" % (host, port or 80)
             else:
                 address = "unix:" + re.sub("/+", "/", address[5:])
-        for known, port in self.relays:
+        for known, port, tls in self.relays:
             if re.sub("/+", "/", known) == address:
-                return {"host": "127.0.0.1", "port": port, "uri": uri or None}
+                if tls:
+                    plain, port = port, self._ports()
+                    self.relays.append(("127.0.0.1:%d" % port, plain, tls))
+                secure = bool(tls) or port in self.tls_ports
+                return {"host": "127.0.0.1", "port": port, "uri": uri or None, "tls": secure or None}
         if address.startswith("unix:"):
             raise Skip("proxy_pass to a socket that no server has")
         host, _, port = address.rpartition(":")
@@ -367,11 +406,11 @@ class Block:
             servers[port] = {"locations": [x.table() for x in server["locations"]],
                              "default": server["default"].table()}
         return "return " + lua({"name": self.name, "root": self.root, "path": self.path,
-                                "dicts": list(self.dicts), "servers": servers, "bare": self.bare or None})
+                                "dicts": list(self.dicts), "servers": servers, "init": self.init or None, "bare": self.bare or None})
 
     def key(self):
-        """Blocks with the same key can share a gateway."""
-        alone = (self.name,) if self.init or self.init_worker else ()
+        """Blocks with the same key can share a gateway: `init_by_lua` can be run later, `init_worker_by_lua` not."""
+        alone = (self.root,) if self.init_worker else ()
         return repr((alone, sorted(self.settings.items()), self.sections.get("log_level")))
 
 
@@ -381,13 +420,14 @@ class Location:
     def __init__(self):
         self.kind, self.path, self.ops, self.lua = "", "/", [], {}
         self.echo = self.proxy = self.type = self.need_body = None
-        self.add_headers, self.proxy_headers = [], []
+        self.add_headers, self.proxy_headers, self.timeouts = [], [], {}
 
     def copy(self):
         other = Location()
         other.lua, other.type, other.need_body = dict(self.lua), self.type, self.need_body
         other.lua.pop("content", None)
         other.add_headers, other.proxy_headers = list(self.add_headers), list(self.proxy_headers)
+        other.timeouts = dict(self.timeouts)
         return other
 
     def resolve(self, block):
@@ -397,4 +437,4 @@ class Location:
     def table(self):
         return {"kind": self.kind, "path": self.path, "ops": self.ops, "lua": self.lua, "echo": self.echo,
                 "proxy": self.proxy, "type": self.type, "need_body": self.need_body,
-                "add_headers": self.add_headers or None, "proxy_headers": self.proxy_headers or None}
+                "timeouts": self.timeouts or None, "add_headers": self.add_headers or None, "proxy_headers": self.proxy_headers or None}

@@ -1,4 +1,4 @@
-"""A gateway for a batch of blocks: its folder, its configuration, its life; relays for sockets it cannot have.
+"""A gateway for a batch of blocks: its folder, its configuration, its life.
 
 Must not: know what a block expects.
 """
@@ -6,9 +6,7 @@ Must not: know what a block expects.
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import threading
 import time
 
 from convert import lua
@@ -31,65 +29,6 @@ plugins:
 """
 
 
-class Relay:
-    """Passes connections on from a Unix socket or a port to a port of the gateway."""
-
-    def __init__(self, address, port):
-        self.port, self.address = port, address
-        if address.startswith("unix:"):
-            path = address[5:]
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            if os.path.exists(path):
-                os.unlink(path)
-            self.socket = socket.socket(socket.AF_UNIX)
-            self.socket.bind(path)
-        else:
-            host, _, number = address.rpartition(":")
-            self.socket = socket.socket(socket.AF_INET6 if "[" in host else socket.AF_INET)
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self.socket.bind((host.strip("[]"), int(number)))
-        self.socket.listen(64)
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self.socket.accept()
-            except OSError:
-                return
-            try:
-                server = socket.create_connection(("127.0.0.1", self.port), timeout=5)
-            except OSError:
-                client.close()
-                continue
-            server.settimeout(None)
-            for a, b in ((client, server), (server, client)):
-                threading.Thread(target=_pump, args=(a, b), daemon=True).start()
-
-    def close(self):
-        """No more connections."""
-        try:
-            self.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.socket.close()
-
-
-def _pump(a, b):
-    try:
-        while True:
-            data = a.recv(65536)
-            if not data:
-                break
-            b.sendall(data)
-    except OSError:
-        pass
-    try:
-        b.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
-
-
 class Gateway:
     """A running gateway with the blocks of a batch."""
 
@@ -109,13 +48,15 @@ class Gateway:
             dicts.update(b.dicts)
         index = {"ports": ports, "control": control}
         first = blocks[0]
-        if first.init or first.init_worker:
+        if len(blocks) == 1 and (first.init or first.init_worker):
             index.update({"alone": 0, "init": first.init, "init_worker": first.init_worker})
         self._write(tables + "/index.lua", "return " + lua(index))
         self._write(plugin + "/schema.lua", SCHEMA)
         shutil.copy(HERE + "/handler.lua", plugin + "/handler.lua")
         self._write(root + "/kong.yml", CONFIG)
-        listen = ", ".join("127.0.0.1:%d" % p for p in list(ports) + [control])
+        secure = {p for b in blocks for p in b.tls_ports}
+        listen = ", ".join("127.0.0.1:%d%s" % (p, " ssl" if p in secure else "") for p in list(ports) + [control])
+        os.symlink(first.checkout + "/t", root + "/t")
         env = dict(os.environ)
         for name in list(env):
             if name.startswith("KONG_"):

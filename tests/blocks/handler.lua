@@ -74,6 +74,35 @@ ngx.var = setmetatable({}, {
   end,
 })
 
+-- `lua_socket_*_timeout` of a location
+local tcp = ngx.socket.tcp
+function ngx.socket.tcp(...)
+  local sock, err = tcp(...)
+  local s = in_request()
+  local t = s and s.location and s.location.timeouts
+  if sock and t then
+    sock:settimeouts(t.connect or 60000, t.send or 60000, t.read or 60000)
+  end
+  return sock, err
+end
+
+-- a jump out of rewrite_by_lua, which is a part of `access` here
+local JUMP = setmetatable({}, { __tostring = function()
+  return "a jump"
+end })
+local set_uri = ngx.req.set_uri
+function ngx.req.set_uri(uri, jump, ...)
+  local s = in_request()
+  if s then
+    s.changed = true
+  end
+  if jump == true and s and s.as == "rewrite" and real_phase() == "access" then
+    set_uri(uri, false, ...)
+    error(JUMP, 0)
+  end
+  return set_uri(uri, jump, ...)
+end
+
 -- === blocks ===
 
 local function environment()
@@ -101,6 +130,8 @@ local function block_of(n)
   return b
 end
 
+local initialize
+
 -- Every block finds the modules and dictionaries of a fresh server.
 local function start(n)
   current = block_of(n)
@@ -118,18 +149,24 @@ local function start(n)
       dict:flush_expired()
     end
   end
+  if current.init and not index.alone and not current.ready then
+    current.ready = true
+    initialize(current.init, "init_by_lua", current.env)
+  end
 end
 
 -- === running Lua ===
 
+local expand
+
 local function traced(err)
-  if type(err) ~= "string" then
+  if err == JUMP then
+    return err
+  elseif type(err) ~= "string" then
     err = err == nil and "nil" or type(err) == "table" and getmetatable(err) and tostring(err) or "unknown reason"
   end
   return err .. "\nstack traceback:\ncoroutine 0:" .. debug.traceback("", 2):gsub("^\nstack traceback:", "")
 end
-
-local expand
 
 local function compiled(code, env)
   if code.f then
@@ -170,7 +207,9 @@ local function run(code, as, env)
   local ok, failed = xpcall(f, traced)
   s = state()
   s.as = nil
-  if not ok then
+  if failed == JUMP then
+    return JUMP
+  elseif not ok then
     log(ERR, "lua entry thread aborted: runtime error: ", failed)
     return real_exit(ngx.headers_sent and ngx.ERROR or 500)
   end
@@ -188,6 +227,26 @@ local function run_filter(code, label, env)
   if not ok then
     log(ERR, "failed to run ", label, "*: ", tostring(failed))
     error(failed, 0)
+  end
+end
+
+-- `init_by_lua`, `init_worker_by_lua`: in their own phases where the block has a gateway for itself.
+function initialize(codes, as, env)
+  local s = not index.alone and in_request()
+  if s then
+    s.as = "init"
+  end
+  for _, code in ipairs(codes or {}) do
+    local f, err = compiled(code, env)
+    local ok = f ~= nil
+    if f then
+      ok, err = xpcall(f, function(e)
+        return type(e) == "string" and debug.traceback(e, 2) or tostring(e)
+      end)
+    end
+    if not ok then
+      log(ERR, as, " error: ", err)
+    end
   end
 end
 
@@ -294,6 +353,7 @@ function ops.rewrite(s, op, env)
   local to = expand(op.to)
   local path, args = to:match("^([^?]*)%??(.*)$")
   ngx.req.set_uri(path)
+  s.changed = true
   if to:find("?", 1, true) then
     ngx.req.set_uri_args(args)
   end
@@ -335,7 +395,7 @@ local function static(s)
   return finish()
 end
 
-local function proxy(location)
+local function proxy(s, location)
   local to, headers = location.proxy, {}
   local host, port = to.host, to.port
   for i, h in ipairs(location.proxy_headers or {}) do
@@ -344,9 +404,12 @@ local function proxy(location)
   -- the block's word about the phase is not for these calls
   local said = rawget(ngx.ctx, "KONG_PHASE")
   ngx.ctx.KONG_PHASE = nil
-  K.service.request.set_scheme("http")
+  K.service.request.set_scheme(to.tls and "https" or "http")
   K.service.set_target(expand(host), tonumber(expand(tostring(port))))
-  if to.uri then
+  if s.changed and not to.uri then
+    real_var.upstream_uri = ngx.escape_uri(real_var.uri, 0):gsub("%?", "%%3F")
+    K.service.request.set_raw_query(real_var.args or "")
+  elseif to.uri then
     local uri = expand(to.uri)
     local path, args = uri:match("^([^?]*)%??(.*)$")
     if path ~= "" then
@@ -431,21 +494,25 @@ local function begin()
     ngx.ctx.route, ngx.ctx.service = nil, nil
   end
   local again, rounds = true, 0
-  while again and rounds < 11 do
+  while again do
     again, rounds = false, rounds + 1
+    if rounds > 11 then
+      log(ERR, "rewrite or internal redirection cycle while processing \"", real_var.uri, "\"")
+      return real_exit(500)
+    end
     local location, captures = locate(server, real_var.uri)
     if not location then
       location = server.default
     end
     s.location, s.captures = location, captures or s.captures
     again = rewrite_module(s, location, b.env)
-  end
-  local location = s.location
-  if location.need_body then
-    ngx.req.read_body()
-  end
-  if location.lua.rewrite then
-    run(location.lua.rewrite, "rewrite", b.env)
+    if not again and location.need_body then
+      ngx.req.read_body()
+    end
+    if not again and location.lua.rewrite then
+      again = run(location.lua.rewrite, "rewrite", b.env) == JUMP
+      s = state()
+    end
   end
 end
 
@@ -466,7 +533,7 @@ function P:access()
     run(location.lua.content, "content", env)
     return finish()
   elseif location.proxy then
-    return proxy(location)
+    return proxy(s, location)
   elseif location.echo then
     s.as = "content"
     for _, e in ipairs(location.echo) do
@@ -514,22 +581,6 @@ for name in pairs(package.loaded) do
   base_loaded[name] = true
 end
 
--- A gateway of its own belongs to a block with `init_by_lua` or `init_worker_by_lua`.
-local function initialize(codes, as)
-  for _, code in ipairs(codes or {}) do
-    local f, err = compiled(code, index.env)
-    local ok = f ~= nil
-    if f then
-      ok, err = xpcall(f, function(e)
-        return type(e) == "string" and debug.traceback(e, 2) or tostring(e)
-      end)
-    end
-    if not ok then
-      log(ERR, as, " error: ", err)
-    end
-  end
-end
-
 if index.alone then
   index.env = environment()
   current = block_of(index.alone)
@@ -539,7 +590,7 @@ if index.alone then
   ngx.get_phase = function()
     return "init"
   end
-  initialize(index.init, "init_by_lua")
+  initialize(index.init, "init_by_lua", index.env)
   ngx.get_phase = kept
   index.kong_global = rawget(_G, "kong")
   index.kong = true
@@ -549,7 +600,7 @@ end
 function P:init_worker()
   if index.alone then
     rawset(_G, "kong", index.kong_global)
-    initialize(index.init_worker, "init_worker_by_lua")
+    initialize(index.init_worker, "init_worker_by_lua", index.env)
     index.kong_global = rawget(_G, "kong")
   else
     rawset(_G, "kong", nil)

@@ -37,8 +37,10 @@ sys.path.insert(0, HERE)
 
 from checks import Checker, Perl  # noqa: E402
 from convert import Block, Skip  # noqa: E402
+from debug_lines import DebugLines  # noqa: E402
 from figures import compare, write  # noqa: E402
-from gateway import Gateway, Relay  # noqa: E402
+from gateway import Gateway  # noqa: E402
+from peers import Memcached, OneAnswer, OneDatagram, redis, relay  # noqa: E402
 from wire import exchange, parse, requests  # noqa: E402
 
 BATCH = 40
@@ -49,7 +51,6 @@ FOREIGN = {
     "http2": "HTTP/2", "http3": "HTTP/3", "http09": "HTTP/0.9", "curl": "curl", "curl_protocol": "curl",
     "init": "a section init", "reload_fails": "reload", "SKIP": "marked SKIP",
     "shutdown_error_log": "the log at shutdown", "no_shutdown_error_log": "the log at shutdown",
-    "tcp_listen": "a TCP server of Test::Nginx's", "udp_listen": "a UDP server of Test::Nginx's",
 }
 
 
@@ -97,9 +98,13 @@ class Run:
         self.checkout = os.path.realpath(args.checkout)
         self.work = os.path.realpath(args.keep) if args.keep else tempfile.mkdtemp(prefix="moongate-blocks")
         os.makedirs(self.work, exist_ok=True)
-        self.ports, self.perls, self.gateways = Ports(20000), threading.local(), 0
-        self.env = {}
-        self.results = []
+        self.ports, self.perls, self.gateways = Ports(20000 + os.getpid() * 37 % 11000), threading.local(), 0
+        self.results, self.debug = [], DebugLines(self.checkout)
+        self.memcached = Memcached(self.ports())
+        port = self.ports()
+        self.redis = redis(self.work, port)
+        self.env = {"TEST_NGINX_MEMCACHED_PORT": str(self.memcached.port), "TEST_NGINX_REDIS_PORT": str(port),
+                    "TEST_NGINX_RESOLVER": "127.0.0.1"}
 
     def perl(self):
         if not hasattr(self.perls, "one"):
@@ -158,6 +163,8 @@ class Run:
         for name, why in FOREIGN.items():
             if name in sections:
                 raise Skip(why)
+        if any("set_by_lua*" in str(sections.get(s)) for s in ("error_log", "response_body", "response_body_like")):
+            raise Skip("what is not allowed in set_by_lua: the gateway has no such phase")
         if not any(s in sections for s in ("request", "raw_request", "pipelined_requests")):
             raise Skip("no request")
         said = dumped["said"]
@@ -191,6 +198,8 @@ class Run:
     def run_batch(self, batch):
         self.gateways += 1
         root = "%s/g%04d" % (self.work, self.gateways)
+        for b in batch:
+            write_files(b)
         gateway = Gateway(self.args.binary, root, batch, self.ports(), batch[0].level)
         try:
             if not gateway.up:
@@ -206,16 +215,22 @@ class Run:
                 shutil.rmtree(root, ignore_errors=True)
 
     def run_block(self, gateway, n, b):
-        write_files(b)
-        relays = []
+        servers = []
         r = b.result
         try:
-            relays = [Relay(address, port) for address, port in b.relays]
+            for address, port, tls in b.relays:
+                servers.append(relay(address, port, tls))
+            if b.section("tcp_listen") is not None:
+                servers.append(OneAnswer(b))
+            if b.section("udp_listen") is not None:
+                servers.append(OneDatagram(b))
             at = 0 if len(gateway.blocks) == 1 else gateway.start_block(n)
             if len(gateway.blocks) == 1:
                 gateway.start_block(n)
-            checker = Checker(b, self.perl())
+            checker = Checker(b, self.perl(), self.debug)
             self.talk(b, checker)
+            for server in servers:
+                checker.query(server)
             time.sleep(seconds(b.section("wait"), 0))
             r.log = self.await_log(gateway, checker, at)
             r.wrong = checker.wrong
@@ -224,8 +239,8 @@ class Run:
                 e = "the gateway ended with %s" % gateway.child.poll()
             r.wrong = [("run", "a run", "%s: %s" % (type(e).__name__, e))]
         finally:
-            for relay in relays:
-                relay.close()
+            for server in servers:
+                server.close()
             if not self.args.keep:
                 shutil.rmtree(b.root, ignore_errors=True)
 
@@ -270,6 +285,9 @@ class Run:
                 for b in again:
                     b.result.first = b.result.wrong
                 list(pool.map(lambda b: self.run_batch([b]), again))
+        if self.redis:
+            self.redis.terminate()
+            self.redis.wait()
         if not self.args.keep:
             shutil.rmtree(self.work, ignore_errors=True)
         return self.results
