@@ -107,7 +107,7 @@ class Block:
                 return m.group(0) if v is None else v
 
             text = re.sub(r"\$(?:(TEST_NGINX_[A-Z0-9_]+)|\{(TEST_NGINX_[A-Z0-9_]+)\})", of, text)
-            text = text.replace("/@ROOT@", self.root)
+            text = text.replace("/@ROOT@/../", self.checkout + "/t/").replace("/@ROOT@", self.root)
             text = re.sub(r"(?<![\w.])1984(?!\w)", str(self.port), text)
             return text.replace("$ServerPort", str(self.port))
         if isinstance(text, list):
