@@ -124,7 +124,6 @@ local function absent_table(name, fields)
 end
 
 ngx.location = absent_table("ngx.location", { "capture", "capture_multi" })
-ngx.thread = absent_table("ngx.thread", { "spawn", "wait", "kill" })
 ngx.exec = absent("ngx.exec")
 ngx.on_abort = absent("ngx.on_abort")
 ngx.run_worker_thread = absent("ngx.run_worker_thread")

@@ -16,6 +16,7 @@ mod req;
 mod ssl;
 mod ssl_server;
 pub mod tcp;
+mod thread;
 mod time;
 pub mod timer;
 mod var;
@@ -42,6 +43,7 @@ const PARTS: &[Part] = &[
     ("body", crate::embed!("body.lua"), body::install),
     ("encode", crate::embed!("encode.lua"), encode::install),
     ("dict", crate::embed!("dict.lua"), dict::install),
+    ("thread", crate::embed!("thread.lua"), thread::install),
     ("worker", crate::embed!("worker.lua"), worker::install),
     ("timer", crate::embed!("timer.lua"), timer::install),
     ("re", crate::embed!("re.lua"), re::install),
