@@ -153,9 +153,20 @@ class Block:
             self.servers[port] = self._server(rest, shared)
             for listen in listens:
                 self.relays.append(self._listen(listen, d, port))
+        if self.bare:
+            self._configured("".join(t for t in (self.section("config"), self.section("http_config")) if t))
         for server in self.servers.values():
             for location in server["locations"] + [server["default"]]:
                 location.resolve(self)
+
+    def _configured(self, text):
+        """What a block gives to `PDK.new` is a setting of the gateway's here, as it is one of Kong's in life."""
+        trusted = re.search(r"trusted_ips\s*=\s*\{([^}]*)\}", text)
+        if trusted and "trusted_ips" not in self.settings:
+            self.settings["trusted_ips"] = re.findall(r'"([^"]+)"', trusted.group(1))
+        port = re.search(r"host_ports\s*=\s*\{\s*\[tonumber\(ngx.var.server_port\)\]\s*=\s*(\d+)", text)
+        if port:
+            self.settings["port_maps"] = "%s:%d" % (port.group(1), self.port)
 
     def _http(self, d, shared, servers):
         by = BY_LUA.match(d.name)
@@ -323,6 +334,8 @@ class Block:
             location.proxy = args[0]
             location.lua.pop("content", None)
         elif name == "proxy_set_header":
+            if args[0].lower() == "host" and args[1] == "":
+                raise Skip("a request to an upstream without Host")
             location.proxy_headers.append((args[0], args[1]))
         elif name.startswith("echo"):
             self._echo(name, args, location)
@@ -432,6 +445,9 @@ class Location:
 
     def resolve(self, block):
         if isinstance(self.proxy, str):
+            if not any(name.lower() == "host" for name, _ in self.proxy_headers):
+                host = re.match(r"^[^:]+://(?:unix:|([^/]+))", self.proxy)
+                self.proxy_headers.insert(0, ("Host", host and host.group(1) or "localhost"))
             self.proxy = block.target(self.proxy)
 
     def table(self):

@@ -12,6 +12,7 @@ name, perhaps with numbers of blocks (`t/043-shdict.t:3,5`). Wants perl and the 
     --record         writes the table anew instead
     --keep DIR       works in DIR and leaves it there (a folder of its own otherwise, removed)
     --jobs N         gateways at once, 2
+    --retry N        how many blocks are run again at most (more than that, and none is)
 
 A block is converted (convert.py) when its configuration needs no more than locations and Lua; others are counted as
 skipped, with the reason. Blocks share gateways as far as their configurations allow; one that fails in company is run
@@ -81,6 +82,10 @@ class Result:
     def __init__(self, file, name, number):
         self.file, self.name, self.number = file, name, number
         self.skipped, self.wrong, self.log = None, None, []
+
+    def hopeless(self):
+        """Whether it would fail alone, too."""
+        return any("not supported: " in line for line in self.log)
 
 
 def seconds(text, default):
@@ -280,11 +285,11 @@ class Run:
         blocks = self.collect()
         with concurrent.futures.ThreadPoolExecutor(self.args.jobs) as pool:
             list(pool.map(self.run_batch, self.batches(blocks)))
-            again = [b for b in blocks if b.result.wrong]
-            if not self.args.once:
-                for b in again:
-                    b.result.first = b.result.wrong
+            again = [b for b in blocks if b.result.wrong and not b.result.hopeless()]
+            if len(again) <= self.args.retry:
                 list(pool.map(lambda b: self.run_batch([b]), again))
+            else:
+                print("%d fail in company, too many to run each alone" % len(again))
         if self.redis:
             self.redis.terminate()
             self.redis.wait()
@@ -343,7 +348,7 @@ def main():
     a.add_argument("--record", action="store_true")
     a.add_argument("--keep")
     a.add_argument("--jobs", type=int, default=2)
-    a.add_argument("--once", action="store_true", help="no second run alone")
+    a.add_argument("--retry", type=int, default=700, help="how many that fail in company are run again alone")
     args = a.parse_args()
     args.binary = os.path.realpath(args.binary)
     begun = time.monotonic()
