@@ -57,7 +57,7 @@ lua_regex_cache_max_entries rewrite_log log_subrequest lua_load_resty_core lua_s
 ssl_prefer_server_ciphers merge_slashes msie_padding lua_sa_restart lua_thread_cache_max_entries
 echo_reset_timer variables_hash_max_size types_hash_max_size lua_check_client_abort server_names_hash_bucket_size
 proxy_ssl_certificate proxy_ssl_certificate_key client_header_buffer_size large_client_header_buffers
-lua_socket_buffer_size lua_socket_keepalive_timeout lua_socket_pool_size lua_code_cache lua_transform_underscores
+lua_socket_buffer_size lua_socket_keepalive_timeout lua_socket_pool_size lua_transform_underscores
 """.split())
 # Settings of the gateway: what it is started with.
 SETTINGS = {
@@ -69,7 +69,7 @@ SETTINGS = {
 TIMEOUTS = {"lua_socket_connect_timeout": "connect", "lua_socket_send_timeout": "send",
             "lua_socket_read_timeout": "read"}
 # Variables that the gateway has, too, and that can be written.
-KNOWN = {"upstream_uri", "upstream_scheme", "upstream_host", "upstream_upgrade", "upstream_connection"}
+KNOWN = {"args", "query_string", "limit_rate", "upstream_uri", "upstream_scheme", "upstream_host", "upstream_upgrade", "upstream_connection"}
 
 
 def milliseconds(text):
@@ -137,10 +137,12 @@ class Block:
             if not isinstance(t, str):
                 raise Skip("the configuration is no text")
         try:
-            http, config = parse(http), parse(config, 40)
+            http, config = parse(http), parse(config, 39)
         except Refused as e:
             raise Skip("nginx refuses the configuration: %s" % e)
         shared, servers = Location(), []
+        # Test::Nginx's own preamble
+        shared.type = None if self.bare else "text/plain"
         for d in http:
             self._http(d, shared, servers)
         self.servers[self.port] = self._server(config, shared)
@@ -295,7 +297,7 @@ class Block:
         if by.group(2) == "_file":
             return {"file": d.args[0]}
         code = d.lua if by.group(2) == "_block" else d.args[0]
-        return {"code": code, "chunk": "=%s(nginx.conf:%d)" % (by.group(0).replace("_block", ""), d.line)}
+        return {"code": code, "chunk": "=%s(nginx.conf:%d)" % (by.group(0).replace("_block", ""), d.end)}
 
     def _directive(self, d, location):
         name, args = d.name, d.args
@@ -354,6 +356,9 @@ class Block:
             if name == "lua_ssl_trusted_certificate":
                 value = self._path(value)
             self.settings[SETTINGS[name]] = value
+        elif name == "lua_code_cache":
+            if args[0] == "off":
+                raise Skip("lua_code_cache off")
         elif name in IGNORED:
             pass
         else:

@@ -55,12 +55,20 @@ sub filtered {
     return $value;
 }
 
+our $Hunks;
+sub hunks {
+    return @$Hunks if $Hunks;
+    my $text = do { no warnings; local $/; my $fh = \*main::DATA; <$fh> };
+    $text = '' unless defined $text;
+    $Hunks = [ $text =~ /^(===(?:.*\n)(?:(?!===).*\n?)*)/mg ];
+    return @$Hunks;
+}
+
+# Evaluates the sections: not before the file's variables are set.
 sub parsed {
     return @$Parsed if $Parsed;
     $Parsed = [];
-    my $text = do { no warnings; local $/; my $fh = \*main::DATA; <$fh> };
-    $text = '' unless defined $text;
-    my @hunks = $text =~ /^(===(?:.*\n)(?:(?!===).*\n?)*)/mg;
+    my @hunks = hunks();
     for my $hunk (@hunks) {
         $hunk .= "\n" unless $hunk =~ /\n\z/;
         $hunk =~ s/\A===[ \t]*(.*)\n// or next;
@@ -113,7 +121,7 @@ sub run_tests {
 my %functions = (
     plan => sub { exit 0 if @_ && $_[0] eq 'skip_all' && (print('{"blocks":[],"env":{},"said":{"skip_all":1}}'), 1) },
     run_tests => \&run_tests,
-    blocks => sub { my @b = parsed(); wantarray ? @b : scalar @b },
+    blocks => sub { my @b = wantarray ? parsed() : hunks(); wantarray ? @b : scalar @b },
     repeat_each => sub { 1 },
     add_block_preprocessor => sub { unshift @Preprocessors, $_[0]; return },
     log_level => sub { $Said{log_level} = $_[0] if @_; $Said{log_level} },

@@ -54,8 +54,8 @@ ngx.var = setmetatable({}, {
     if v ~= nil then
       return v
     end
-    if type(name) == "number" and s and s.captures then
-      return s.captures[name] or nil
+    if type(name) == "number" then
+      return s and s.captures and name > 0 and s.captures[name] or nil
     end
     return real_var[name]
   end,
@@ -124,7 +124,7 @@ local function block_of(n)
   local b = blocks[n]
   if not b then
     b = assert(loadfile(DIR .. "/block-" .. n .. ".lua"))()
-    b.env = index.env or environment()
+    b.env = index.env or index.single and _G or environment()
     blocks[n] = b
   end
   return b
@@ -582,7 +582,7 @@ for name in pairs(package.loaded) do
 end
 
 if index.alone then
-  index.env = environment()
+  index.env = _G
   current = block_of(index.alone)
   package.path = (current.path and current.path .. ";" or "") .. base_path
   rawset(_G, "kong", nil)

@@ -173,7 +173,7 @@ class Run:
         if not any(s in sections for s in ("request", "raw_request", "pipelined_requests")):
             raise Skip("no request")
         said = dumped["said"]
-        root = "%s/b%04d" % (self.work, len(self.results))
+        root = "%s/b%04d/servroot" % (self.work, len(self.results))
         env = {k: v for k, v in dumped["env"].items() if v is not None}
         if said.get("workers", 1) not in (1, "1"):
             raise Skip("several workers")
@@ -247,7 +247,7 @@ class Run:
             for server in servers:
                 server.close()
             if not self.args.keep:
-                shutil.rmtree(b.root, ignore_errors=True)
+                shutil.rmtree(os.path.dirname(b.root), ignore_errors=True)
 
     def talk(self, b, checker):
         asked, each = requests(b)
