@@ -140,6 +140,7 @@ class Block:
             http, config = parse(http), parse(config, 39)
         except Refused as e:
             raise Skip("nginx refuses the configuration: %s" % e)
+        self._main(self.section("main_config") or "")
         shared, servers = Location(), []
         # Test::Nginx's own preamble
         shared.type = None if self.bare else "text/plain"
@@ -170,6 +171,14 @@ class Block:
         if port:
             self.settings["port_maps"] = "%s:%d" % (port.group(1), self.port)
 
+    def _main(self, text):
+        try:
+            names = {d.name for d in parse(text)} if isinstance(text, str) else {"?"}
+        except Refused:
+            names = {"?"}
+        if names - {"env", "thread_pool", "worker_shutdown_timeout"}:
+            raise Skip("main_config")
+
     def _http(self, d, shared, servers):
         by = BY_LUA.match(d.name)
         if d.name == "server":
@@ -194,7 +203,7 @@ class Block:
             if not entry:
                 continue
             if not entry.startswith("/"):
-                entry = self.checkout + "/" + entry
+                entry = os.path.normpath(self.checkout + "/" + entry)
             if entry.startswith(self.root) or entry.startswith(self.checkout + "/t/"):
                 kept.append(entry)
         self.path = ";".join(kept) or None

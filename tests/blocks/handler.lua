@@ -103,6 +103,16 @@ function ngx.req.set_uri(uri, jump, ...)
   return set_uri(uri, jump, ...)
 end
 
+-- LuaJIT's verbose modes, which many blocks turn on: not a part of the gateway
+for _, name in ipairs({ "jit.v", "jit.dump" }) do
+  if not pcall(require, name) then
+    package.preload[name] = function()
+      local function nothing() end
+      return { on = nothing, off = nothing, start = nothing }
+    end
+  end
+end
+
 -- === blocks ===
 
 local function environment()

@@ -47,7 +47,7 @@ from wire import exchange, parse, requests  # noqa: E402
 BATCH = 40
 # Sections whose meaning is another program's or another protocol's.
 FOREIGN = {
-    "main_config": "main_config", "post_main_config": "main_config", "must_die": "nginx must not start",
+    "post_main_config": "main_config", "must_die": "nginx must not start",
     "stream_config": "the stream module", "stream_server_config": "the stream module",
     "http2": "HTTP/2", "http3": "HTTP/3", "http09": "HTTP/0.9", "curl": "curl", "curl_protocol": "curl",
     "init": "a section init", "reload_fails": "reload", "SKIP": "marked SKIP",
@@ -86,6 +86,13 @@ class Result:
     def hopeless(self):
         """Whether it would fail alone, too."""
         return any("not supported: " in line for line in self.log)
+
+
+def other_version(sign, version):
+    """Whether nginx 1.25.3, which Kong 3.10 has, is so."""
+    ours, theirs = (1, 25, 3), tuple(int(n) for n in version.strip(".").split("."))
+    return {"<": ours < theirs, "<=": ours <= theirs, ">": ours > theirs, ">=": ours >= theirs,
+            "==": ours == theirs}[sign]
 
 
 def seconds(text, default):
@@ -170,6 +177,9 @@ class Run:
                 raise Skip(why)
         if any("set_by_lua*" in str(sections.get(s)) for s in ("error_log", "response_body", "response_body_like")):
             raise Skip("what is not allowed in set_by_lua: the gateway has no such phase")
+        version = re.match(r"\s*\d+\s*:\s*(<=?|>=?|==)\s*([\d.]+)", sections.get("skip_nginx") or "")
+        if version and other_version(version.group(1), version.group(2)):
+            raise Skip("for another version of nginx")
         if not any(s in sections for s in ("request", "raw_request", "pipelined_requests")):
             raise Skip("no request")
         said = dumped["said"]
