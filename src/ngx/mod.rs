@@ -13,11 +13,13 @@ pub mod log;
 mod output;
 mod re;
 mod req;
+pub mod sockets;
 mod ssl;
 mod ssl_server;
 pub mod tcp;
 mod time;
 pub mod timer;
+mod udp;
 mod var;
 mod var_ssl;
 pub mod worker;
@@ -45,7 +47,9 @@ const PARTS: &[Part] = &[
     ("worker", crate::embed!("worker.lua"), worker::install),
     ("timer", crate::embed!("timer.lua"), timer::install),
     ("re", crate::embed!("re.lua"), re::install),
+    ("sockets", crate::embed!("sockets.lua"), sockets::install),
     ("tcp", crate::embed!("tcp.lua"), tcp::install),
+    ("udp", crate::embed!("udp.lua"), udp::install),
     ("ssl", crate::embed!("ssl.lua"), ssl::install),
     ("ssl_server", crate::embed!("ssl_server.lua"), ssl_server::install),
 ];

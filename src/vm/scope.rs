@@ -4,7 +4,7 @@
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use super::Vm;
 use crate::exchange::{Exchange, Handshake, Phase};
@@ -39,6 +39,14 @@ pub struct Scope {
     pub target_stale: Cell<bool>,
     /// Streams the client's body into memory on demand (`ngx.req.read_body`); set by the proxy.
     pub body_reader: RefCell<Option<Rc<dyn BodyReader>>>,
+    /// What ends with the scope although Lua may still hold it: sockets.
+    ends: RefCell<Vec<Weak<dyn Ends>>>,
+}
+
+/// What belongs to a scope and ends with it.
+pub trait Ends {
+    /// The scope is over. Must not run Lua.
+    fn end(&self);
 }
 
 /// Reads the rest of the client's body for Lua.
@@ -93,7 +101,18 @@ impl Scope {
             target_out: Cell::new(false),
             target_stale: Cell::new(false),
             body_reader: RefCell::default(),
+            ends: RefCell::default(),
         })
+    }
+
+    /// Ends `what` with this scope, if it still lives then.
+    pub fn end_with(&self, what: Weak<dyn Ends>) {
+        let mut ends = self.ends.borrow_mut();
+        // a timer that runs for ever may make and drop any number
+        if ends.len() >= 16 && ends.len().is_power_of_two() {
+            ends.retain(|e| e.strong_count() > 0);
+        }
+        ends.push(what);
     }
 
     /// The scope's guest, if it is a `T`.
@@ -105,6 +124,9 @@ impl Scope {
 
 impl Drop for Scope {
     fn drop(&mut self) {
+        for end in self.ends.take().iter().filter_map(Weak::upgrade) {
+            end.end();
+        }
         self.vm.free_slot(self.slot);
     }
 }
