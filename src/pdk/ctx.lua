@@ -1,7 +1,7 @@
 -- kong.ctx: tables of the running request.
 
 local scope = require "moongate.scope"
-local running = require("moongate.ops")["kong.scope"].plugin
+local running = require "moongate.running"
 
 local function child(tables, name)
   local table = tables[name]
@@ -24,8 +24,8 @@ local ctx_mt = {
     if name ~= "plugin" then
       return nil
     end
-    local plugin = running()
-    return plugin and child(child(tables, "plugin"), plugin)
+    local plugin = running[3]
+    return plugin and child(child(tables, "plugin"), plugin) or nil
   end,
 }
 

@@ -1,6 +1,6 @@
 -- kong.pdk: puts the `kong` table together.
 
-local running = require("moongate.ops")["kong.scope"].plugin
+local running = require "moongate.running"
 
 local MODULES = {
   "table", "node", "log", "ctx", "ip", "dns", "client", "service", "request", "service.request", "service.response",
@@ -13,7 +13,7 @@ local pdk = {}
 local function log_of(core)
   local logs = {}
   return function()
-    local at = running()
+    local at = running[3]
     if not at then
       return core
     end

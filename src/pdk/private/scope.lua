@@ -1,13 +1,13 @@
 -- The tables of the running scope, made when first asked for. ngx.ctx is `ctx`.
 
-local here = require("moongate.ops")["kong.scope"].here
+local running = require "moongate.running"
 local slots = require "moongate.slots"
 
 local scope = {}
 
 -- The scope's tables; nil outside any scope.
 function scope.tables()
-  local n = here()
+  local n = running[1]
   if n == 0 then
     return nil
   end
@@ -35,7 +35,7 @@ end
 
 -- A field of ngx.ctx, without making the table.
 function scope.field(name)
-  local tables = slots[here()]
+  local tables = slots[running[1]]
   local ctx = tables and tables.ctx
   return ctx and ctx[name]
 end
