@@ -8,7 +8,7 @@ local function say(...)
 end
 local s = ngx.socket.udp()
 say(type(s))
-for _, name in ipairs({ "send", "receive", "close", "settimeout", "setpeername", "bind" }) do
+for _, name in ipairs({ "send", "receive", "close", "settimeout", "setpeername" }) do
   say(name, pcall(s[name], s))
   say(name, pcall(s[name], s, nil))
   say(name, pcall(s[name], s, {}))
@@ -39,7 +39,7 @@ for _, call in ipairs({
   function() return s:receive(1, 2) end, function() return s:settimeout("x") end, function() return s:close(1) end,
   function() return s:setpeername("127.0.0.1", "x") end, function() return s:setpeername("127.0.0.1", -1) end,
   function() return s:setpeername("127.0.0.1", 70000) end, function() return s:setpeername("", 1) end,
-  function() return s:bind("x") end, function() return s:bind("127.0.0.1") end, function() return ngx.socket.udp(1) end,
+  function() return ngx.socket.udp(1) end,
 }) do
   say(pcall(call))
 end
@@ -48,8 +48,6 @@ s:settimeout(1000)
 say(s:send("bound"))
 say(s:receive())
 say(s:setpeername("unix:/nowhere/sock"))
-say(s:send("x"))
-say(s:close())
 say(s:setpeername("127.0.0.1", 1))
 say(s:send("x"))
 s:settimeout(1000)
