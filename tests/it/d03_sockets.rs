@@ -69,15 +69,27 @@ fn d03_handshakes_say_what_openresty_says() {
     let tls = Tls::start();
     let up = TlsUpstream::start(&Options::new(&tls.leaf("a.test")));
     let say = |lua: &str| tls.says(up.port, &format!("{OVER} {lua}"));
-    let seen = say("local s, session = over('a.test', true) local r = ask(s) return session, r.sni, r.resumed");
+    let seen =
+        say("local s, session = over('a.test', true) local r = ask(s) return session, r.sni, r.resumed");
     assert_eq!(seen, json!(["cdata", "a.test", false]));
     assert_eq!(say("local s = over(nil, false) return ask(s).sni"), json!([null]));
-    assert_eq!(say("local s = over(nil, true) return s ~= nil"), json!([true]), "no name, no name's check");
-    assert_eq!(say("return over('b.test', true)"), json!([null, "certificate host mismatch"]));
+    assert_eq!(
+        say("local s = over(nil, true) return s ~= nil"),
+        json!([true]),
+        "no name, no name's check"
+    );
+    assert_eq!(
+        say("return over('b.test', true)"),
+        json!([null, "certificate host mismatch"])
+    );
     assert_eq!(say("return (over('b.test', false)) ~= nil"), json!([true]));
-    assert_eq!(say("return select(2, over('a.test', true, false))"), json!([true]));
+    assert_eq!(
+        say("return select(2, over('a.test', true, false))"),
+        json!([true])
+    );
     // what failed is closed
-    let lua = "local s = ngx.socket.tcp() s:connect('127.0.0.1', port) local ok, e = s:sslhandshake(nil, 'b', true)
+    let lua =
+        "local s = ngx.socket.tcp() s:connect('127.0.0.1', port) local ok, e = s:sslhandshake(nil, 'b', true)
         local _, after = s:send('x') return ok, e, after, (select(2, s:sslhandshake()))";
     assert_eq!(
         say(lua),
@@ -85,7 +97,9 @@ fn d03_handshakes_say_what_openresty_says() {
     );
     // twice on one connection: the same session
     assert_eq!(
-        say("local s, one = over('a.test', true) return s:sslhandshake(one, 'a.test', true) == one, s:getsslsession()"),
+        say(
+            "local s, one = over('a.test', true) return s:sslhandshake(one, 'a.test', true) == one, s:getsslsession()"
+        ),
         json!([true, "cdata"])
     );
 }
@@ -98,7 +112,11 @@ fn d03_untrusted_certificates_are_refused_in_openssl_words() {
     let refused = tls.says(up.port, &format!("{OVER} return over('a.test', true)"));
     let why = refused[1].as_str().unwrap();
     assert!(
-        ["20: unable to get local issuer certificate", "19: self-signed certificate in certificate chain"].contains(&why),
+        [
+            "20: unable to get local issuer certificate",
+            "19: self-signed certificate in certificate chain"
+        ]
+        .contains(&why),
         "{why}"
     );
     let up = TlsUpstream::start(&Options::new(&alone.cert));
@@ -120,7 +138,8 @@ fn d03_untrusted_certificates_are_refused_in_openssl_words() {
         json!([null, "handshake failed"])
     );
     let silent = Origin::raw(|mut conn| drop(conn.take(usize::MAX)));
-    let lua = "local s = ngx.socket.tcp() s:settimeout(50) s:connect('127.0.0.1', port) return s:sslhandshake()";
+    let lua =
+        "local s = ngx.socket.tcp() s:settimeout(50) s:connect('127.0.0.1', port) return s:sslhandshake()";
     assert_eq!(tls.says(silent.port, lua), json!([null, "timeout"]));
 }
 
@@ -134,7 +153,11 @@ fn d03_sessions_are_resumed_by_who_has_them() {
             local other = over('a.test', false, session) local third = ask(other).resumed other:close()
             local none = over('a.test', true) return first, second, third, ask(none).resumed";
         let got = tls.says(up.port, &format!("{OVER} {lua}"));
-        assert_eq!(got, json!([false, true, false, false]), "another question resumes nothing");
+        assert_eq!(
+            got,
+            json!([false, true, false, false]),
+            "another question resumes nothing"
+        );
     }
 }
 
@@ -166,7 +189,10 @@ fn d03_client_certificates_are_shown() {
 fn d03_pools_never_mix_identities_or_trust() {
     let tls = Tls::start();
     let up = TlsUpstream::start(&Options::new(&tls.leaf("a.test")).asking());
-    let certs: Vec<Cert> = ["one", "two", "three"].iter().map(|name| tls.leaf(name)).collect();
+    let certs: Vec<Cert> = ["one", "two", "three"]
+        .iter()
+        .map(|name| tls.leaf(name))
+        .collect();
     let mut seed = 11u32;
     let mut random = move |below: usize| {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -182,7 +208,11 @@ fn d03_pools_never_mix_identities_or_trust() {
                 quoted(&cert.key_pem())
             )
         });
-        let (early, late) = if late { (String::new(), show) } else { (show, String::new()) };
+        let (early, late) = if late {
+            (String::new(), show)
+        } else {
+            (show, String::new())
+        };
         let name = ["a.test", "b.test", "a.test"][random(3)];
         let verify = random(2) == 0;
         let lua = format!(
@@ -198,7 +228,11 @@ fn d03_pools_never_mix_identities_or_trust() {
             continue;
         }
         let subject = certs.get(who).map_or("nobody".to_owned(), Cert::common_name);
-        assert_eq!((&said[0], &said[1]), (&json!(subject), &json!(name)), "verify {verify}");
+        assert_eq!(
+            (&said[0], &said[1]),
+            (&json!(subject), &json!(name)),
+            "verify {verify}"
+        );
     }
     let connections = up.accepted();
     assert!(connections < 130, "{connections} connections: nothing is reused");
@@ -227,7 +261,11 @@ fn d03_datagrams_leave_from_timers() {
     server.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     let origin = Origin::echo();
     let port = server.local_addr().unwrap().port();
-    let config = crate::support::with(crate::support::service(origin.port), "dgram", json!({ "n": port }));
+    let config = crate::support::with(
+        crate::support::service(origin.port),
+        "dgram",
+        json!({ "n": port }),
+    );
     let gateway = Setup::new(&config).plugin("dgram", LOGGER).start();
     for i in 0..20 {
         gateway.get(&format!("/n{i}"), &[]).is(200);
@@ -261,7 +299,10 @@ fn d03_sockets_end_with_their_request() {
     }
     for _ in 0..3 {
         let mut client = gateway.connect();
-        let code = crate::support::gateway::one_line(&(open.clone() + "kept[1]:settimeout(60000) local s = kept[#kept - 1] s:settimeout(60000) s:receive()"));
+        let code = crate::support::gateway::one_line(
+            &(open.clone()
+                + "kept[1]:settimeout(60000) local s = kept[#kept - 1] s:settimeout(60000) s:receive()"),
+        );
         client.send(format!("GET / HTTP/1.1\r\nHost: a\r\nX-Access: {code}\r\n\r\n"));
         std::thread::sleep(Duration::from_millis(100));
         drop(client);

@@ -76,6 +76,7 @@ impl Plain {
 /// TLS that says goodbye.
 struct Tls(TlsStream<Plain>);
 
+#[allow(dead_code, reason = "ngx.req.socket makes the others")]
 enum Stream {
     Plain(Plain),
     Tls(Box<Tls>),
@@ -151,6 +152,7 @@ impl Conn {
     }
 
     /// Around a stream that is another's: a request's.
+    #[allow(dead_code, reason = "ngx.req.socket uses it")]
     pub fn of_request(io: Box<dyn Io>) -> Self {
         Self::new(Stream::Other(io), None, None)
     }
