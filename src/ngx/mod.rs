@@ -14,6 +14,7 @@ pub mod log;
 mod output;
 mod re;
 mod req;
+mod req_socket;
 pub mod sockets;
 mod ssl;
 mod ssl_server;
@@ -53,6 +54,7 @@ const PARTS: &[Part] = &[
     ("sockets", crate::embed!("sockets.lua"), sockets::install),
     ("tcp", crate::embed!("tcp.lua"), tcp::install),
     ("udp", crate::embed!("udp.lua"), udp::install),
+    ("req_socket", crate::embed!("req_socket.lua"), req_socket::install),
     ("ssl", crate::embed!("ssl.lua"), ssl::install),
     ("ssl_server", crate::embed!("ssl_server.lua"), ssl_server::install),
 ];

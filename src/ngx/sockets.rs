@@ -133,6 +133,7 @@ pub(super) fn reason(e: &io::Error) -> String {
         }
         (io::ErrorKind::TimedOut, None) => "timeout".into(),
         (io::ErrorKind::UnexpectedEof, None) => "closed".into(),
+        (io::ErrorKind::ConnectionAborted, None) => "client aborted".into(),
         _ => "error".into(),
     }
 }

@@ -447,6 +447,9 @@ end
 
 -- === sockets ===
 
+-- for ngx.req.socket
+shared.tcp, shared.wrap_tcp = methods, wrap
+
 ngx.socket = {}
 
 function ngx.socket.tcp(...)

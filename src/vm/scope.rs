@@ -4,12 +4,18 @@
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
 
 use super::Vm;
 use crate::exchange::{Exchange, Handshake, Phase};
+use crate::net::guard::GuardHandle;
+use crate::net::raw::RawStream;
 
 /// What Lua sees while it runs: the phase, the slot of its `ngx.ctx`, and the request if there is one.
 pub struct Scope {
@@ -76,6 +82,26 @@ pub trait Ends {
 pub trait BodyReader: std::fmt::Debug {
     /// Resolves when [`Exchange`]'s `request.body` holds it whole; `Err` is the nginx-style reason.
     fn read(&self, scope: Rc<Scope>) -> Pin<Box<dyn Future<Output = Result<(), String>>>>;
+
+    /// The next piece as it comes; None behind the last.
+    fn poll_piece(&self, _: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        Poll::Ready(None)
+    }
+
+    /// Bytes of it that came so far.
+    fn received(&self) -> u64 {
+        0
+    }
+
+    /// Takes the client's connection over from the HTTP server; None where it has none to give.
+    fn seize(&self) -> Option<(Rc<dyn RawStream>, GuardHandle)> {
+        None
+    }
+
+    /// Whether that was done.
+    fn is_seized(&self) -> bool {
+        false
+    }
 
     /// Throws away what is still to come of it, without being waited for.
     fn discard(&self) {}

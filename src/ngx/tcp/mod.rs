@@ -24,9 +24,10 @@ use self::wire::{Conn, Probe};
 use super::call;
 use super::sockets::{self, Place, bind_address, ms, reason};
 use crate::vm::scope::Ends;
-use crate::vm::{Args, Out, Registrar, Ret, cdata, op, scope};
+use crate::vm::{Args, Out, Registrar, Ret, Scope, cdata, op, scope};
 
 pub(super) use self::pool::idle;
+pub(super) use self::wire::Io;
 
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_tcp", "new", op::raw(new))?;
@@ -47,6 +48,16 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
 /// `new()`: a number for the Lua face to wrap.
 fn new(_: &Args, r: &mut Ret) {
     r.int(cdata::keep(Slot::default()));
+}
+
+/// A socket around what a request's client sends, or around its connection: its number.
+pub(super) fn of_request(scope: &Rc<Scope>, io: Box<dyn Io>, raw: bool) -> i64 {
+    let slot = Rc::new(Slot::default());
+    slot.kind.set(if raw { Kind::Raw } else { Kind::Body });
+    slot.adopt(Rc::new(Conn::of_request(io)));
+    let weak: Weak<Slot> = Rc::downgrade(&slot);
+    slot.owner.claim(scope, weak);
+    cdata::keep_shared(slot)
 }
 
 /// What a connect was asked.
@@ -179,6 +190,11 @@ fn send(a: &Args, r: &mut Ret) {
         r.bool(true);
         return;
     };
+    if data.is_empty() {
+        r.num(0.0);
+        return;
+    }
+    conn.be_prompt();
     let mut cx = Context::from_waker(Waker::noop());
     let sent = match write(&conn, &mut cx, data) {
         Ok((sent, true)) => {

@@ -12,7 +12,6 @@ use crate::vm::scope::Ends;
 use crate::vm::{Args, Ret, cdata, scope};
 
 /// What kind of socket it is.
-#[allow(dead_code, reason = "ngx.req.socket makes the others")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(in crate::ngx) enum Kind {
     /// To somewhere.

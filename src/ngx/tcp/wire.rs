@@ -76,7 +76,6 @@ impl Plain {
 /// TLS that says goodbye.
 struct Tls(TlsStream<Plain>);
 
-#[allow(dead_code, reason = "ngx.req.socket makes the others")]
 enum Stream {
     Plain(Plain),
     Tls(Box<Tls>),
@@ -127,6 +126,8 @@ pub(in crate::ngx) struct Conn {
     pub shaken: RefCell<Option<Shaken>>,
     /// Its share of a pool that counts.
     pub ticket: RefCell<Option<Ticket>>,
+    /// Nothing is held back to be sent with more (nginx's `tcp_nodelay`): from the first bytes on.
+    prompt: Cell<bool>,
     /// The plugin that shook hands.
     pub plugin: Cell<u16>,
     _counted: Option<Counted>,
@@ -146,13 +147,13 @@ impl Conn {
             reused: Cell::new(0),
             shaken: RefCell::default(),
             ticket: RefCell::default(),
+            prompt: Cell::new(false),
             plugin: Cell::new(0),
             _counted: counted,
         }
     }
 
     /// Around a stream that is another's: a request's.
-    #[allow(dead_code, reason = "ngx.req.socket uses it")]
     pub fn of_request(io: Box<dyn Io>) -> Self {
         Self::new(Stream::Other(io), None, None)
     }
@@ -173,9 +174,7 @@ impl Conn {
                         break;
                     }
                 }
-                let tcp = last?;
-                let _ = tcp.set_nodelay(true);
-                Plain::Tcp(tcp)
+                Plain::Tcp(last?)
             }
         };
         Ok(Self::new(Stream::Plain(plain), Some(place), Some(counted)))
@@ -195,8 +194,18 @@ impl Conn {
         })
     }
 
+    /// Lets everything go at once from now on, if that was not said before.
+    pub fn be_prompt(&self) {
+        if !self.prompt.replace(true)
+            && let Stream::Plain(Plain::Tcp(tcp)) = &*self.stream.borrow()
+        {
+            let _ = tcp.set_nodelay(true);
+        }
+    }
+
     /// Takes the bare socket out, for a handshake.
     pub fn take_plain(&self) -> Option<Plain> {
+        self.be_prompt();
         let mut stream = self.stream.borrow_mut();
         match std::mem::replace(&mut *stream, Stream::Gone) {
             Stream::Plain(plain) => Some(plain),
