@@ -103,14 +103,8 @@ const MODULES: &[(&str, Source)] = &[
         crate::embed!("ljsonschema/values.lua"),
     ),
     ("moongate.libs.http_body", crate::embed!("http/body.lua")),
-    (
-        "moongate.libs.http_connect",
-        crate::embed!("http/connect.lua"),
-    ),
-    (
-        "moongate.libs.http_pipeline",
-        crate::embed!("http/pipeline.lua"),
-    ),
+    ("moongate.libs.http_connect", crate::embed!("http/connect.lua")),
+    ("moongate.libs.http_pipeline", crate::embed!("http/pipeline.lua")),
     ("moongate.libs.tablex_pairs", crate::embed!("pl/tablex_pairs.lua")),
     ("ngx.semaphore", crate::embed!("resty/semaphore.lua")),
     ("pl.OrderedMap", crate::embed!("pl/OrderedMap.lua")),
