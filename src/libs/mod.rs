@@ -115,6 +115,7 @@ const MODULES: &[(&str, Source)] = &[
     ("pl.stringio", crate::embed!("pl/stringio.lua")),
     ("pl.template", crate::embed!("pl/template.lua")),
     ("resty.counter", crate::embed!("resty/counter.lua")),
+    ("resty.dns.resolver", crate::embed!("resty/dns_resolver.lua")),
     ("resty.http", crate::embed!("http/init.lua")),
     ("resty.http_headers", crate::embed!("http/headers.lua")),
     ("resty.ipmatcher", crate::embed!("resty/ipmatcher.lua")),

@@ -103,6 +103,7 @@ fn d03_raw_sockets_have_the_connection() {
     assert_eq!(client.take(8), b"got one\n");
     client.send("two\n");
     assert_eq!(rest(&mut client), "and two\nduplicate call\nnil");
+    drop(client);
     gateway.access_logged("\"POST /x HTTP/1.1\" 200");
     // with a body in the head's packet, in part
     let mut client = gateway.connect();

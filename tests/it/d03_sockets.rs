@@ -315,3 +315,50 @@ fn d03_sockets_end_with_their_request() {
     let again = gateway.access("kong.response.exit(200, { pcall(kept[1].send, kept[1], 'x') })");
     assert_eq!(again.is(200).json(), json!([true, null, "closed"]));
 }
+
+/// One light thread reads what another writes, over TLS and without: neither waits for the other.
+#[test]
+fn d03_a_socket_is_read_while_it_is_written() {
+    let tls = Tls::start();
+    let up = TlsUpstream::start(&Options::new(&tls.leaf("a.test")));
+    let plain = Origin::raw(|mut conn| {
+        while let Some(bytes) = conn.take(8192) {
+            conn.send(bytes);
+        }
+    });
+    // more than both kernels hold for either side
+    let lua = "local s = ngx.socket.tcp() s:settimeout(5000) assert(s:connect('127.0.0.1', port))
+        local total = 8192 * 1500
+        local writer = ngx.thread.spawn(function() local piece = ('x'):rep(8192)
+          for _ = 1, 1500 do assert(s:send(piece)) end return 'written' end)
+        local n = 0
+        local reader = ngx.thread.spawn(function()
+          while n < total do n = n + #assert(s:receiveany(65536)) end return 'read' end)
+        local _, w = ngx.thread.wait(writer) local _, r = ngx.thread.wait(reader)
+        return w, r, n == total";
+    assert_eq!(tls.says(plain.port, lua), json!(["written", "read", true]));
+    let lua = "local s = over('a.test', true)
+        local reader = ngx.thread.spawn(function() return ask(setmetatable({ send = function() end },
+          { __index = function(_, k) return function(_, ...) return s[k](s, ...) end end })).target end)
+        local busy = { s:receive() }
+        s:send('GET /duplex HTTP/1.1\\r\\nHost: a.test\\r\\n\\r\\n')
+        local _, target = ngx.thread.wait(reader)
+        return target, busy[2], s:close()";
+    assert_eq!(
+        tls.says(up.port, &format!("{OVER} {lua}")),
+        json!(["/duplex", "socket busy reading", 1])
+    );
+}
+
+#[test]
+fn d03_a_thread_that_is_killed_closes_what_it_waits_on() {
+    let tls = Tls::start();
+    let silent = Origin::raw(|mut conn| drop(conn.take(usize::MAX)));
+    let lua = "local s = ngx.socket.tcp() s:settimeout(5000) assert(s:connect('127.0.0.1', port))
+        local t = ngx.thread.spawn(function() return s:receive() end)
+        local busy = select(2, s:close()) ngx.thread.kill(t) return busy, select(2, s:send('x'))";
+    assert_eq!(
+        tls.says(silent.port, lua),
+        json!(["socket busy reading", "closed"])
+    );
+}

@@ -107,7 +107,11 @@ function M.by_options(self, options)
   end
 
   local sock = self.sock
-  sock:setclientcert(tls and tls.cert, tls and tls.key)
+  local cert = tls and tls.cert
+  if cert or self.shown then
+    sock:setclientcert(cert, tls and tls.key)
+    self.shown = cert
+  end
   self.host, self.port, self.ssl, self.proxied = host, port, tls ~= nil, nil
   local ok, err = open(self, {
     host = host, port = port, proxy = proxy, authorization = authorization,
