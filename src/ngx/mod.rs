@@ -11,7 +11,8 @@ mod encode;
 mod header;
 pub mod log;
 mod output;
-mod re;
+pub mod re;
+mod re_template;
 mod req;
 mod ssl;
 mod ssl_server;
@@ -41,6 +42,7 @@ const PARTS: &[Part] = &[
     ("args", crate::embed!("args.lua"), args::install),
     ("body", crate::embed!("body.lua"), body::install),
     ("encode", crate::embed!("encode.lua"), encode::install),
+    ("ndk", crate::embed!("ndk.lua"), |_| Ok(())),
     ("dict", crate::embed!("dict.lua"), dict::install),
     ("worker", crate::embed!("worker.lua"), worker::install),
     ("timer", crate::embed!("timer.lua"), timer::install),

@@ -87,25 +87,25 @@ fn utctime(_: &Args, r: &mut Ret) {
     r.opt(utc(now_seconds(), PLAIN));
 }
 
+/// Whole seconds as nginx takes them: from 1970 on; what it can't write in four digits of a year ends there.
+fn seconds(a: &Args) -> f64 {
+    const LAST: f64 = 253_402_300_799.0;
+    a.num(1).unwrap_or(0.0).max(0.0).min(LAST)
+}
+
 fn http_time(a: &Args, r: &mut Ret) {
-    if let Some(n) = call::check_num(a, r, 1, "http_time") {
-        r.opt(utc(n, HTTP));
-    }
+    r.opt(utc(seconds(a), HTTP));
 }
 
 /// Years beyond 2037 have four digits, as nginx writes them.
 fn cookie_time(a: &Args, r: &mut Ret) {
-    if let Some(n) = call::check_num(a, r, 1, "cookie_time") {
-        let far = OffsetDateTime::from_unix_timestamp(n as i64).is_ok_and(|t| t.year() > 2037);
-        r.opt(utc(n, if far { COOKIE_FAR } else { COOKIE }));
-    }
+    let n = seconds(a);
+    let far = OffsetDateTime::from_unix_timestamp(n as i64).is_ok_and(|t| t.year() > 2037);
+    r.opt(utc(n, if far { COOKIE_FAR } else { COOKIE }));
 }
 
 fn parse_http_time(a: &Args, r: &mut Ret) {
-    let Some(text) = call::check_text(a, r, 1, "parse_http_time") else {
-        return;
-    };
-    let Ok(text) = std::str::from_utf8(&text) else {
+    let Ok(text) = std::str::from_utf8(a.str(1).unwrap_or_default()) else {
         r.nil();
         return;
     };
