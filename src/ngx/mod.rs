@@ -4,6 +4,7 @@
 
 mod args;
 mod body;
+mod body_build;
 mod call;
 mod core;
 mod dict;
@@ -16,7 +17,9 @@ mod re_template;
 mod req;
 mod ssl;
 mod ssl_server;
+mod subrequest;
 pub mod tcp;
+mod thread;
 mod time;
 pub mod timer;
 mod var;
@@ -41,9 +44,11 @@ const PARTS: &[Part] = &[
     ("log", crate::embed!("log.lua"), log::install),
     ("args", crate::embed!("args.lua"), args::install),
     ("body", crate::embed!("body.lua"), body::install),
+    ("subrequest", crate::embed!("subrequest.lua"), subrequest::install),
     ("encode", crate::embed!("encode.lua"), encode::install),
     ("ndk", crate::embed!("ndk.lua"), |_| Ok(())),
     ("dict", crate::embed!("dict.lua"), dict::install),
+    ("thread", crate::embed!("thread.lua"), thread::install),
     ("worker", crate::embed!("worker.lua"), worker::install),
     ("timer", crate::embed!("timer.lua"), timer::install),
     ("re", crate::embed!("re.lua"), re::install),

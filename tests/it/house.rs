@@ -35,6 +35,7 @@ const LUA_ONLY: &[&str] = &[
     "ndk",
     "reference",
     "refs",
+    "scope",
     "secrets",
     "strategies",
     "table",

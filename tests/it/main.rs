@@ -48,5 +48,6 @@ mod c07_differential;
 mod c07_handshakes;
 mod c07_phase;
 mod c08_demo;
+mod d02_capture;
 mod house;
 mod support;
