@@ -28,7 +28,7 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
 }
 
 /// Argument 1, which the face has made a string.
-fn given<'a>(a: &'a Args) -> &'a [u8] {
+fn given(a: &Args) -> &[u8] {
     a.str(1).unwrap_or_default()
 }
 
@@ -66,12 +66,12 @@ fn args(b: u8) -> bool {
 
 /// `NGX_ESCAPE_HTML`.
 fn html(b: u8) -> bool {
-    refresh(b) && b != b'#'
+    refresh(b) && !b"#%".contains(&b)
 }
 
 /// `NGX_ESCAPE_REFRESH`.
 fn refresh(b: u8) -> bool {
-    b > 0x20 && b < 0x7f && !b"\"%'".contains(&b)
+    b > 0x20 && b < 0x7f && !b"\"'".contains(&b)
 }
 
 /// `NGX_ESCAPE_MEMCACHED`, which `NGX_ESCAPE_MAIL_AUTH` is too.

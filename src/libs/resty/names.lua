@@ -20,11 +20,22 @@ M["resty.random"] = {
 }
 
 M["ngx.base64"] = {
-  _VERSION = "0.1.29",
+  version = "0.1.31",
+  _VERSION = "0.1.31",
   encode_base64 = ops.base64,
-  encode_base64url = ops.base64url,
   decode_base64 = ops.unbase64,
-  decode_base64url = ops.unbase64url,
+  encode_base64url = function(s)
+    if type(s) ~= "string" then
+      return nil, "must provide a string"
+    end
+    return ops.base64url(s)
+  end,
+  decode_base64url = function(s)
+    if type(s) ~= "string" then
+      return nil, "must provide a string"
+    end
+    return ops.unbase64url((s:match("^[^=]*")))
+  end,
 }
 
 local uuid = { _VERSION = "0.0.7", seed = function() end, generate_v4 = ops.uuid_v4, generate_v5 = ops.uuid_v5 }
