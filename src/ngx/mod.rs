@@ -15,6 +15,8 @@ mod output;
 pub mod re;
 mod re_template;
 mod req;
+mod req_socket;
+pub mod sockets;
 mod ssl;
 mod ssl_server;
 mod subrequest;
@@ -22,6 +24,7 @@ pub mod tcp;
 mod thread;
 mod time;
 pub mod timer;
+mod udp;
 mod var;
 mod var_ssl;
 pub mod worker;
@@ -52,7 +55,10 @@ const PARTS: &[Part] = &[
     ("worker", crate::embed!("worker.lua"), worker::install),
     ("timer", crate::embed!("timer.lua"), timer::install),
     ("re", crate::embed!("re.lua"), re::install),
+    ("sockets", crate::embed!("sockets.lua"), sockets::install),
     ("tcp", crate::embed!("tcp.lua"), tcp::install),
+    ("udp", crate::embed!("udp.lua"), udp::install),
+    ("req_socket", crate::embed!("req_socket.lua"), req_socket::install),
     ("ssl", crate::embed!("ssl.lua"), ssl::install),
     ("ssl_server", crate::embed!("ssl_server.lua"), ssl_server::install),
 ];
