@@ -11,6 +11,10 @@ local get_phase = ngx.get_phase
 local BEFORE = { rewrite = true, access = true, ssl_cert = true, ssl_client_hello = true, timer = true,
                  init_worker = true, content = true }
 
+local function refusal()
+  return BEFORE[get_phase()] and "no upstream found" or "API disabled in the current context"
+end
+
 local M = { version = base.version }
 
 local function check(name, level)
@@ -30,10 +34,6 @@ function M.set_current_peer(addr, port, host)
     error("bad argument #1 to 'set_current_peer' (string expected, got " .. type(addr) .. ")", 2)
   end
   return nil, refusal()
-end
-
-local function refusal()
-  return BEFORE[get_phase()] and "no upstream found" or "API disabled in the current context"
 end
 
 local function positive(value, i)
