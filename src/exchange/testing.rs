@@ -33,6 +33,7 @@ pub(crate) fn exchange(head: &str) -> Exchange {
             local: "127.0.0.1:8000".parse().unwrap(),
             tls: None,
             plain_on_tls: false,
+            opened: std::time::Instant::now(),
             requests: Cell::new(1),
         }),
         snapshot: Arc::new(Snapshot::empty()),

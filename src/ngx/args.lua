@@ -4,7 +4,7 @@ local ngx = ...
 local ops = require("moongate.ops")
 local args, set_args = ops.ngx_args, ops.ngx_req.set_args
 local escape = args.escape
-local type, error, tostring, pairs, ipairs = type, error, tostring, pairs, ipairs
+local type, error, tostring, pairs, ipairs, select = type, error, tostring, pairs, ipairs, select
 local concat, clear = table.concat, require("table.clear")
 
 local function add(parts, key, value)
@@ -58,7 +58,12 @@ function ngx.req.get_uri_args(max, into)
   return into, err
 end
 
-function ngx.req.set_uri_args(value)
+function ngx.req.set_uri_args(...)
+  local n = select("#", ...)
+  if n ~= 1 then
+    error("expecting 1 argument but seen " .. n, 2)
+  end
+  local value = ...
   if type(value) == "table" then
     value = encode(value)
   end

@@ -85,3 +85,6 @@ end
 function ngx.req.socket()
   error("not supported: ngx.req.socket", 2)
 end
+
+-- the module of OpenResty's library
+package.loaded["ngx.req"] = { add_header = ngx.req.add_header }

@@ -115,7 +115,7 @@ fn parse_http_time(a: &Args, r: &mut Ret) {
     };
 }
 
-fn parse(text: &str) -> Option<i64> {
+pub(super) fn parse(text: &str) -> Option<i64> {
     if let Ok(t) = PrimitiveDateTime::parse(text, HTTP).or_else(|_| PrimitiveDateTime::parse(text, ASCTIME)) {
         return Some(t.assume_utc().unix_timestamp());
     }

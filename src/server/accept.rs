@@ -157,6 +157,7 @@ pub async fn connection(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr,
         local: at.local,
         tls: None,
         plain_on_tls: false,
+        opened: std::time::Instant::now(),
         requests: Cell::new(0),
     };
     if !at.tls {
