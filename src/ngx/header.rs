@@ -99,7 +99,7 @@ fn get(a: &Args, r: &mut Ret) {
         };
         if name == header::LAST_MODIFIED {
             // kept as a time there: what is none is not found
-            let time = x.response.headers.get(&name).and_then(|v| v.to_str().ok());
+            let time = x.response.headers.get(&name).map(HeaderValue::as_bytes);
             r.opt(time.filter(|t| super::time::parse(t).is_some()));
             return;
         }
