@@ -35,7 +35,7 @@ fn d04_resty_upload_reads_a_form_in_pieces() {
     assert_eq!(
         ask("multipart/form-data; boundary=AaB"),
         "header Content-Disposition=form-data; name=\"a\"|body hello|body , wor|body ld|part_end|\
-         header Content-Disposition=form-data; name=\"b\"|header X-More=1|part_end|eof"
+         header Content-Disposition=form-data; name=\"b\"|header X-More=1|body |part_end|eof"
     );
     assert_eq!(
         ask("text/plain"),
