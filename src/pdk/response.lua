@@ -23,7 +23,7 @@ local BODY_FILTER = PHASES.body_filter
 local MIN_STATUS, MIN_ERROR_STATUS, MAX_STATUS = 100, 400, 599
 
 local function check_unsent()
-  if ngx.headers_sent then
+  if op.headers_sent() then
     error("headers have already been sent", 3)
   end
 end
