@@ -51,5 +51,6 @@ mod c08_demo;
 mod d02_capture;
 mod d03_req_socket;
 mod d03_sockets;
+mod d01_names;
 mod house;
 mod support;
