@@ -52,5 +52,7 @@ mod d02_capture;
 mod d03_req_socket;
 mod d03_sockets;
 mod d01_names;
+mod d04_libs;
+mod d04_regex;
 mod house;
 mod support;
