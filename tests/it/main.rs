@@ -49,5 +49,6 @@ mod c07_handshakes;
 mod c07_phase;
 mod c08_demo;
 mod d02_capture;
+mod d03_threads;
 mod house;
 mod support;
