@@ -5,7 +5,7 @@ describe("D3 ngx.semaphore", function()
     assert.equal(0, semaphore.new():count())
     assert.equal(3, semaphore.new("3"):count())
     assert.equal(0, semaphore.new({}):count())
-    assert.error_matches(function() semaphore.new(-1) end, "semaphore_spec.lua:%d+: no negative number")
+    assert.error_matches(function() semaphore.new(-1) end, "no negative number")
     assert.equal("cdata", type(semaphore.new().sem))
   end)
 

@@ -212,7 +212,7 @@ function M.api()
   local names = {}
   for k in pairs(ngx) do names[#names + 1] = k end
   return ngx.md5("x"), ngx.encode_base64("a"), ngx.sleep == nil and ngx.req == nil and kong == nil,
-    ngx.shared.kong:set("from_a_thread", 7)
+    (ngx.shared.kong:set("from_a_thread", 7))
 end
 function M.closure() return function() end end
 function M.slow() local t = os.clock() while os.clock() - t < 0.3 do end return true end
