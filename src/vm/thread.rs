@@ -78,32 +78,23 @@ pub const YIELDABLE: u32 = Phase::Certificate as u32
     | Phase::Error as u32
     | Phase::AdminApi as u32;
 
-/// Why the running code may not wait here, if so.
-fn refusal() -> Option<String> {
-    if scope::with(|_| ()).is_none() {
-        return Some("no request found".into());
-    }
-    let phase = scope::phase();
-    (phase as u32 & YIELDABLE == 0).then(|| format!("API disabled in the context of {}", phase.lua_context()))
-}
-
 /// Raises unless handlers may wait here.
 unsafe fn check_here(state: Id) {
-    // SAFETY: the text is dropped before the error is raised.
+    // SAFETY: only strings that live for ever are pushed before the error is raised.
     unsafe {
-        let refused = match refusal() {
-            None => false,
-            Some(text) => {
-                ffi::luaL_where(state, 1);
-                ffi::lua_pushlstring(state, text.as_ptr().cast(), text.len());
-                drop(text);
-                true
-            }
-        };
-        if refused {
-            ffi::lua_concat(state, 2);
-            ffi::lua_error(state);
+        if scope::with(|_| ()).is_none() {
+            raise(state, c"no request found");
         }
+        let phase = scope::phase();
+        if phase as u32 & YIELDABLE != 0 {
+            return;
+        }
+        ffi::luaL_where(state, 1);
+        ffi::lua_pushstring(state, c"API disabled in the context of ".as_ptr());
+        let place = phase.lua_context();
+        ffi::lua_pushlstring(state, place.as_ptr().cast(), place.len());
+        ffi::lua_concat(state, 3);
+        ffi::lua_error(state);
     }
 }
 
