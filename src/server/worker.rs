@@ -292,7 +292,7 @@ fn report(shared: &Shared) {
         g.worker.gauges(&g.vm),
         g.vm.live_threads(),
         crate::libs::semaphore::waiting(),
-        crate::ngx::tcp::counts().0,
+        crate::ngx::sockets::counts().0,
         pending + running
     );
     shared.worker.error(Level::Notice, &line, None);
@@ -335,6 +335,7 @@ fn build(worker: &Rc<Worker>, prepared: Prepared) -> Result<Rc<Generation>, Stri
         recursive: settings.real_ip_recursive,
     };
     // last, as what fails changes nothing
+    crate::ngx::sockets::configure(&settings.lua_sockets, &tls.cosockets);
     drop(crate::db::set_current(snapshot.clone()));
     Ok(Rc::new(Generation {
         settings,

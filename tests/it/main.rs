@@ -49,6 +49,8 @@ mod c07_handshakes;
 mod c07_phase;
 mod c08_demo;
 mod d02_capture;
+mod d03_req_socket;
+mod d03_sockets;
 mod d03_threads;
 mod house;
 mod support;
