@@ -9,7 +9,7 @@ mod files;
 mod gzip;
 mod openssl;
 mod ops;
-mod semaphore;
+pub mod semaphore;
 #[cfg(test)]
 mod tests;
 

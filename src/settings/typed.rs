@@ -94,6 +94,13 @@ impl Reader<'_> {
             lua_max_resp_headers: r.whole("lua_max_resp_headers", 1, 1000) as usize,
             lua_max_uri_args: r.whole("lua_max_uri_args", 1, 1000) as usize,
             lua_max_post_args: r.whole("lua_max_post_args", 1, 1000) as usize,
+            lua_max_pending_timers: r.directive("lua_max_pending_timers", "", 16_384, |t| t.parse().ok()),
+            lua_max_running_timers: r.directive("lua_max_running_timers", "", 4096, |t| t.parse().ok()),
+            lua_check_client_abort: r.directive("lua_check_client_abort", "", false, on_or_off),
+            lua_worker_thread_vm_pool_size: r.directive("lua_worker_thread_vm_pool_size", "", 10, |t| {
+                t.parse().ok().filter(|n| *n <= 1000)
+            }),
+            thread_pools: directives::thread_pools(&r.layer, r.errors),
             plugins: PluginList::parse(&r.array("plugins")),
             declarative_config: r.path("declarative_config"),
             declarative_config_string: r.layer.get("declarative_config_string").cloned(),

@@ -54,5 +54,6 @@ mod d03_sockets;
 mod d01_names;
 mod d04_libs;
 mod d04_regex;
+mod d03_threads;
 mod house;
 mod support;
