@@ -124,6 +124,8 @@ const MODULES: &[(&str, Source)] = &[
     ("resty.kong.tls", crate::embed!("resty/kong_tls.lua")),
     ("resty.lock", crate::embed!("resty/lock.lua")),
     ("resty.redis", crate::embed!("resty/redis.lua")),
+    ("resty.shell", crate::embed!("resty/shell.lua")),
+    ("resty.signal", crate::embed!("resty/signal.lua")),
     ("resty.timerng", crate::embed!("resty/timerng.lua")),
     ("pl.List", crate::embed!("pl/List.lua")),
     ("pl.class", crate::embed!("pl/class.lua")),
@@ -144,6 +146,11 @@ const BUNDLES: &[(&str, Source, &[&str])] = &[
         "moongate.libs.tables",
         crate::embed!("lua/tables.lua"),
         &["table.isempty", "table.isarray", "table.nkeys", "table.clone"],
+    ),
+    (
+        "moongate.libs.luajit",
+        crate::embed!("lua/luajit.lua"),
+        &["thread.exdata", "thread.exdata2"],
     ),
     (
         "moongate.libs.digests",
@@ -211,5 +218,5 @@ pub fn install(r: &Registrar) -> mlua::Result<()> {
             preload.set(*name, load)?;
         }
     }
-    Ok(())
+    r.lua.load("require 'moongate.libs.luajit'").exec()
 }

@@ -11,6 +11,8 @@ mod encode;
 mod header;
 pub mod log;
 mod output;
+mod pipe;
+mod process;
 mod re;
 mod req;
 mod ssl;
@@ -43,6 +45,8 @@ const PARTS: &[Part] = &[
     ("encode", crate::embed!("encode.lua"), encode::install),
     ("dict", crate::embed!("dict.lua"), dict::install),
     ("worker", crate::embed!("worker.lua"), worker::install),
+    ("pipe", crate::embed!("pipe.lua"), pipe::install),
+    ("process", crate::embed!("process.lua"), process::install),
     ("timer", crate::embed!("timer.lua"), timer::install),
     ("re", crate::embed!("re.lua"), re::install),
     ("tcp", crate::embed!("tcp.lua"), tcp::install),

@@ -48,5 +48,8 @@ mod c07_differential;
 mod c07_handshakes;
 mod c07_phase;
 mod c08_demo;
+mod d03_pipe;
+mod d03_shared;
+mod d05_luajit;
 mod house;
 mod support;
