@@ -4,6 +4,7 @@
 
 mod args;
 mod body;
+mod body_build;
 mod call;
 mod core;
 mod dict;
@@ -17,7 +18,9 @@ mod re;
 mod req;
 mod ssl;
 mod ssl_server;
+mod subrequest;
 pub mod tcp;
+mod thread;
 mod time;
 pub mod timer;
 mod var;
@@ -42,8 +45,10 @@ const PARTS: &[Part] = &[
     ("log", crate::embed!("log.lua"), log::install),
     ("args", crate::embed!("args.lua"), args::install),
     ("body", crate::embed!("body.lua"), body::install),
+    ("subrequest", crate::embed!("subrequest.lua"), subrequest::install),
     ("encode", crate::embed!("encode.lua"), encode::install),
     ("dict", crate::embed!("dict.lua"), dict::install),
+    ("thread", crate::embed!("thread.lua"), thread::install),
     ("worker", crate::embed!("worker.lua"), worker::install),
     ("pipe", crate::embed!("pipe.lua"), pipe::install),
     ("process", crate::embed!("process.lua"), process::install),

@@ -124,13 +124,14 @@ fn request(x: &Exchange, name: &[u8], r: &mut Ret) -> bool {
 fn connection(x: &Exchange, name: &[u8], r: &mut Ret) -> bool {
     let c = &x.connection;
     match name {
+        b"remote_addr" if x.client.addr.ip() == c.peer.ip() => r.str(&*c.peer_ip),
         b"remote_addr" => r.str(x.client.addr.ip().to_string()),
         b"remote_port" => r.str(x.client.addr.port().to_string()),
         b"binary_remote_addr" => match x.client.addr.ip() {
             std::net::IpAddr::V4(ip) => r.str(ip.octets()),
             std::net::IpAddr::V6(ip) => r.str(ip.octets()),
         },
-        b"realip_remote_addr" => r.str(c.peer.ip().to_string()),
+        b"realip_remote_addr" => r.str(&*c.peer_ip),
         b"realip_remote_port" => r.str(c.peer.port().to_string()),
         b"server_addr" => r.str(c.local.ip().to_string()),
         b"server_port" => r.str(c.local.port().to_string()),
@@ -383,20 +384,17 @@ fn set(a: &Args, r: &mut Ret) {
     };
     let name = name.to_ascii_lowercase();
     let value = a.str(2).map(|v| String::from_utf8_lossy(v).into_owned());
+    let shown = name.escape_ascii();
     match scope::write(|x| assign(x, &name, value)) {
-        Some(true) => {}
-        Some(false) => {
-            let shown = name.escape_ascii();
-            if name == b"upstream_te" || name == b"upstream_connection" {
-                r.str(format!("not supported: writing ngx.var.{shown}"));
-            } else if READ_ONLY.contains(&&name[..]) || PREFIXES.iter().any(|p| name.starts_with(p)) {
-                r.str(format!("variable \"{shown}\" not changeable"));
-            } else {
-                r.str(format!(
-                    "variable \"{shown}\" not found for writing; maybe it is a built-in variable that is not \
-                     changeable or you forgot to use \"set ${shown} '';\" in the config file to define it first"
-                ));
-            }
+        Some(Assigned::Yes) => {}
+        Some(Assigned::ReadOnly) => {
+            r.str(format!("variable \"{shown}\" not changeable"));
+        }
+        Some(Assigned::Unknown) => {
+            r.str(format!(
+                "variable \"{shown}\" not found for writing; maybe it is a built-in variable that is not \
+                 changeable or you forgot to use \"set ${shown} '';\" in the config file to define it first"
+            ));
         }
         None => {
             r.lit("no request found");
@@ -404,7 +402,29 @@ fn set(a: &Args, r: &mut Ret) {
     }
 }
 
-fn assign(x: &mut Exchange, name: &[u8], value: Option<String>) -> bool {
+/// How writing a variable went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Assigned {
+    /// It is written.
+    Yes,
+    /// It is there, but not to be written.
+    ReadOnly,
+    /// There is no such variable.
+    Unknown,
+}
+
+/// Writes a variable; `name` is in lower case.
+pub(super) fn assign(x: &mut Exchange, name: &[u8], value: Option<String>) -> Assigned {
+    if written(x, name, value) {
+        Assigned::Yes
+    } else if READ_ONLY.contains(&name) || PREFIXES.iter().any(|p| name.starts_with(p)) {
+        Assigned::ReadOnly
+    } else {
+        Assigned::Unknown
+    }
+}
+
+fn written(x: &mut Exchange, name: &[u8], value: Option<String>) -> bool {
     let o = &mut x.outbound;
     let room = match name {
         b"args" => {

@@ -151,14 +151,7 @@ impl Shared {
 pub async fn connection(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr, at: Listener) {
     let _open = Open::new(shared.worker.clone());
     let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-    let mut connection = Connection {
-        serial,
-        peer,
-        local: at.local,
-        tls: None,
-        plain_on_tls: false,
-        requests: Cell::new(0),
-    };
+    let mut connection = Connection::new(serial, peer, at.local);
     if !at.tls {
         return serve_http(shared, stream, connection, None).await;
     }
@@ -216,12 +209,7 @@ where
     });
     shared.open.borrow_mut().push(Rc::downgrade(&watched));
     let connection = Rc::new(connection);
-    let limits = BodyLimits {
-        max: settings.client_max_body_size,
-        buffer: settings.client_body_buffer_size,
-        timeout: settings.client_body_timeout,
-        temp_dir: settings.prefix.join("client_body_temp"),
-    };
+    let limits = BodyLimits::new(&settings);
     let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
         let busy = Busy::new(watched.clone());
         if shared.draining.get() {

@@ -48,6 +48,7 @@ mod c07_differential;
 mod c07_handshakes;
 mod c07_phase;
 mod c08_demo;
+mod d02_capture;
 mod d03_pipe;
 mod d03_shared;
 mod d05_luajit;
