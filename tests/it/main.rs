@@ -51,6 +51,7 @@ mod c08_demo;
 mod d02_capture;
 mod d03_pipe;
 mod d03_shared;
+mod d05_libraries;
 mod d05_luajit;
 mod house;
 mod support;
