@@ -134,6 +134,14 @@ describe("D5 LuaJIT as plugins know it", function()
     assert.equal(90000, tonumber(C.ngx_parse_time(text, 0)))
     text[0].data, text[0].len = "nonsense", 8
     assert.equal(-1, tonumber(C.ngx_parse_time(text, 1)))
+    ffi.cdef [[
+      u_char *ngx_hex_dump(u_char *dst, const u_char *src, size_t len);
+      intptr_t ngx_atoi(const unsigned char *line, size_t n);
+    ]]
+    local hex = ffi.new("unsigned char[8]")
+    assert.equal(hex + 4, C.ngx_hex_dump(hex, "\1\255", 2))
+    assert.equal("01ff", ffi.string(hex, 4))
+    assert.same({ 123, -1 }, { tonumber(C.ngx_atoi("123", 3)), tonumber(C.ngx_atoi("x", 1)) })
     assert.is_true(C.environ ~= nil)
     assert.error_matches(function() return C.never_declared end, "missing declaration for symbol 'never_declared'")
   end)
@@ -161,6 +169,33 @@ describe("D5 LuaJIT as plugins know it", function()
       sum = sum + ffi.C.getpid()
     end
     assert.equal(300 * ffi.C.getpid(), sum)
+  end)
+
+  it("D5 tablepool keeps tables by tag", function()
+    local pool = require "tablepool"
+    local t = pool.fetch("d5", 2, 2)
+    t.a = 1
+    setmetatable(t, {})
+    pool.release("d5", t)
+    local again = pool.fetch("d5", 0, 0)
+    assert.is_true(rawequal(t, again))
+    assert.same({}, again)
+    assert.is_nil(getmetatable(again))
+    again.kept = 1
+    pool.release("d5", again, true)
+    assert.equal(1, pool.fetch("d5", 0, 0).kept)
+    assert.is_false(rawequal(t, pool.fetch("other", 0, 0)))
+    assert.error_matches(function() pool.release("d5") end, "object empty")
+  end)
+
+  it("D5 OpenSSL's names come from the system's library where there is one", function()
+    ffi.cdef "unsigned long OpenSSL_version_num(void);"
+    local ok, version = pcall(function() return tonumber(ffi.C.OpenSSL_version_num()) end)
+    if ok then
+      assert.is_true(version > 0x10000000)
+    else
+      assert.matches("undefined symbol: OpenSSL_version_num", version)
+    end
   end)
 
   it("D5 kong.tools.rand, lua_system_constants", function()

@@ -20,6 +20,7 @@ use crate::vm::loader::Source;
 
 const MODULES: &[(&str, Source)] = &[
     ("inspect", crate::embed!("lua/inspect.lua")),
+    ("tablepool", crate::embed!("lua/tablepool.lua")),
     ("socket.url", crate::embed!("lua/socket_url.lua")),
     ("kong.constants", crate::embed!("lua/constants.lua")),
     ("kong.plugins.base_plugin", crate::embed!("lua/base_plugin.lua")),

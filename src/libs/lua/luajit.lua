@@ -4,7 +4,7 @@
 
 local ffi = require "ffi"
 local libs = require("moongate.ops").libs
-local error, type, pcall, rawset, rawget, tostring = error, type, pcall, rawset, rawget, tostring
+local error, type, pcall, rawget, tostring, tonumber = error, type, pcall, rawget, tostring, tonumber
 local getmetatable, rawequal, select, setmetatable = debug.getmetatable, rawequal, select, setmetatable
 local running, traceback, getinfo = coroutine.running, debug.traceback, debug.getinfo
 
@@ -97,6 +97,25 @@ function symbols.ngx_parse_time(line, is_sec)
     return -1
   end
   return (is_sec == 0 or is_sec == false) and seconds * 1000 or seconds
+end
+
+-- what lua-resty-string and lua-resty-jit-uuid call
+function symbols.ngx_hex_dump(dst, src, len)
+  len = tonumber(len)
+  ffi.copy(dst, libs.hex(ffi.string(src, len)), len * 2)
+  return dst + len * 2
+end
+
+function symbols.ngx_atoi(line, n)
+  local text = ffi.string(line, tonumber(n))
+  local value = text:find("^%d+$") and tonumber(text)
+  return value and value < 2 ^ 63 and ffi.cast("intptr_t", value) or ffi.cast("intptr_t", -1)
+end
+
+function symbols.ngx_hextoi(line, n)
+  local text = ffi.string(line, tonumber(n))
+  local value = text:find("^%x+$") and tonumber(text, 16)
+  return value and value < 2 ^ 63 and ffi.cast("intptr_t", value) or ffi.cast("intptr_t", -1)
 end
 
 -- OpenSSL is in nginx's binary, not here: for a library that calls it through ffi.C, the system's is loaded at the

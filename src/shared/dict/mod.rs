@@ -128,13 +128,14 @@ fn monotonic_ms() -> u64 {
 }
 
 impl Dict {
-    /// A dictionary of `capacity` bytes.
+    /// A dictionary of `capacity` bytes. Only one beyond 4 MiB has several shards: which value was used least recently
+    /// is known within one.
     pub fn new(name: &str, capacity: usize) -> Self {
         Self::with_clock(name, capacity, monotonic_ms)
     }
 
     fn with_clock(name: &str, capacity: usize, clock: fn() -> u64) -> Self {
-        let count = (capacity >> 20).next_power_of_two().clamp(1, 16);
+        let count = (capacity >> 22).next_power_of_two().clamp(1, 16);
         Self {
             name: name.to_owned(),
             capacity,

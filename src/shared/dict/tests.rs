@@ -292,15 +292,15 @@ fn d03_dict_evicts_the_least_recently_used() {
 
 #[test]
 fn d03_a_value_of_one_shard_may_need_the_room_of_all() {
-    let d = Dict::new("d", 4 << 20);
+    let d = Dict::new("d", 8 << 20);
     assert!(d.shards.len() > 1);
-    for i in 0..3000 {
+    for i in 0..6000 {
         set(&d, &format!("k{i}"), &"x".repeat(1000), true).unwrap();
     }
-    assert_eq!(set(&d, "long", &"x".repeat(3 << 20), true), Ok(true));
-    assert_eq!(d.get(b"long", false).unwrap().value, text(&"x".repeat(3 << 20)));
+    assert_eq!(set(&d, "long", &"x".repeat(6 << 20), true), Ok(true));
+    assert_eq!(d.get(b"long", false).unwrap().value, text(&"x".repeat(6 << 20)));
     assert_eq!(
-        set(&d, "longer", &"x".repeat(4 << 20), true),
+        set(&d, "longer", &"x".repeat(8 << 20), true),
         Err(DictError::NoMemory)
     );
 }
@@ -331,7 +331,7 @@ fn d03_dict_expires_to_the_millisecond() {
 
 #[test]
 fn d03_dict_is_shared_by_threads() {
-    let d = Dict::new("d", 1 << 22);
+    let d = Dict::new("d", 1 << 24);
     std::thread::scope(|s| {
         for me in 0..4 {
             let d = &d;
@@ -360,5 +360,5 @@ fn d03_dict_is_shared_by_threads() {
     assert_eq!(sum, 8000.0);
     assert_eq!(d.list_len(b"list"), Ok(6000));
     d.clear();
-    assert_eq!(d.free_space(), Dict::new("e", 1 << 22).free_space());
+    assert_eq!(d.free_space(), Dict::new("e", 1 << 24).free_space());
 }
