@@ -56,6 +56,8 @@ describe("D3 ngx.shared.DICT", function()
       assert.same({ nil, "empty key" }, { call(d, "") }, name)
       assert.same({ nil, "key too long" }, { call(d, ("k"):rep(65536)) }, name)
       assert.error_matches(function() call({}, "k") end, 'bad "zone" argument')
+      assert.error_matches(function() call({ 1 }, "k") end, 'bad "zone" argument')
+      assert.error_matches(function() call({ newproxy() }, "k") end, 'bad "zone" argument')
       assert.error_matches(function() call("kong", "k") end, 'bad "zone" argument')
       assert.error_matches(function() call(nil, "k") end, 'bad "zone" argument')
     end
