@@ -14,8 +14,11 @@ pub mod log;
 mod output;
 mod pipe;
 mod process;
-mod re;
+pub mod re;
+mod re_template;
 mod req;
+mod req_socket;
+pub mod sockets;
 mod ssl;
 mod ssl_server;
 mod subrequest;
@@ -23,6 +26,7 @@ pub mod tcp;
 mod thread;
 mod time;
 pub mod timer;
+mod udp;
 mod var;
 mod var_ssl;
 pub mod worker;
@@ -47,6 +51,7 @@ const PARTS: &[Part] = &[
     ("body", crate::embed!("body.lua"), body::install),
     ("subrequest", crate::embed!("subrequest.lua"), subrequest::install),
     ("encode", crate::embed!("encode.lua"), encode::install),
+    ("ndk", crate::embed!("ndk.lua"), |_| Ok(())),
     ("dict", crate::embed!("dict.lua"), dict::install),
     ("thread", crate::embed!("thread.lua"), thread::install),
     ("worker", crate::embed!("worker.lua"), worker::install),
@@ -54,7 +59,10 @@ const PARTS: &[Part] = &[
     ("process", crate::embed!("process.lua"), process::install),
     ("timer", crate::embed!("timer.lua"), timer::install),
     ("re", crate::embed!("re.lua"), re::install),
+    ("sockets", crate::embed!("sockets.lua"), sockets::install),
     ("tcp", crate::embed!("tcp.lua"), tcp::install),
+    ("udp", crate::embed!("udp.lua"), udp::install),
+    ("req_socket", crate::embed!("req_socket.lua"), req_socket::install),
     ("ssl", crate::embed!("ssl.lua"), ssl::install),
     ("ssl_server", crate::embed!("ssl_server.lua"), ssl_server::install),
 ];

@@ -27,6 +27,8 @@ const HONOURED_ANYWHERE: &[&str] = &[
     "client_max_body_size",
     "client_body_buffer_size",
     "keepalive_requests",
+    "lua_regex_match_limit",
+    "lua_regex_cache_max_entries",
     "keepalive_timeout",
     "client_header_timeout",
     "client_body_timeout",
@@ -40,6 +42,14 @@ const HONOURED_ANYWHERE: &[&str] = &[
     "proxy_ssl_trusted_certificate",
     "proxy_ssl_protocols",
     "proxy_ssl_session_reuse",
+    "lua_socket_connect_timeout",
+    "lua_socket_send_timeout",
+    "lua_socket_read_timeout",
+    "lua_socket_keepalive_timeout",
+    "lua_socket_pool_size",
+    "lua_socket_buffer_size",
+    "lua_socket_log_errors",
+    "lua_ssl_protocols",
 ];
 
 const BLOCKS: &[&str] = &["nginx_location_", "nginx_proxy_", "nginx_http_"];
