@@ -20,6 +20,7 @@ use crate::vm::loader::Source;
 
 const MODULES: &[(&str, Source)] = &[
     ("inspect", crate::embed!("lua/inspect.lua")),
+    ("tablepool", crate::embed!("lua/tablepool.lua")),
     ("socket.url", crate::embed!("lua/socket_url.lua")),
     ("kong.constants", crate::embed!("lua/constants.lua")),
     ("kong.plugins.base_plugin", crate::embed!("lua/base_plugin.lua")),
@@ -147,6 +148,8 @@ const MODULES: &[(&str, Source)] = &[
     ("resty.kong.tls", crate::embed!("resty/kong_tls.lua")),
     ("resty.lock", crate::embed!("resty/lock.lua")),
     ("resty.redis", crate::embed!("resty/redis.lua")),
+    ("resty.shell", crate::embed!("resty/shell.lua")),
+    ("resty.signal", crate::embed!("resty/signal.lua")),
     ("resty.timerng", crate::embed!("resty/timerng.lua")),
     ("pl.List", crate::embed!("pl/List.lua")),
     ("pl.class", crate::embed!("pl/class.lua")),
@@ -167,6 +170,11 @@ const BUNDLES: &[(&str, Source, &[&str])] = &[
         "moongate.libs.tables",
         crate::embed!("lua/tables.lua"),
         &["table.isempty", "table.isarray", "table.nkeys", "table.clone"],
+    ),
+    (
+        "moongate.libs.luajit",
+        crate::embed!("lua/luajit.lua"),
+        &["thread.exdata", "thread.exdata2"],
     ),
     (
         "moongate.libs.digests",
@@ -249,5 +257,5 @@ pub fn install(r: &Registrar) -> mlua::Result<()> {
             preload.set(*name, load)?;
         }
     }
-    Ok(())
+    r.lua.load("require 'moongate.libs.luajit'").exec()
 }
