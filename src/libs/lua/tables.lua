@@ -35,4 +35,12 @@ M["table.clone"] = function(t)
   return new
 end
 
+-- they are fields of `table`, too, once asked for
+for name, f in pairs(M) do
+  local field = name:match("^table%.(.*)$")
+  if field then
+    table[field] = f
+  end
+end
+
 return M
