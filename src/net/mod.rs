@@ -6,6 +6,7 @@
 //!
 //! Must not: know routes, plugins or Lua.
 
+pub mod body_file;
 pub mod chunked;
 pub mod counted;
 pub mod forwarded;

@@ -54,7 +54,35 @@ pub fn allowed(r: &mut Ret, mask: u32) -> bool {
 /// Leaves the error of a call outside any request.
 #[cold]
 pub fn no_request(r: &mut Ret) {
-    r.raise("no request found");
+    // timers and workers' beginnings have a request of a kind on OpenResty, and these functions refuse it
+    r.raise(match scope::with(|_| ()) {
+        Some(()) => "API disabled in the current context",
+        None => "no request found",
+    });
+}
+
+/// Whether there are `least` to `most` arguments; if not, leaves the error as OpenResty's C functions word it.
+pub fn count(a: &Args, r: &mut Ret, least: usize, most: usize, wanted: &str) -> bool {
+    let n = a.len();
+    if (least..=most).contains(&n) {
+        return true;
+    }
+    r.raise(format!("expecting {wanted} but seen {n}"));
+    false
+}
+
+/// A string as OpenResty writes it into a message: what is no printable ASCII as `\\xHH`.
+pub fn escape_log(s: &[u8]) -> String {
+    s.iter().fold(String::with_capacity(s.len()), |mut out, b| {
+        match b {
+            b'"' | b'\\' | 0..0x20 | 0x7f.. => {
+                use std::fmt::Write as _;
+                let _ = write!(out, "\\x{b:02X}");
+            }
+            b => out.push(char::from(*b)),
+        }
+        out
+    })
 }
 
 /// What `type()` says of a kind.

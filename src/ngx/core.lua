@@ -93,7 +93,7 @@ setmetatable(ngx, {
     elseif key == "headers_sent" then
       return (headers_sent())
     elseif key == "is_subrequest" then
-      return false
+      return core.is_subrequest()
     end
   end,
   __newindex = function(t, key, value)
@@ -123,8 +123,6 @@ local function absent_table(name, fields)
   return t
 end
 
-ngx.location = absent_table("ngx.location", { "capture", "capture_multi" })
 ngx.thread = absent_table("ngx.thread", { "spawn", "wait", "kill" })
-ngx.exec = absent("ngx.exec")
 ngx.on_abort = absent("ngx.on_abort")
 ngx.run_worker_thread = absent("ngx.run_worker_thread")

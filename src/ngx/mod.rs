@@ -4,6 +4,7 @@
 
 mod args;
 mod body;
+mod body_build;
 mod call;
 mod core;
 mod dict;
@@ -15,6 +16,7 @@ mod re;
 mod req;
 mod ssl;
 mod ssl_server;
+mod subrequest;
 pub mod tcp;
 mod time;
 pub mod timer;
@@ -40,6 +42,7 @@ const PARTS: &[Part] = &[
     ("log", crate::embed!("log.lua"), log::install),
     ("args", crate::embed!("args.lua"), args::install),
     ("body", crate::embed!("body.lua"), body::install),
+    ("subrequest", crate::embed!("subrequest.lua"), subrequest::install),
     ("encode", crate::embed!("encode.lua"), encode::install),
     ("dict", crate::embed!("dict.lua"), dict::install),
     ("worker", crate::embed!("worker.lua"), worker::install),

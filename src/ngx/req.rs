@@ -6,6 +6,7 @@ use std::time::UNIX_EPOCH;
 
 use super::call;
 use super::header::{escape_name, escape_value, limit, one_or_many};
+use crate::exchange::request::Redirect;
 use crate::exchange::{Exchange, Phase};
 use crate::vm::{Args, Kind, Registrar, Ret, op, scope};
 
@@ -154,7 +155,7 @@ fn get_method(_: &Args, r: &mut Ret) {
     }
 }
 
-const METHODS: &[(i64, &str)] = &[
+pub(super) const METHODS: &[(i64, &str)] = &[
     (2, "GET"),
     (4, "HEAD"),
     (8, "POST"),
@@ -185,38 +186,51 @@ fn set_method(a: &Args, r: &mut Ret) {
 }
 
 /// The first byte that may not stand in a URI or query.
-fn unsafe_byte(s: &[u8]) -> Option<u8> {
-    s.iter().find(|b| b.is_ascii_control()).copied()
+pub(super) fn unsafe_byte(s: &[u8]) -> Option<u8> {
+    s.iter().find(|b| b.is_ascii_control() && **b != b'\t').copied()
 }
 
 /// `set_uri(uri, jump, binary)`.
 fn set_uri(a: &Args, r: &mut Ret) {
+    if !call::count(a, r, 1, 3, "1, 2 or 3 arguments") {
+        return;
+    }
+    if scope::read(|_| ()).is_none() {
+        return call::no_request(r);
+    }
     let Some(uri) = call::check_text(a, r, 1, "set_uri") else {
         return;
     };
     if uri.is_empty() {
         return r.raise("attempt to use zero-length uri");
     }
-    if !matches!(a.kind(2), Kind::None | Kind::Nil | Kind::Boolean) {
-        return call::bad(a, r, 2, "set_uri", "boolean");
-    }
-    if a.truthy(2) {
-        if !call::allowed(r, Phase::Rewrite as u32) {
-            return;
+    for i in [3, 2] {
+        if a.len() >= i && a.kind(i) != Kind::Boolean {
+            return call::bad(a, r, i, "set_uri", "boolean");
         }
-        return r.raise("not supported: ngx.req.set_uri with jump");
     }
     if !a.truthy(3)
         && let Some(byte) = unsafe_byte(&uri)
     {
         return r.raise(format!(
             "unsafe byte \"0x{byte:02x}\" in uri \"{}\" (maybe you want to set the 'binary' argument?)",
-            uri.escape_ascii()
+            call::escape_log(&uri)
         ));
     }
+    let jump = a.truthy(2);
+    if jump && !call::allowed(r, Phase::Rewrite as u32) {
+        return;
+    }
     let uri = String::from_utf8_lossy(&uri).into_owned();
-    if scope::write(|x| x.request.uri = uri).is_none() {
-        call::no_request(r);
+    scope::write(|x| {
+        x.request.uri = uri;
+        x.request.internal = true;
+        if jump {
+            x.request.redirect = Some(Redirect::Jump);
+        }
+    });
+    if jump {
+        r.exit(0);
     }
 }
 
@@ -283,5 +297,6 @@ fn is_internal(_: &Args, r: &mut Ret) {
     if scope::read(|_| ()).is_none() {
         return call::no_request(r);
     }
-    r.bool(false);
+    let internal = scope::read(|x| x.request.internal);
+    r.bool(internal == Some(true));
 }

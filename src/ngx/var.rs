@@ -383,20 +383,17 @@ fn set(a: &Args, r: &mut Ret) {
     };
     let name = name.to_ascii_lowercase();
     let value = a.str(2).map(|v| String::from_utf8_lossy(v).into_owned());
+    let shown = name.escape_ascii();
     match scope::write(|x| assign(x, &name, value)) {
-        Some(true) => {}
-        Some(false) => {
-            let shown = name.escape_ascii();
-            if name == b"upstream_te" || name == b"upstream_connection" {
-                r.str(format!("not supported: writing ngx.var.{shown}"));
-            } else if READ_ONLY.contains(&&name[..]) || PREFIXES.iter().any(|p| name.starts_with(p)) {
-                r.str(format!("variable \"{shown}\" not changeable"));
-            } else {
-                r.str(format!(
-                    "variable \"{shown}\" not found for writing; maybe it is a built-in variable that is not \
-                     changeable or you forgot to use \"set ${shown} '';\" in the config file to define it first"
-                ));
-            }
+        Some(Assigned::Yes) => {}
+        Some(Assigned::ReadOnly) => {
+            r.str(format!("variable \"{shown}\" not changeable"));
+        }
+        Some(Assigned::Unknown) => {
+            r.str(format!(
+                "variable \"{shown}\" not found for writing; maybe it is a built-in variable that is not \
+                 changeable or you forgot to use \"set ${shown} '';\" in the config file to define it first"
+            ));
         }
         None => {
             r.lit("no request found");
@@ -404,7 +401,29 @@ fn set(a: &Args, r: &mut Ret) {
     }
 }
 
-fn assign(x: &mut Exchange, name: &[u8], value: Option<String>) -> bool {
+/// How writing a variable went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Assigned {
+    /// It is written.
+    Yes,
+    /// It is there, but not to be written.
+    ReadOnly,
+    /// There is no such variable.
+    Unknown,
+}
+
+/// Writes a variable; `name` is in lower case.
+pub(super) fn assign(x: &mut Exchange, name: &[u8], value: Option<String>) -> Assigned {
+    if written(x, name, value) {
+        Assigned::Yes
+    } else if READ_ONLY.contains(&name) || PREFIXES.iter().any(|p| name.starts_with(p)) {
+        Assigned::ReadOnly
+    } else {
+        Assigned::Unknown
+    }
+}
+
+fn written(x: &mut Exchange, name: &[u8], value: Option<String>) -> bool {
     let o = &mut x.outbound;
     let room = match name {
         b"args" => {

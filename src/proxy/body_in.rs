@@ -20,9 +20,14 @@ use hyper::body::Incoming;
 use super::head_out::Framing;
 use super::spool;
 use crate::exchange::Body;
+use crate::net::body_file::BodyFile;
 use crate::net::guard::GuardHandle;
+use crate::settings::Settings;
 use crate::vm::Scope;
 use crate::vm::scope::BodyReader;
+
+/// How long an unwanted body is read and thrown away (nginx's `lingering_time`).
+const LINGERING: Duration = Duration::from_secs(30);
 
 /// Limits on a client's body.
 #[derive(Debug, Clone)]
@@ -37,10 +42,23 @@ pub struct BodyLimits {
     pub temp_dir: PathBuf,
 }
 
+impl BodyLimits {
+    /// As the settings say.
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            max: settings.client_max_body_size,
+            buffer: settings.client_body_buffer_size,
+            timeout: settings.client_body_timeout,
+            temp_dir: settings.prefix.join("client_body_temp"),
+        }
+    }
+}
+
 /// The client's side of a body.
 pub struct ClientStream {
     incoming: RefCell<Option<Incoming>>,
-    guard: GuardHandle,
+    /// None for a request of the gateway's own, which has no client to read from.
+    guard: Option<GuardHandle>,
     limits: BodyLimits,
     length: Option<u64>,
     has_body: bool,
@@ -70,8 +88,23 @@ impl ClientStream {
     /// Wraps a request's body.
     pub fn new(incoming: Incoming, guard: GuardHandle, length: Option<u64>, limits: BodyLimits) -> Rc<Self> {
         let ended = incoming.is_end_stream();
+        Self::build(Some((incoming, guard)), ended, length, limits)
+    }
+
+    /// No body to come: a request of the gateway's own has its body with it.
+    pub fn none(limits: BodyLimits) -> Rc<Self> {
+        Self::build(None, true, None, limits)
+    }
+
+    fn build(
+        client: Option<(Incoming, GuardHandle)>,
+        ended: bool,
+        length: Option<u64>,
+        limits: BodyLimits,
+    ) -> Rc<Self> {
+        let (incoming, guard) = client.unzip();
         Rc::new(Self {
-            incoming: RefCell::new(Some(incoming)),
+            incoming: RefCell::new(incoming),
             guard,
             limits,
             length,
@@ -172,7 +205,7 @@ impl ClientStream {
                 return Poll::Ready(None);
             }
             Some(Err(e)) => {
-                return match self.guard.body_fault() {
+                return match self.guard.as_ref().and_then(GuardHandle::body_fault) {
                     Some(f) => self.fail(io::ErrorKind::InvalidData, f.reason.to_string()),
                     None => self.fail(io::ErrorKind::ConnectionAborted, e.to_string()),
                 };
@@ -245,7 +278,7 @@ impl ClientStream {
             Some(f) => {
                 let len = f.len();
                 let path = f.finish().await.map_err(|e| e.to_string())?;
-                Ok(Body::File(Arc::new(path), len))
+                Ok(Body::File(Arc::new(BodyFile::temporary(path)), len))
             }
         }
     }
@@ -273,6 +306,18 @@ impl BodyReader for Reader {
             }
             Ok(())
         })
+    }
+
+    fn discard(&self) {
+        let stream = self.0.clone();
+        tokio::task::spawn_local(async move {
+            let all = async { while let Some(Ok(_)) = poll_fn(|cx| stream.poll_chunk(cx)).await {} };
+            let _ = tokio::time::timeout(LINGERING, all).await;
+        });
+    }
+
+    fn room(&self) -> (u64, PathBuf) {
+        (self.0.limits.buffer, self.0.limits.temp_dir.clone())
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Finished {
 pub struct Tail {
     inner: Option<Finished>,
     complete: bool,
+    /// A request of the gateway's own: neither logged nor run through the log phase, as a subrequest on nginx.
+    quiet: bool,
     lease: Option<Lease>,
 }
 
@@ -33,8 +35,15 @@ impl Tail {
         Self {
             inner: Some(Finished { generation, scope }),
             complete: false,
+            quiet: false,
             lease: None,
         }
+    }
+
+    /// Makes it a subrequest's.
+    pub fn quiet(mut self) -> Self {
+        self.quiet = true;
+        self
     }
 
     /// The target in use until the end.
@@ -87,6 +96,9 @@ impl Drop for Tail {
         }
         let worker = f.generation.worker.clone();
         worker.exchanges.set(worker.exchanges.get() - 1);
+        if self.quiet {
+            return;
+        }
         worker.finished.borrow_mut().push(f);
         worker.log_due.notify_one();
     }
@@ -113,7 +125,6 @@ pub fn drain(worker: &Rc<Worker>) {
             if let Some(x) = cell {
                 worker.access(&x.borrow());
             }
-            cleanup(&f.scope);
         }
     }
 }
@@ -130,18 +141,6 @@ fn run_log(f: &Finished) {
             break;
         }
         flow = Some(g.phases.go_on_now(&g.vm, &f.scope));
-    }
-}
-
-/// Removes a spooled body.
-fn cleanup(scope: &Scope) {
-    if let Some(cell) = &scope.exchange
-        && let crate::exchange::Body::File(path, _) = &cell.borrow().request.body
-    {
-        let path = path.clone();
-        tokio::task::spawn_blocking(move || {
-            let _ = std::fs::remove_file(path.as_path());
-        });
     }
 }
 

@@ -216,12 +216,7 @@ where
     });
     shared.open.borrow_mut().push(Rc::downgrade(&watched));
     let connection = Rc::new(connection);
-    let limits = BodyLimits {
-        max: settings.client_max_body_size,
-        buffer: settings.client_body_buffer_size,
-        timeout: settings.client_body_timeout,
-        temp_dir: settings.prefix.join("client_body_temp"),
-    };
+    let limits = BodyLimits::new(&settings);
     let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
         let busy = Busy::new(watched.clone());
         if shared.draining.get() {

@@ -4,6 +4,8 @@
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
+use std::pin::Pin;
 use std::rc::Rc;
 
 use super::Vm;
@@ -39,12 +41,41 @@ pub struct Scope {
     pub target_stale: Cell<bool>,
     /// Streams the client's body into memory on demand (`ngx.req.read_body`); set by the proxy.
     pub body_reader: RefCell<Option<Rc<dyn BodyReader>>>,
+    /// Serves requests of the gateway's own (`ngx.location.capture`); set by the proxy.
+    pub gateway: RefCell<Option<Rc<dyn Gateway>>>,
+}
+
+/// Serves requests that Lua makes, as it serves those of clients.
+pub trait Gateway {
+    /// Serves the request in `scope`, a new one, from rewrite to the end of its response.
+    fn serve(self: Rc<Self>, scope: Rc<Scope>) -> Pin<Box<dyn Future<Output = Captured>>>;
+}
+
+/// The response to a request that Lua made.
+#[derive(Debug, Default)]
+pub struct Captured {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: http::HeaderMap,
+    /// The body.
+    pub body: bytes::Bytes,
+    /// The body is not whole.
+    pub truncated: bool,
 }
 
 /// Reads the rest of the client's body for Lua.
 pub trait BodyReader: std::fmt::Debug {
     /// Resolves when [`Exchange`]'s `request.body` holds it whole; `Err` is the nginx-style reason.
-    fn read(&self, scope: Rc<Scope>) -> std::pin::Pin<Box<dyn Future<Output = Result<(), String>>>>;
+    fn read(&self, scope: Rc<Scope>) -> Pin<Box<dyn Future<Output = Result<(), String>>>>;
+
+    /// Throws away what is still to come of it, without being waited for.
+    fn discard(&self) {}
+
+    /// How much of a body is kept in memory, bytes, and the folder of what is not.
+    fn room(&self) -> (u64, PathBuf) {
+        (8 << 10, std::env::temp_dir())
+    }
 }
 
 /// The value of [`Scope::plugin`] outside plugins.
@@ -93,7 +124,22 @@ impl Scope {
             target_out: Cell::new(false),
             target_stale: Cell::new(false),
             body_reader: RefCell::default(),
+            gateway: RefCell::default(),
         })
+    }
+
+    /// Begins anew on the Lua side: `ngx.ctx` and what else hangs on the slot is gone (`ngx.exec`).
+    pub fn forget_tables(&self) {
+        self.vm.clear_slot(self.slot);
+        self.chain.borrow_mut().clear();
+        self.handled.set(0);
+        self.target_out.set(false);
+        self.target_stale.set(false);
+    }
+
+    /// What it runs with, for another scope that is to run with the same.
+    pub fn shared_guest(&self) -> Option<Rc<dyn std::any::Any>> {
+        self.guest.clone()
     }
 
     /// The scope's guest, if it is a `T`.

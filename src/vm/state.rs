@@ -280,8 +280,14 @@ impl Vm {
         }
     }
 
-    /// Forgets the slot's tables.
+    /// Forgets the slot's tables and lets another scope have it.
     pub(super) fn free_slot(&self, slot: u32) {
+        self.clear_slot(slot);
+        self.free_slots.borrow_mut().push(slot);
+    }
+
+    /// Forgets the slot's tables.
+    pub(super) fn clear_slot(&self, slot: u32) {
         // SAFETY: rawgeti on the registry and rawseti of nil on a plain table neither allocate nor raise; the
         // main state is not running (drops happen outside Lua), and its stack is put back.
         unsafe {
@@ -296,7 +302,6 @@ impl Vm {
             }
             ffi::lua_settop(self.main, top);
         }
-        self.free_slots.borrow_mut().push(slot);
     }
 
     /// A fresh or used coroutine; None when Lua is out of memory.
