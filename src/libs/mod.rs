@@ -64,7 +64,10 @@ const MODULES: &[(&str, Source)] = &[
         crate::embed!("llm/parse_request.lua"),
     ),
     ("kong.llm.schemas", crate::embed!("llm/schemas.lua")),
-    ("kong.dynamic_hook", crate::embed!("observability/dynamic_hook.lua")),
+    (
+        "kong.dynamic_hook",
+        crate::embed!("observability/dynamic_hook.lua"),
+    ),
     ("kong.observability.otlp", crate::embed!("observability/otlp.lua")),
     (
         "kong.observability.otlp.proto",
@@ -173,6 +176,11 @@ const BUNDLES: &[(&str, Source, &[&str])] = &[
         "moongate.libs.tables",
         crate::embed!("lua/tables.lua"),
         &["table.isempty", "table.isarray", "table.nkeys", "table.clone"],
+    ),
+    (
+        "moongate.libs.runloop_balancer",
+        crate::embed!("lua/runloop_balancer.lua"),
+        &["kong.runloop.balancer", "kong.runloop.balancer.upstreams"],
     ),
     (
         "moongate.libs.extractors",

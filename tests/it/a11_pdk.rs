@@ -354,7 +354,12 @@ fn a11_what_is_not_there_says_so() {
     let gateway = gateway(&origin);
     gateway.access("kong.service.set_tls_verify(true) kong.cluster.get_id()");
     gateway.get("/", &[]).is(200);
-    assert_eq!(gateway.access("require('resty.kong.tls').get_ssl_pointer()").status, 500);
+    assert_eq!(
+        gateway
+            .access("require('resty.kong.tls').get_ssl_pointer()")
+            .status,
+        500
+    );
     gateway.logged("not supported: ");
 }
 

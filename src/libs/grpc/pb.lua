@@ -54,6 +54,13 @@ local function learn_enum(scope, enum)
   types[self.name] = self
 end
 
+-- Kinds that lists are not packed of.
+local UNPACKED = { string = true, bytes = true, message = true, group = true }
+
+local function by_number(a, b)
+  return a.number < b.number
+end
+
 local function learn_field(field, proto3, oneofs)
   local self = {
     name = field.name, number = field.number, kind = field.type and NAMES[field.type], type_name = field.type_name,
@@ -63,7 +70,7 @@ local function learn_field(field, proto3, oneofs)
   if set and set.packed ~= nil then
     self.packed = set.packed
   else
-    self.packed = proto3 and self.repeated
+    self.packed = proto3 and self.repeated and not UNPACKED[self.kind]
   end
   local oneof = field.oneof_index and oneofs[field.oneof_index + 1]
   self.oneof = oneof and oneof.name
@@ -82,9 +89,7 @@ local function learn_message(scope, message, proto3)
     self.fields[learnt.name], self.numbers[learnt.number] = learnt, learnt
     self.list[#self.list + 1] = learnt
   end
-  table.sort(self.list, function(a, b)
-    return a.number < b.number
-  end)
+  table.sort(self.list, by_number)
   for _, enum in ipairs(message.enum_type or {}) do
     learn_enum(name, enum)
   end
@@ -109,6 +114,8 @@ function M.learn(file)
       local field = learn_field(extension, proto3, {})
       field.name = (scope .. "." .. extension.name):sub(2)
       extended.fields[field.name], extended.numbers[field.number] = field, field
+      extended.list[#extended.list + 1] = field
+      table.sort(extended.list, by_number)
     end
   end
 end

@@ -282,11 +282,8 @@ local TOP = {
     local public, weak = lex:keyword("public"), lex:keyword("weak")
     local name = lex:constant()
     add(file, "dependency", name)
-    if public then
-      add(file, "public_dependency", #file.dependency - 1)
-    elseif weak then
-      add(file, "weak_dependency", #file.dependency - 1)
-    end
+    -- as lua-protobuf has it, an import that says nothing is public
+    add(file, weak and not public and "weak_dependency" or "public_dependency", #file.dependency - 1)
     lex:expect(";")
   end,
   option = option_statement,

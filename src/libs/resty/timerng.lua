@@ -192,7 +192,8 @@ local function meta_of(self)
   if not self.opt.debug then
     return { name = "debug off", callstack = "debug off" }
   end
-  local stack, level = {}, 4
+  -- this, new_job, and, as they call each other last, who made it
+  local stack, level = {}, 3
   local info = getinfo(level, "nSl")
   while info and info.short_src ~= "[C]" and #stack < 128 do
     stack[#stack + 1] = ("%s:%d:%s()"):format(info.source, info.currentline, info.name or info.what)
