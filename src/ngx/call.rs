@@ -25,19 +25,7 @@ pub const SENT: u32 = Phase::BodyFilter as u32 | Phase::Log as u32;
 
 /// How OpenResty names the place of a phase in its messages.
 pub fn context(phase: Phase) -> &'static str {
-    match phase {
-        Phase::InitWorker => "init_worker_by_lua*",
-        Phase::Certificate => "ssl_certificate_by_lua*",
-        Phase::ClientHello => "ssl_client_hello_by_lua*",
-        Phase::Rewrite => "rewrite_by_lua*",
-        Phase::Access | Phase::Response => "access_by_lua*",
-        Phase::Balancer => "balancer_by_lua*",
-        Phase::Timer => "ngx.timer",
-        Phase::HeaderFilter => "header_filter_by_lua*",
-        Phase::BodyFilter => "body_filter_by_lua*",
-        Phase::Log => "log_by_lua*",
-        Phase::Error | Phase::AdminApi => "content_by_lua*",
-    }
+    phase.lua_context()
 }
 
 /// Whether the current phase is one of `mask`; if not, leaves OpenResty's error.

@@ -115,14 +115,5 @@ local function absent(name)
   end
 end
 
-local function absent_table(name, fields)
-  local t = {}
-  for _, field in ipairs(fields) do
-    t[field] = absent(name .. "." .. field)
-  end
-  return t
-end
-
-ngx.thread = absent_table("ngx.thread", { "spawn", "wait", "kill" })
 ngx.on_abort = absent("ngx.on_abort")
 ngx.run_worker_thread = absent("ngx.run_worker_thread")

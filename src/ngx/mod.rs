@@ -18,6 +18,7 @@ mod ssl;
 mod ssl_server;
 mod subrequest;
 pub mod tcp;
+mod thread;
 mod time;
 pub mod timer;
 mod var;
@@ -45,6 +46,7 @@ const PARTS: &[Part] = &[
     ("subrequest", crate::embed!("subrequest.lua"), subrequest::install),
     ("encode", crate::embed!("encode.lua"), encode::install),
     ("dict", crate::embed!("dict.lua"), dict::install),
+    ("thread", crate::embed!("thread.lua"), thread::install),
     ("worker", crate::embed!("worker.lua"), worker::install),
     ("timer", crate::embed!("timer.lua"), timer::install),
     ("re", crate::embed!("re.lua"), re::install),

@@ -30,13 +30,10 @@ pub(super) fn exchange() -> Exchange {
     let addr = "10.1.2.3:4567".parse().unwrap();
     Exchange {
         id: *b"0123456789abcdef0123456789abcdef",
-        connection: Rc::new(Connection {
-            serial: 7,
-            peer: addr,
-            local: "127.0.0.1:8000".parse().unwrap(),
-            tls: None,
-            plain_on_tls: false,
-            requests: std::cell::Cell::new(3),
+        connection: Rc::new({
+            let c = Connection::new(7, addr, "127.0.0.1:8000".parse().unwrap());
+            c.requests.set(3);
+            c
         }),
         snapshot: Arc::new(Snapshot::empty()),
         request: Request {

@@ -124,13 +124,14 @@ fn request(x: &Exchange, name: &[u8], r: &mut Ret) -> bool {
 fn connection(x: &Exchange, name: &[u8], r: &mut Ret) -> bool {
     let c = &x.connection;
     match name {
+        b"remote_addr" if x.client.addr.ip() == c.peer.ip() => r.str(&*c.peer_ip),
         b"remote_addr" => r.str(x.client.addr.ip().to_string()),
         b"remote_port" => r.str(x.client.addr.port().to_string()),
         b"binary_remote_addr" => match x.client.addr.ip() {
             std::net::IpAddr::V4(ip) => r.str(ip.octets()),
             std::net::IpAddr::V6(ip) => r.str(ip.octets()),
         },
-        b"realip_remote_addr" => r.str(c.peer.ip().to_string()),
+        b"realip_remote_addr" => r.str(&*c.peer_ip),
         b"realip_remote_port" => r.str(c.peer.port().to_string()),
         b"server_addr" => r.str(c.local.ip().to_string()),
         b"server_port" => r.str(c.local.port().to_string()),

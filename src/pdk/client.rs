@@ -36,6 +36,16 @@ fn address<T>(forwarded: bool, f: impl Fn(SocketAddr) -> T) -> Option<T> {
 }
 
 fn ip(r: &mut Ret, forwarded: bool) {
+    let told = scope::read(|x| {
+        let of_peer = !forwarded || x.client.addr.ip() == x.connection.peer.ip();
+        if of_peer {
+            r.str(&*x.connection.peer_ip);
+        }
+        of_peer
+    });
+    if told == Some(true) {
+        return;
+    }
     r.opt(address(forwarded, |a| a.ip().to_canonical().to_string()));
 }
 

@@ -106,17 +106,13 @@ pub fn route(generation: &Generation, x: &mut Exchange) -> Result<(), Fault> {
 }
 
 fn forward_headers(generation: &Generation, x: &mut Exchange, prefix: Option<&[u8]>) {
-    let remote = x.client.addr.ip().to_string();
-    let same = x.client.addr.ip() == x.connection.peer.ip();
-    let peer = if same {
-        remote.clone()
-    } else {
-        x.connection.peer.ip().to_canonical().to_string()
-    };
+    let peer = &*x.connection.peer_ip;
+    let other = (x.client.addr.ip() != x.connection.peer.ip()).then(|| x.client.addr.ip().to_string());
+    let remote = other.as_deref().unwrap_or(peer);
     let port = x.connection.local.port();
     let seen = Observed {
-        remote_addr: &remote,
-        realip_remote_addr: &peer,
+        remote_addr: remote,
+        realip_remote_addr: peer,
         trusted: x.client.trusted,
         scheme: x.request.scheme,
         host: x.request.host.as_bytes(),

@@ -151,14 +151,7 @@ impl Shared {
 pub async fn connection(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr, at: Listener) {
     let _open = Open::new(shared.worker.clone());
     let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-    let mut connection = Connection {
-        serial,
-        peer,
-        local: at.local,
-        tls: None,
-        plain_on_tls: false,
-        requests: Cell::new(0),
-    };
+    let mut connection = Connection::new(serial, peer, at.local);
     if !at.tls {
         return serve_http(shared, stream, connection, None).await;
     }

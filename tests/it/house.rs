@@ -34,6 +34,7 @@ const LUA_ONLY: &[&str] = &[
     "phases",
     "reference",
     "refs",
+    "scope",
     "secrets",
     "strategies",
     "table",
