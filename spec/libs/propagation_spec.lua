@@ -3,7 +3,9 @@ local propagation = require(PATH:sub(1, -2))
 local utils = require(PATH .. "utils")
 local from_hex = utils.from_hex
 
-local TRACE, SHORT, SPAN, PARENT = ("0af7651916cd43dd"):rep(2), "8448eb211c80319c", "b7ad6b7169203331", "b7ad6b7169203332"
+local TRACE, SHORT = ("0af7651916cd43dd"):rep(2), "8448eb211c80319c"
+local SPAN, PARENT = "b7ad6b7169203331", "b7ad6b7169203332"
+local AWS_ROOT = "Root=1-" .. TRACE:sub(1, 8) .. "-" .. TRACE:sub(9)
 
 local function extract(format, headers)
   return require(PATH .. "extractors." .. format):extract(headers)
@@ -45,7 +47,7 @@ describe("D1 propagation: extractors", function()
       { "b3", { tracestate = { "x=1", ("b3=%s-%s-d"):format(TRACE, SPAN) } } },
       { "b3", { ["x-b3-traceid"] = TRACE, ["x-b3-spanid"] = SPAN, ["x-b3-parentspanid"] = PARENT,
                 ["x-b3-sampled"] = "true" }, PARENT },
-      { "aws", { ["x-amzn-trace-id"] = ("Root=1-%s-%s; Parent=%s;Sampled=1"):format(TRACE:sub(1, 8), TRACE:sub(9), SPAN) } },
+      { "aws", { ["x-amzn-trace-id"] = AWS_ROOT .. "; Parent=" .. SPAN .. ";Sampled=1" } },
       { "gcp", { ["x-cloud-trace-context"] = TRACE .. "/13235353014750950193;o=1" } },
       { "instana", { ["x-instana-t"] = TRACE, ["x-instana-s"] = SPAN, ["x-instana-l"] = "1,correlationType=web" } },
     }
@@ -64,7 +66,9 @@ describe("D1 propagation: extractors", function()
   end)
 
   it("D1 read baggage, which cannot be added to", function()
-    local found = extract("ot", { ["ot-tracer-traceid"] = TRACE, ["ot-tracer-spanid"] = SPAN, ["ot-baggage-a"] = "b%20c" })
+    local found = extract("ot", {
+      ["ot-tracer-traceid"] = TRACE, ["ot-tracer-spanid"] = SPAN, ["ot-baggage-a"] = "b%20c",
+    })
     assert.same("b c", found.baggage.a)
     assert.error_matches(function() found.baggage.b = 1 end, "attempt to set immutable baggage")
   end)
@@ -72,7 +76,8 @@ describe("D1 propagation: extractors", function()
   it("D1 find nothing in what is wrong or absent", function()
     local zeros = ("0"):rep(32)
     for _, case in ipairs {
-      { "w3c", {} }, { "w3c", { traceparent = "junk" } }, { "w3c", { traceparent = ("01-%s-%s-01"):format(TRACE, SPAN) } },
+      { "w3c", {} }, { "w3c", { traceparent = "junk" } },
+      { "w3c", { traceparent = ("01-%s-%s-01"):format(TRACE, SPAN) } },
       { "w3c", { traceparent = ("00-%s-%s-01"):format(zeros, SPAN) } },
       { "w3c", { traceparent = ("00-%s-%s-1"):format(TRACE, SPAN) } }, { "w3c", { traceparent = { "a", "b" } } },
       { "jaeger", { ["uber-trace-id"] = "1:2:3" } }, { "jaeger", { ["uber-trace-id"] = "0:1:1:1" } },
@@ -109,7 +114,7 @@ describe("D1 propagation: injectors", function()
         { ot = TRACE:sub(17) } },
       { "datadog", { ["x-datadog-trace-id"] = "790211418057950173", ["x-datadog-parent-id"] = "13235353014750950193",
                      ["x-datadog-sampling-priority"] = "1" }, { datadog = "790211418057950173" } },
-      { "aws", { ["x-amzn-trace-id"] = ("Root=1-%s-%s;Parent=%s;Sampled=1"):format(TRACE:sub(1, 8), TRACE:sub(9), SPAN) },
+      { "aws", { ["x-amzn-trace-id"] = AWS_ROOT .. ";Parent=" .. SPAN .. ";Sampled=1" },
         { aws = TRACE } },
       { "gcp", { ["x-cloud-trace-context"] = TRACE .. "/13235353014750950193;o=1" }, { gcp = TRACE } },
       { "instana", { ["x-instana-t"] = TRACE, ["x-instana-s"] = SPAN, ["x-instana-l"] = "1" }, { instana = TRACE } },

@@ -1,9 +1,5 @@
 -- kong.telemetry: lines for an exporter of logs (the opentelemetry plugin), where one is on.
 
--- what the hook of logs wants, taken with the true ngx
-require("kong.observability.tracing.request_id")
-local hooks = require("kong.dynamic_hook")
-local is_group_enabled, run_hook = hooks.is_group_enabled, hooks.run_hook
 local type = type
 
 local GROUP = "observability_logs"
@@ -22,7 +18,8 @@ function telemetry.log(plugin_name, plugin_config, message_type, message, attrib
   elseif attributes and type(attributes) ~= "table" then
     return nil, "attributes must be a table"
   end
-  if not is_group_enabled(GROUP) then
+  local hooks = require("kong.dynamic_hook")
+  if not hooks.is_group_enabled(GROUP) then
     return nil, "Telemetry logging is disabled: log entry will not be recorded. Ensure the OpenTelemetry plugin is "
       .. "correctly configured to report logs in order to use this feature."
   end
@@ -32,7 +29,7 @@ function telemetry.log(plugin_name, plugin_config, message_type, message, attrib
   attributes["plugin.id"] = plugin_config.__plugin_id
   attributes["plugin.instance.name"] = plugin_config.plugin_instance_name
   -- 5 calls up from the hook (pcall, run_hook, this) is who called
-  run_hook(GROUP, "push", 5, attributes, nil, message)
+  hooks.run_hook(GROUP, "push", 5, attributes, nil, message)
   return true
 end
 

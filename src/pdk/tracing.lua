@@ -1,15 +1,23 @@
 -- kong.tracing: spans of the running request. Tracing off, it is the no-op tracer, which can still make others.
 
 local ffi = require("ffi")
-local pool = require("tablepool")
 local phases = require("kong.pdk.private.phases")
-local context = require("kong.observability.tracing.tracing_context")
-local random_bytes = require("kong.tools.rand").get_rand_bytes
-local time_ns = require("kong.tools.time").time_ns
 
 local type, error, ipairs, tostring = type, error, ipairs, tostring
 local setmetatable, getmetatable = setmetatable, getmetatable
 local cast = ffi.cast
+
+-- Libraries that spans need: loaded with the first tracer that makes any.
+local pool, context, random_bytes, time_ns
+
+local function load_libraries()
+  if not pool then
+    pool = require("tablepool")
+    context = require("kong.observability.tracing.tracing_context")
+    random_bytes = require("kong.tools.rand").get_rand_bytes
+    time_ns = require("kong.tools.time").time_ns
+  end
+end
 
 local SPANS, SPAN, ATTRIBUTES, EVENTS = "KONG_SPAN_STORAGE", "KONG_SPAN", "KONG_SPAN_ATTRIBUTES", "KONG_SPAN_EVENTS"
 
@@ -324,6 +332,7 @@ local function new_tracer(name, options)
   if options.noop then
     return noop_tracer
   end
+  load_libraries()
   local namespace = options.namespace or "KONG"
   options.sampling_rate = options.sampling_rate or 1.0
   local self = {

@@ -24,23 +24,36 @@ struct Collector(Origin);
 
 impl Collector {
     fn start() -> Self {
-        Self(Origin::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
+        Self(Origin::answering(
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        ))
     }
 
     fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.0.port)
     }
 
-    /// Waits for `n` requests.
-    fn wait(&self, n: usize) -> Vec<Seen> {
-        let came = eventually(Duration::from_secs(10), || self.0.seen().len() >= n);
+    /// Waits until what came is enough.
+    fn wait(&self, enough: impl Fn(&[Seen]) -> bool) -> Vec<Seen> {
+        let came = eventually(Duration::from_secs(10), || enough(&self.0.seen()));
         let seen = self.0.seen();
-        assert!(came, "{} of {n} requests came", seen.len());
+        let bodies = seen.iter().map(|s| String::from_utf8_lossy(&s.body));
+        assert!(came, "only came: {:?}", bodies.collect::<Vec<_>>());
         seen
+    }
+
+    /// Waits for a request.
+    fn first(&self) -> Seen {
+        self.wait(|seen| !seen.is_empty()).remove(0)
     }
 }
 
-fn gateway(folder: &std::path::Path, name: &str, config: Value, change: impl FnOnce(Setup) -> Setup) -> Gateway {
+fn gateway(
+    folder: &std::path::Path,
+    name: &str,
+    config: Value,
+    change: impl FnOnce(Setup) -> Setup,
+) -> Gateway {
     let setup = Setup::new(&config)
         .plugin("probe", PROBE)
         .plugin_folder(&folder.join(name));
@@ -63,22 +76,22 @@ fn d01_zipkin_reports_spans_as_json() {
     let (origin, collector) = (Origin::echo(), Collector::start());
     let conf = json!({
         "http_endpoint": collector.url("/api/v2/spans"), "sample_ratio": 1, "default_header_type": "w3c",
-        "static_tags": [{ "name": "static", "value": "ok" }], "queue": { "max_coalescing_delay": 0.1 },
+        "static_tags": [{ "name": "static", "value": "ok" }], "queue": { "max_coalescing_delay": 0.1, "max_batch_size": 50 },
     });
     let g = gateway(&folder, "zipkin", configured(origin.port, "zipkin", conf), |s| s);
     let r = g.get("/path", &[("traceparent", &traceparent())]).is(200);
     let sent = r.seen("traceparent").unwrap();
     assert!(sent.starts_with(&format!("00-{TRACE}-")), "{sent}");
-    let seen = collector.wait(1);
-    assert_eq!(seen[0].line(), "POST /api/v2/spans HTTP/1.1");
-    let spans: Vec<Value> = serde_json::from_slice(&seen[0].body).unwrap();
+    let seen = collector.first();
+    assert_eq!(seen.line(), "POST /api/v2/spans HTTP/1.1");
+    let spans: Vec<Value> = serde_json::from_slice(&seen.body).unwrap();
     let find = |kind: &str, name: &str| {
         let found = spans.iter().find(|s| s["kind"] == kind && s["name"] == name);
         found.unwrap_or_else(|| panic!("no {kind} {name}: {spans:#?}"))
     };
-    let request = find("SERVER", "get");
-    let proxy = find("CLIENT", "get (proxy)");
-    let tried = find("CLIENT", "get (balancer try 1)");
+    let request = find("SERVER", "GET");
+    let proxy = find("CLIENT", "GET (proxy)");
+    let tried = find("CLIENT", "GET (balancer try 1)");
     assert_eq!(spans.len(), 3);
     for span in &spans {
         assert_eq!(span["traceId"], TRACE);
@@ -168,7 +181,7 @@ fn d01_opentelemetry_exports_spans_by_otlp() {
     let Some(folder) = folder() else { return };
     let (origin, collector) = (Origin::echo(), Collector::start());
     let conf = json!({
-        "traces_endpoint": collector.url("/v1/traces"), "queue": { "max_coalescing_delay": 0.1 },
+        "traces_endpoint": collector.url("/v1/traces"), "queue": { "max_coalescing_delay": 0.1, "max_batch_size": 50 },
         "headers": { "x-key": "secret" }, "resource_attributes": { "service.name": "mine" }, "sampling_rate": 1,
         "http_response_header_for_traceid": "x-trace",
     });
@@ -176,25 +189,30 @@ fn d01_opentelemetry_exports_spans_by_otlp() {
         &folder,
         "opentelemetry",
         configured(origin.port, "opentelemetry", conf),
-        |s| s.set("tracing_instrumentations", "all").set("tracing_sampling_rate", "1"),
+        |s| {
+            s.set("tracing_instrumentations", "all")
+                .set("tracing_sampling_rate", "1")
+        },
     );
     let r = g.get("/path", &[("traceparent", &traceparent())]).is(200);
     assert_eq!(r.header("x-trace"), Some(TRACE));
     let sent = r.seen("traceparent").unwrap();
-    let seen = collector.wait(1);
-    assert_eq!(seen[0].header("content-type"), Some("application/x-protobuf"));
-    assert_eq!(seen[0].header("x-key"), Some("secret"));
-    let resource = one(&seen[0].body, &[1, 1]);
-    let named = attributes(&resource, 1).into_iter().find(|(n, _)| n == "service.name");
+    let seen = collector.first();
+    assert_eq!(seen.header("content-type"), Some("application/x-protobuf"));
+    assert_eq!(seen.header("x-key"), Some("secret"));
+    let resource = one(&seen.body, &[1, 1]);
+    let named = attributes(&resource, 1)
+        .into_iter()
+        .find(|(n, _)| n == "service.name");
     assert_eq!(named.unwrap().1, b"mine");
-    assert_eq!(text(&seen[0].body, &[1, 2, 1, 1]), "kong-internal");
-    let spans: Vec<Vec<u8>> = seen
-        .iter()
-        .flat_map(|s| all_of(&one(&s.body, &[1, 2]), 2))
-        .collect();
+    assert_eq!(text(&seen.body, &[1, 2, 1, 1]), "kong-internal");
+    let spans = all_of(&one(&seen.body, &[1, 2]), 2);
     let names: Vec<String> = spans.iter().map(|s| text(s, &[5])).collect();
     assert!(names.iter().any(|n| n == "kong.router"), "{names:?}");
-    assert!(names.iter().any(|n| n == "kong.access.plugin.opentelemetry"), "{names:?}");
+    assert!(
+        names.iter().any(|n| n == "kong.access.plugin.opentelemetry"),
+        "{names:?}"
+    );
     let root = &spans[names.iter().position(|n| n == "kong").unwrap()];
     let balancer = &spans[names.iter().position(|n| n == "kong.balancer").unwrap()];
     for span in &spans {
@@ -204,13 +222,15 @@ fn d01_opentelemetry_exports_spans_by_otlp() {
     }
     assert_eq!(hex(&one(root, &[4])), "b7ad6b7169203331");
     assert_eq!(sent, format!("00-{TRACE}-{}-01", hex(&one(balancer, &[2]))));
-    let status = attributes(root, 9).into_iter().find(|(n, _)| n == "http.status_code");
+    let status = attributes(root, 9)
+        .into_iter()
+        .find(|(n, _)| n == "http.status_code");
     assert_eq!(status.unwrap().1, 200u64.to_le_bytes());
     // what the parent did not sample is not sent
     let unsampled = traceparent().replace("-01", "-00");
     g.get("/other", &[("traceparent", &unsampled)]).is(200);
     std::thread::sleep(Duration::from_millis(400));
-    assert_eq!(collector.wait(1).len(), seen.len());
+    assert_eq!(collector.0.seen().len(), 1);
 }
 
 #[test]
@@ -218,7 +238,7 @@ fn d01_opentelemetry_exports_lines_of_the_log() {
     let Some(folder) = folder() else { return };
     let (origin, collector) = (Origin::echo(), Collector::start());
     let conf = json!({
-        "logs_endpoint": collector.url("/v1/logs"), "queue": { "max_coalescing_delay": 0.1 },
+        "logs_endpoint": collector.url("/v1/logs"), "queue": { "max_coalescing_delay": 0.1, "max_batch_size": 50 },
     });
     let g = gateway(
         &folder,
@@ -228,13 +248,10 @@ fn d01_opentelemetry_exports_lines_of_the_log() {
     );
     g.access("kong.log.err('said ', 1) ngx.log(ngx.WARN, 'warned') ngx.log(ngx.DEBUG, 'not said')")
         .is(200);
-    let records: Vec<Vec<u8>> = collector
-        .wait(1)
-        .iter()
-        .flat_map(|s| all_of(&one(&s.body, &[1, 2]), 2))
-        .collect();
+    let records = all_of(&one(&collector.first().body, &[1, 2]), 2);
     let bodies: Vec<String> = records.iter().map(|r| text(r, &[5, 1])).collect();
-    let said = &records[bodies.iter().position(|b| b == "said 1").expect(&bodies.join("|"))];
+    let at = bodies.iter().position(|b| b == "said 1");
+    let said = &records[at.unwrap_or_else(|| panic!("{bodies:?}"))];
     assert_eq!(text(said, &[3]), "ERR");
     assert!(attributes(said, 6).iter().any(|(n, _)| n == "request.id"));
     assert!(bodies.iter().any(|b| b == "warned"), "{bodies:?}");
@@ -276,7 +293,9 @@ fn d01_prometheus_counts_requests() {
     assert!(value("kong_nginx_requests_total") >= 3.0);
     assert_eq!(value("kong_datastore_reachable"), 1.0);
     assert_eq!(
-        value(r#"kong_upstream_target_health{upstream="pool",target="127.0.0.1:1234",address="127.0.0.1:1234",state="healthchecks_off""#),
+        value(
+            r#"kong_upstream_target_health{upstream="pool",target="127.0.0.1:1234",address="127.0.0.1:1234",state="healthchecks_off""#
+        ),
         1.0
     );
 }
@@ -285,8 +304,14 @@ fn d01_prometheus_counts_requests() {
 fn d01_redirect_answers_with_a_place() {
     let Some(folder) = folder() else { return };
     let origin = Origin::echo();
-    let conf = json!({ "location": "https://there.test/old?x=1", "status_code": 302, "keep_incoming_path": true });
-    let g = gateway(&folder, "redirect", configured(origin.port, "redirect", conf), |s| s);
+    let conf =
+        json!({ "location": "https://there.test/old?x=1", "status_code": 302, "keep_incoming_path": true });
+    let g = gateway(
+        &folder,
+        "redirect",
+        configured(origin.port, "redirect", conf),
+        |s| s,
+    );
     let r = g.get("/new/path?q=a%20b", &[]).is(302);
     assert_eq!(r.header("location"), Some("https://there.test/new/path?q=a%20b"));
     let r = g.get("/bare", &[]).is(302);
@@ -298,16 +323,17 @@ fn d01_http_log_and_file_log_tell_of_requests() {
     let Some(folder) = folder() else { return };
     let (origin, collector) = (Origin::echo(), Collector::start());
     let conf = json!({
-        "http_endpoint": collector.url("/logs"), "queue": { "max_coalescing_delay": 0.1 },
+        "http_endpoint": collector.url("/logs"), "queue": { "max_coalescing_delay": 0.1, "max_batch_size": 50 },
         "custom_fields_by_lua": { "extra": "return 'more'" },
     });
     let config = configured(origin.port, "http-log", conf);
     let file = std::env::temp_dir().join(format!("moongate-file-log-{}", std::process::id()));
     let config = with(config, "file-log", json!({ "path": file.display().to_string() }));
-    let g = gateway(&folder, "http-log", config, |s| s.plugin_folder(&folder.join("file-log")));
+    let g = gateway(&folder, "http-log", config, |s| {
+        s.plugin_folder(&folder.join("file-log"))
+    });
     g.get("/told", &[]).is(200);
-    let seen = collector.wait(1);
-    let told: Value = serde_json::from_slice(&seen[0].body).unwrap();
+    let told: Value = serde_json::from_slice(&collector.first().body).unwrap();
     assert_eq!(told["request"]["uri"], "/told");
     assert_eq!(told["response"]["status"], 200);
     assert_eq!(told["extra"], "more");

@@ -210,6 +210,54 @@ fn d01_a_failed_try_is_a_span_of_its_own() {
 }
 
 #[test]
+fn d01_names_looked_up_and_calls_by_http_are_spans() {
+    let origin = Origin::echo();
+    let mut config = with(
+        with(service(origin.port), "report", json!({})),
+        "probe",
+        json!({}),
+    );
+    config["services"][0]["host"] = json!("localhost");
+    let g = Setup::new(&config)
+        .plugin("report", REPORT)
+        .plugin("probe", PROBE)
+        .set("tracing_instrumentations", "dns_query,http_client")
+        .set("tracing_sampling_rate", "1")
+        .start();
+    let code = format!(
+        "local http = require('resty.http').new() \
+         assert(http:request_uri('http://127.0.0.1:{}/inner', {{ method = 'PUT' }})) \
+         http:request_uri('http://127.0.0.1:1/none') assert(kong.dns.toip('localhost', 80))",
+        origin.port
+    );
+    g.access(&code).is(200);
+    let all = spans(&g, 0);
+    assert_eq!(
+        names(&all),
+        [
+            "kong",
+            "kong.internal.request",
+            "kong.internal.request",
+            "kong.dns",
+            "kong.dns"
+        ]
+    );
+    let call = &all[1]["attributes"];
+    assert_eq!(
+        call["http.url"],
+        format!("http://127.0.0.1:{}/inner", origin.port)
+    );
+    assert_eq!(call["http.method"], "PUT");
+    assert_eq!(call["http.status_code"], 200);
+    assert_eq!(all[2]["attributes"]["http.status_code"], Value::Null);
+    for (at, port) in [(3, 80), (4, origin.port)] {
+        assert_eq!(all[at]["attributes"]["dns.record.domain"], "localhost");
+        assert_eq!(all[at]["attributes"]["dns.record.port"], port);
+        assert_eq!(all[at]["attributes"]["dns.record.ip"], "127.0.0.1");
+    }
+}
+
+#[test]
 fn d01_half_of_the_traces_are_sampled() {
     let origin = Origin::echo();
     let g = setup(origin.port, "request")

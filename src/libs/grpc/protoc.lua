@@ -4,7 +4,7 @@ local pb = require("pb")
 local lexer = require("moongate.libs.proto_lexer")
 local known_files = require("moongate.libs.proto_files")
 
-local type, error, pairs, ipairs, tostring, setmetatable, pcall = type, error, pairs, ipairs, tostring, setmetatable, pcall
+local error, ipairs, next, rawget, tostring, setmetatable = error, ipairs, next, rawget, tostring, setmetatable
 local io = io
 
 local M = { paths = { ".", "" }, include_imports = true, experimental_allow_proto3_optional = true }

@@ -228,7 +228,32 @@ function M.runloop_before_header_filter()
   end
 end
 
+-- The proxy looks names up outside Lua: how long that took is how long choosing where to try took.
+local function balancer_lookups(ctx)
+  local data = ctx.balancer_data
+  local name = data and data.hostname
+  if type(name) ~= "string" or name:find("^[%d.]+$") or name:find(":", 1, true) then
+    return
+  end
+  for i = 1, data.try_count do
+    local try = data.tries[i]
+    if try.balancer_start_ns and try.balancer_latency_ns then
+      local span = tracer.start_span("kong.dns", {
+        span_kind = CLIENT,
+        start_time_ns = try.balancer_start_ns,
+        attributes = {
+          ["dns.record.domain"] = name, ["dns.record.port"] = try.port, ["dns.record.ip"] = try.ip,
+        },
+      })
+      span:finish(try.balancer_start_ns + try.balancer_latency_ns)
+    end
+  end
+end
+
 function M.runloop_log_before(ctx)
+  if M.dns_query ~= nothing then
+    balancer_lookups(ctx)
+  end
   M.balancer(ctx)
   local active = tracer.active_span()
   if active and type(active.finish) == "function" then
