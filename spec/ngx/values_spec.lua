@@ -35,8 +35,4 @@ describe("A11 ngx values", function()
     assert.same({ 4, 8, 503 }, { ngx.ERR, ngx.DEBUG, ngx.HTTP_SERVICE_UNAVAILABLE })
     assert.equal("http", ngx.config.subsystem)
   end)
-
-  it("A11 refuses what is not there by name", function()
-    assert.error_matches(function() ngx.socket.udp() end, "not supported: ngx.socket.udp")
-  end)
 end)

@@ -14,6 +14,8 @@ pub mod log;
 mod output;
 mod re;
 mod req;
+mod req_socket;
+pub mod sockets;
 mod ssl;
 mod ssl_server;
 mod subrequest;
@@ -21,6 +23,7 @@ pub mod tcp;
 mod thread;
 mod time;
 pub mod timer;
+mod udp;
 mod var;
 mod var_ssl;
 pub mod worker;
@@ -50,7 +53,10 @@ const PARTS: &[Part] = &[
     ("worker", crate::embed!("worker.lua"), worker::install),
     ("timer", crate::embed!("timer.lua"), timer::install),
     ("re", crate::embed!("re.lua"), re::install),
+    ("sockets", crate::embed!("sockets.lua"), sockets::install),
     ("tcp", crate::embed!("tcp.lua"), tcp::install),
+    ("udp", crate::embed!("udp.lua"), udp::install),
+    ("req_socket", crate::embed!("req_socket.lua"), req_socket::install),
     ("ssl", crate::embed!("ssl.lua"), ssl::install),
     ("ssl_server", crate::embed!("ssl_server.lua"), ssl_server::install),
 ];

@@ -81,7 +81,3 @@ end
 function ngx.req.clear_header(name)
   set_header(type(name) == "string" and name or tostring(name), nil)
 end
-
-function ngx.req.socket()
-  error("not supported: ngx.req.socket", 2)
-end

@@ -16,18 +16,23 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::io::ReadBuf;
 
 use super::head_out::Framing;
 use super::spool;
 use crate::exchange::Body;
 use crate::net::body_file::BodyFile;
 use crate::net::guard::GuardHandle;
+use crate::net::raw::RawStream;
 use crate::settings::Settings;
 use crate::vm::Scope;
 use crate::vm::scope::BodyReader;
 
 /// How long an unwanted body is read and thrown away (nginx's `lingering_time`).
 const LINGERING: Duration = Duration::from_secs(30);
+
+/// How long a client is listened to after a handler that had its connection (nginx's `lingering_timeout`).
+const HANGING_UP: Duration = Duration::from_secs(5);
 
 /// Limits on a client's body.
 #[derive(Debug, Clone)]
@@ -72,6 +77,8 @@ pub struct ClientStream {
     received: Cell<u64>,
     ended: Cell<bool>,
     too_large: Cell<bool>,
+    /// The connection, where a handler took it over.
+    seized: RefCell<Option<Rc<dyn RawStream>>>,
     /// Why reading failed: whoever asks again hears the same, and never a clean end.
     failed: RefCell<Option<(io::ErrorKind, String)>>,
 }
@@ -116,8 +123,35 @@ impl ClientStream {
             received: Cell::new(0),
             ended: Cell::new(ended),
             too_large: Cell::new(false),
+            seized: RefCell::default(),
             failed: RefCell::default(),
         })
+    }
+
+    /// Whether a handler took the connection over.
+    pub fn is_seized(&self) -> bool {
+        self.seized.borrow().is_some()
+    }
+
+    /// Ends a connection that a handler took over: says so, and listens on for a while, as nginx does.
+    pub async fn hang_up(&self) {
+        let Some(stream) = self.seized.borrow().clone() else {
+            return;
+        };
+        let ending = async {
+            if poll_fn(|cx| stream.poll_shutdown(cx)).await.is_err() {
+                return;
+            }
+            let mut room = [0; 4096];
+            loop {
+                let mut buffer = ReadBuf::new(&mut room);
+                let read = poll_fn(|cx| stream.poll_read(cx, &mut buffer)).await;
+                if read.is_err() || buffer.filled().is_empty() {
+                    return;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(HANGING_UP, ending).await;
     }
 
     /// How the client framed it.
@@ -314,6 +348,36 @@ impl BodyReader for Reader {
             let all = async { while let Some(Ok(_)) = poll_fn(|cx| stream.poll_chunk(cx)).await {} };
             let _ = tokio::time::timeout(LINGERING, all).await;
         });
+    }
+
+    fn poll_piece(&self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        loop {
+            match std::task::ready!(self.0.poll_chunk(cx)) {
+                None => return Poll::Ready(None),
+                Some(Err(e)) => return Poll::Ready(Some(Err(e))),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.0.lost.set(true);
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                }
+            }
+        }
+    }
+
+    fn received(&self) -> u64 {
+        self.0.received()
+    }
+
+    fn seize(&self) -> Option<(Rc<dyn RawStream>, GuardHandle)> {
+        let guard = self.0.guard.clone()?;
+        let stream = guard.seize()?;
+        *self.0.seized.borrow_mut() = Some(stream.clone());
+        Some((stream, guard))
+    }
+
+    fn is_seized(&self) -> bool {
+        self.0.is_seized()
     }
 
     fn room(&self) -> (u64, PathBuf) {

@@ -263,6 +263,14 @@ async fn phase(g: &Rc<Generation>, scope: &Rc<Scope>, stream: &ClientStream, pha
     let Some(cell) = &scope.exchange else {
         return Next::Go;
     };
+    if stream.is_seized() {
+        if let Flow::Failed(fault) = &flow {
+            handler_failed(g, scope, phase, fault);
+        }
+        stream.hang_up().await;
+        let status = cell.borrow().response.status;
+        return Next::Cut(if status == 0 { 200 } else { status });
+    }
     match flow {
         Flow::Done => {
             let mut x = cell.borrow_mut();

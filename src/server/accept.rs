@@ -22,6 +22,7 @@ use super::secure::{self, Outcome};
 use crate::exchange::Connection;
 use crate::net::guard::{GuardHandle, GuardedIo};
 use crate::net::head_parser::Limits;
+use crate::net::raw::share;
 use crate::proxy::body_in::BodyLimits;
 use crate::proxy::body_out::{BrokenOff, ClientBody};
 use crate::proxy::handshake::Caller;
@@ -192,11 +193,13 @@ pub struct Listener {
 /// Serves HTTP on a stream that is ready for it.
 async fn serve_http<S>(shared: Rc<Shared>, stream: S, connection: Connection, beneath: Option<Rc<Cell<u64>>>)
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let settings = shared.current.borrow().settings.clone();
     let buffers = settings.large_client_header_buffers;
+    let (stream, raw) = share(stream);
     let (io, guard) = GuardedIo::new(stream, Limits::from_buffers(buffers.count, buffers.size));
+    guard.offer(raw);
     let watched = Rc::new(Watched {
         guard: guard.clone(),
         busy: Cell::new(0),

@@ -325,6 +325,7 @@ fn build(worker: &Rc<Worker>, prepared: Prepared) -> Result<Rc<Generation>, Stri
         recursive: settings.real_ip_recursive,
     };
     // last, as what fails changes nothing
+    crate::ngx::sockets::configure(&settings.lua_sockets, &tls.cosockets);
     drop(crate::db::set_current(snapshot.clone()));
     Ok(Rc::new(Generation {
         settings,

@@ -40,6 +40,14 @@ const HONOURED_ANYWHERE: &[&str] = &[
     "proxy_ssl_trusted_certificate",
     "proxy_ssl_protocols",
     "proxy_ssl_session_reuse",
+    "lua_socket_connect_timeout",
+    "lua_socket_send_timeout",
+    "lua_socket_read_timeout",
+    "lua_socket_keepalive_timeout",
+    "lua_socket_pool_size",
+    "lua_socket_buffer_size",
+    "lua_socket_log_errors",
+    "lua_ssl_protocols",
 ];
 
 const BLOCKS: &[&str] = &["nginx_location_", "nginx_proxy_", "nginx_http_"];

@@ -79,6 +79,46 @@ pub struct UpstreamTls {
     pub session_reuse: bool,
 }
 
+/// What cosockets do where Lua does not say otherwise.
+///
+/// # Source
+/// ngx_http_lua_module; Kong 3.10's nginx configuration (`lua_socket_log_errors off`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LuaSockets {
+    /// `lua_socket_connect_timeout`
+    pub connect_timeout: Duration,
+    /// `lua_socket_send_timeout`
+    pub send_timeout: Duration,
+    /// `lua_socket_read_timeout`
+    pub read_timeout: Duration,
+    /// `lua_socket_keepalive_timeout`; zero for no limit.
+    pub keepalive_timeout: Duration,
+    /// `lua_socket_pool_size`: idle connections of one pool.
+    pub pool_size: usize,
+    /// `lua_socket_buffer_size` in bytes: the most that `receiveany` gives at once.
+    pub buffer_size: usize,
+    /// `lua_socket_log_errors`
+    pub log_errors: bool,
+    /// `lua_ssl_protocols`: names of protocols.
+    pub protocols: String,
+}
+
+impl Default for LuaSockets {
+    fn default() -> Self {
+        let minute = Duration::from_secs(60);
+        Self {
+            connect_timeout: minute,
+            send_timeout: minute,
+            read_timeout: minute,
+            keepalive_timeout: minute,
+            pool_size: 256,
+            buffer_size: 4096,
+            log_errors: false,
+            protocols: "TLSv1.2 TLSv1.3".to_owned(),
+        }
+    }
+}
+
 /// The files of `error_template_*`, absolute or relative to the working directory as Kong takes them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ErrorTemplates {
@@ -192,6 +232,8 @@ pub struct Settings {
     pub lua_ssl_verify_depth: u32,
     /// How upstreams are spoken TLS to.
     pub upstream_tls: UpstreamTls,
+    /// Cosockets.
+    pub lua_sockets: LuaSockets,
     /// `ssl_cert`: files or PEM text, in step with `ssl_cert_key`.
     pub ssl_cert: Vec<String>,
     /// `ssl_cert_key`

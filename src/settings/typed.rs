@@ -10,8 +10,8 @@ use super::listen::{self, Listen};
 use super::source::Layer;
 use super::value::{self, parse_size, parse_time};
 use super::{
-    AccessLog, ErrorTemplates, HeaderFlags, LogLevel, LogTarget, PluginList, RouterFlavor, Settings,
-    TrustedIps, UntrustedLua, UpstreamTls, load,
+    AccessLog, ErrorTemplates, HeaderFlags, LogLevel, LogTarget, LuaSockets, PluginList, RouterFlavor,
+    Settings, TrustedIps, UntrustedLua, UpstreamTls, load,
 };
 
 /// What `tracing_instrumentations` may name.
@@ -126,6 +126,7 @@ impl Reader<'_> {
             lua_shared_dicts: directives::shared_dicts(&r.layer, mem_cache_size as usize, r.errors),
             lua_ssl_trusted_certificate: r.array("lua_ssl_trusted_certificate"),
             lua_ssl_verify_depth: r.whole("lua_ssl_verify_depth", 0, 100) as u32,
+            lua_sockets: r.lua_sockets(),
             upstream_tls: r.upstream_tls(&prefix),
             ssl_cert: r.array("ssl_cert"),
             ssl_cert_key: r.array("ssl_cert_key"),
@@ -322,6 +323,33 @@ impl Reader<'_> {
         match text.parse() {
             Ok(count @ 1..=1024) => count,
             _ => self.invalid("nginx_worker_processes", &text, 1),
+        }
+    }
+
+    fn lua_sockets(&mut self) -> LuaSockets {
+        let d = LuaSockets::default();
+        let pool = self.whole("lua_socket_pool_size", 1, 1 << 20) as usize;
+        let size = |t: &str| parse_size(t).filter(|n| (1..=1 << 20).contains(n));
+        LuaSockets {
+            connect_timeout: self.directive("lua_socket_connect_timeout", "", d.connect_timeout, parse_time),
+            send_timeout: self.directive("lua_socket_send_timeout", "", d.send_timeout, parse_time),
+            read_timeout: self.directive("lua_socket_read_timeout", "", d.read_timeout, parse_time),
+            keepalive_timeout: self.directive(
+                "lua_socket_keepalive_timeout",
+                "",
+                d.keepalive_timeout,
+                parse_time,
+            ),
+            pool_size: self.directive("lua_socket_pool_size", "", pool, |t| {
+                t.parse().ok().filter(|n| (1..=1 << 20).contains(n))
+            }),
+            buffer_size: self.directive("lua_socket_buffer_size", "", d.buffer_size as u64, size) as usize,
+            log_errors: self.directive("lua_socket_log_errors", "", d.log_errors, on_or_off),
+            protocols: self
+                .directive("lua_ssl_protocols", "lua_ssl_protocols", None, |t| {
+                    Some(Some(t.to_owned()))
+                })
+                .unwrap_or_default(),
         }
     }
 

@@ -4,12 +4,18 @@
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
 
 use super::Vm;
 use crate::exchange::{Exchange, Handshake, Phase};
+use crate::net::guard::GuardHandle;
+use crate::net::raw::RawStream;
 
 /// What Lua sees while it runs: the phase, the slot of its `ngx.ctx`, and the request if there is one.
 pub struct Scope {
@@ -41,6 +47,8 @@ pub struct Scope {
     pub target_stale: Cell<bool>,
     /// Streams the client's body into memory on demand (`ngx.req.read_body`); set by the proxy.
     pub body_reader: RefCell<Option<Rc<dyn BodyReader>>>,
+    /// What ends with the scope although Lua may still hold it: sockets.
+    ends: RefCell<Vec<Weak<dyn Ends>>>,
     /// Serves requests of the gateway's own (`ngx.location.capture`); set by the proxy.
     pub gateway: RefCell<Option<Rc<dyn Gateway>>>,
 }
@@ -64,10 +72,36 @@ pub struct Captured {
     pub truncated: bool,
 }
 
+/// What belongs to a scope and ends with it.
+pub trait Ends {
+    /// The scope is over. Must not run Lua.
+    fn end(&self);
+}
+
 /// Reads the rest of the client's body for Lua.
 pub trait BodyReader: std::fmt::Debug {
     /// Resolves when [`Exchange`]'s `request.body` holds it whole; `Err` is the nginx-style reason.
     fn read(&self, scope: Rc<Scope>) -> Pin<Box<dyn Future<Output = Result<(), String>>>>;
+
+    /// The next piece as it comes; None behind the last.
+    fn poll_piece(&self, _: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        Poll::Ready(None)
+    }
+
+    /// Bytes of it that came so far.
+    fn received(&self) -> u64 {
+        0
+    }
+
+    /// Takes the client's connection over from the HTTP server; None where it has none to give.
+    fn seize(&self) -> Option<(Rc<dyn RawStream>, GuardHandle)> {
+        None
+    }
+
+    /// Whether that was done.
+    fn is_seized(&self) -> bool {
+        false
+    }
 
     /// Throws away what is still to come of it, without being waited for.
     fn discard(&self) {}
@@ -124,8 +158,19 @@ impl Scope {
             target_out: Cell::new(false),
             target_stale: Cell::new(false),
             body_reader: RefCell::default(),
+            ends: RefCell::default(),
             gateway: RefCell::default(),
         })
+    }
+
+    /// Ends `what` with this scope, if it still lives then.
+    pub fn end_with(&self, what: Weak<dyn Ends>) {
+        let mut ends = self.ends.borrow_mut();
+        // a timer that runs for ever may make and drop any number
+        if ends.len() >= 16 && ends.len().is_power_of_two() {
+            ends.retain(|e| e.strong_count() > 0);
+        }
+        ends.push(what);
     }
 
     /// Begins anew on the Lua side: `ngx.ctx` and what else hangs on the slot is gone (`ngx.exec`).
@@ -151,6 +196,9 @@ impl Scope {
 
 impl Drop for Scope {
     fn drop(&mut self) {
+        for end in self.ends.take().iter().filter_map(Weak::upgrade) {
+            end.end();
+        }
         self.vm.free_slot(self.slot);
     }
 }

@@ -51,5 +51,7 @@ mod c08_demo;
 mod d01_plugins;
 mod d01_tracing;
 mod d02_capture;
+mod d03_req_socket;
+mod d03_sockets;
 mod house;
 mod support;
