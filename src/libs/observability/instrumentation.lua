@@ -312,9 +312,8 @@ end
 
 --- Before the first plugin of a phase.
 M.before = {
-  rewrite = function(tables)
+  rewrite = function()
     M.request(ngx.ctx)
-    tables.router_start = time_ns()
   end,
   access = function(tables)
     finish_open(tables)
@@ -348,7 +347,7 @@ M.before = {
   end,
 }
 
---- After the last one.
+--- After the last one. What exits in rewrite does not come here: it is not routed.
 M.after = {
   rewrite = function(tables)
     tables.router_start = time_ns()
