@@ -94,7 +94,6 @@ const MODULES: &[(&str, Source)] = &[
         crate::embed!("observability/tracing_context.lua"),
     ),
     ("resty.kong.log", crate::embed!("resty/kong_log.lua")),
-    ("tablepool", crate::embed!("lua/tablepool.lua")),
     (
         "kong.observability.tracing.propagation.utils",
         crate::embed!("observability/propagation_utils.lua"),

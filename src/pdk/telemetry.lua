@@ -18,8 +18,9 @@ function telemetry.log(plugin_name, plugin_config, message_type, message, attrib
   elseif attributes and type(attributes) ~= "table" then
     return nil, "attributes must be a table"
   end
-  local hooks = require("kong.dynamic_hook")
-  if not hooks.is_group_enabled(GROUP) then
+  -- nothing is on where nobody has loaded it
+  local hooks = package.loaded["kong.dynamic_hook"]
+  if not hooks or not hooks.is_group_enabled(GROUP) then
     return nil, "Telemetry logging is disabled: log entry will not be recorded. Ensure the OpenTelemetry plugin is "
       .. "correctly configured to report logs in order to use this feature."
   end

@@ -175,7 +175,8 @@ fn d01_exits_errors_and_unknown_routes_end_their_spans() {
     let unknown = spans(&g, 2);
     assert_eq!(named(&unknown, "kong.router")["status"], 2);
     assert_eq!(named(&unknown, "kong")["attributes"]["http.route"], "");
-    g.get("/known", &[("x-rewrite", "kong.response.exit(401)")]).is(401);
+    g.get("/known", &[("x-rewrite", "kong.response.exit(401)")])
+        .is(401);
     let early = spans(&g, 3);
     assert!(!names(&early).contains(&"kong.router"), "{early:?}");
     assert_eq!(named(&early, "kong")["attributes"]["http.status_code"], 401);

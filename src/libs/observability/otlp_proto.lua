@@ -98,4 +98,4 @@ end
 service("trace", "ResourceSpans", "resource_spans")
 service("logs", "ResourceLogs", "resource_logs")
 
-return true
+return {}
