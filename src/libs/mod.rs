@@ -139,7 +139,6 @@ const MODULES: &[(&str, Source)] = &[
     ("moongate.libs.tablex_pairs", crate::embed!("pl/tablex_pairs.lua")),
     ("binaryheap", crate::embed!("openresty/binaryheap.lua")),
     ("ffi-zlib", crate::embed!("openresty/ffi_zlib.lua")),
-    ("lua_pack", crate::embed!("openresty/lua_pack.lua")),
     ("luaxxhash", crate::embed!("openresty/xxhash.lua")),
     ("resty.aes", crate::embed!("openresty/aes.lua")),
     ("resty.limit.conn", crate::embed!("openresty/limit_conn.lua")),
