@@ -48,6 +48,8 @@ mod c07_differential;
 mod c07_handshakes;
 mod c07_phase;
 mod c08_demo;
+mod d01_plugins;
+mod d01_tracing;
 mod d02_capture;
 mod d03_pipe;
 mod d03_req_socket;
