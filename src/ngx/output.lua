@@ -43,9 +43,10 @@ local function flatten(parts, value, i, name, depth)
   end
 end
 
-local function eof_seen()
+-- why nothing more may be written, if it may not
+local function over()
   local s = slots[running[1]]
-  return s and s.eof
+  return s and (s.raw and "raw request socket acquired" or s.eof and "seen eof")
 end
 
 local function write_tables(name, newline, ...)
@@ -61,8 +62,9 @@ end
 
 local function writer(name, newline)
   return function(...)
-    if eof_seen() then
-      return nil, "seen eof"
+    local why = over()
+    if why then
+      return nil, why
     end
     local ok, err = append(newline, ...)
     if not ok and not err then
@@ -86,8 +88,9 @@ function ngx.flush(wait)
   if wait ~= nil and type(wait) ~= "boolean" then
     error("bad argument #1 to 'flush' (boolean expected, got " .. type(wait) .. ")", 2)
   end
-  if eof_seen() then
-    return nil, "seen eof"
+  local why = over()
+  if why then
+    return nil, why
   end
   if not started(false) then
     return nil, "nothing to flush"
@@ -99,8 +102,9 @@ function ngx.eof(...)
   if select("#", ...) > 0 then
     error("no argument is expected", 2)
   end
-  if eof_seen() then
-    return nil, "seen eof"
+  local why = over()
+  if why then
+    return nil, why
   end
   started(true)
   local n = running[1]

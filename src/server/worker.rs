@@ -287,7 +287,12 @@ async fn swap(shared: &Rc<Shared>, prepared: Prepared) -> bool {
 fn report(shared: &Shared) {
     let g = shared.current.borrow().clone();
     let (pending, running) = crate::ngx::timer::counts(&g.vm);
-    let line = format!("gauges: {} timers={}", g.worker.gauges(&g.vm), pending + running);
+    let (sockets, idle) = crate::ngx::sockets::counts();
+    let line = format!(
+        "gauges: {} sockets={sockets} idle_sockets={idle} timers={}",
+        g.worker.gauges(&g.vm),
+        pending + running
+    );
     shared.worker.error(Level::Notice, &line, None);
     let line = format!("upstream connections: {}", g.worker.pool.report());
     shared.worker.error(Level::Notice, &line, None);

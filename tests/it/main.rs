@@ -49,6 +49,7 @@ mod c07_handshakes;
 mod c07_phase;
 mod c08_demo;
 mod d02_capture;
+mod d03_model;
 mod d03_req_socket;
 mod d03_sockets;
 mod house;
