@@ -84,6 +84,10 @@ end
 
 local status, headers_sent, set_status = core.status, core.headers_sent, core.set_status
 
+-- what `resty.core.misc` lets libraries add
+local getters, setters = {}, {}
+package.loaded["moongate.ngx.magic"] = { getters = getters, setters = setters }
+
 setmetatable(ngx, {
   __index = function(_, key)
     if key == "ctx" then
@@ -95,6 +99,10 @@ setmetatable(ngx, {
     elseif key == "is_subrequest" then
       return core.is_subrequest()
     end
+    local get = getters[key]
+    if get then
+      return get()
+    end
   end,
   __newindex = function(t, key, value)
     if key == "ctx" then
@@ -103,6 +111,8 @@ setmetatable(ngx, {
       set_status(tonumber(value) or value)
     elseif key == "headers_sent" or key == "is_subrequest" then
       error('attempt to write to "' .. key .. '"', 2)
+    elseif setters[key] then
+      setters[key](value)
     else
       rawset(t, key, value)
     end

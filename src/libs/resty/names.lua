@@ -1,4 +1,4 @@
--- Small OpenResty modules: `resty.string`, `resty.random`, `ngx.base64`, `resty.jit-uuid`, `resty.core.*`.
+-- Small OpenResty modules: `resty.string`, `resty.random`, `ngx.base64`, `resty.jit-uuid`.
 
 local ops = require("moongate.ops").libs
 
@@ -20,11 +20,22 @@ M["resty.random"] = {
 }
 
 M["ngx.base64"] = {
-  _VERSION = "0.1.29",
+  version = "0.1.31",
+  _VERSION = "0.1.31",
   encode_base64 = ops.base64,
-  encode_base64url = ops.base64url,
   decode_base64 = ops.unbase64,
-  decode_base64url = ops.unbase64url,
+  encode_base64url = function(s)
+    if type(s) ~= "string" then
+      return nil, "must provide a string"
+    end
+    return ops.base64url(s)
+  end,
+  decode_base64url = function(s)
+    if type(s) ~= "string" then
+      return nil, "must provide a string"
+    end
+    return ops.unbase64url((s:match("^[^=]*")))
+  end,
 }
 
 local uuid = { _VERSION = "0.0.7", seed = function() end, generate_v4 = ops.uuid_v4, generate_v5 = ops.uuid_v5 }
@@ -43,44 +54,5 @@ function uuid.factory_v5(namespace)
 end
 
 M["resty.jit-uuid"] = setmetatable(uuid, { __call = ops.uuid_v4, __tostring = ops.uuid_v4 })
-
-M["resty.core"] = { version = "0.1.29" }
-
-local running = require "moongate.running"
-
-M["resty.core.base"] = {
-  version = "0.1.29",
-  FFI_OK = 0, FFI_NO_REQ_CTX = -100, FFI_BAD_CONTEXT = -101, FFI_ERROR = -1, FFI_DECLINED = -5,
-  new_tab = require "table.new",
-  clear_tab = require "table.clear",
-  -- Something in a request, nil outside.
-  get_request = function()
-    local slot = running[1]
-    return slot > 0 and slot or nil
-  end,
-}
-
-M["resty.core.utils"] = {
-  version = "0.1.29",
-  str_replace_char = function(str, find, replace)
-    return (str:gsub("%" .. find, replace == "%" and "%%" or replace))
-  end,
-}
-
-M["resty.core.time"] = {
-  version = "0.1.29",
-  monotonic_msec = ops.monotonic_ms,
-  monotonic_time = function()
-    return ops.monotonic_ms() / 1000
-  end,
-}
-
--- In OpenResty these put their functions into `ngx`, where they are here from the start.
-for _, name in ipairs {
-  "regex", "uri", "hash", "base64", "exit", "misc", "request", "response", "var", "worker", "ctx", "phase",
-  "shdict", "ndk",
-} do
-  M["resty.core." .. name] = { version = "0.1.29" }
-end
 
 return M
