@@ -52,6 +52,7 @@ mod d01_plugins;
 mod d01_tracing;
 mod d02_capture;
 mod d03_pipe;
+mod d03_model;
 mod d03_req_socket;
 mod d03_shared;
 mod d03_sockets;
