@@ -53,6 +53,7 @@ mod d01_tracing;
 mod d02_capture;
 mod d03_req_socket;
 mod d03_sockets;
+mod d06_bodies;
 mod d04_libs;
 mod d04_regex;
 mod house;
