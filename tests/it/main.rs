@@ -62,5 +62,6 @@ mod d04_regex;
 mod d03_threads;
 mod d05_libraries;
 mod d05_luajit;
+mod d06_bodies;
 mod house;
 mod support;
