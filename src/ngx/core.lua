@@ -34,6 +34,20 @@ function ngx.get_phase()
   local phase = running[2]
   return running[1] == 0 and phase == 1 and core.get_phase() or phase_names[phase]
 end
+
+local RAW_PHASES = {
+  rewrite = 0x2, access = 0x4, content = 0x8, log = 0x10, header_filter = 0x20, body_filter = 0x40, timer = 0x80,
+  init_worker = 0x100, balancer = 0x200, ssl_cert = 0x400, ssl_client_hello = 0x4000,
+}
+
+-- the number that OpenResty's own Lua knows a phase by
+function ngx.get_raw_phase()
+  if running[1] == 0 then
+    error("no request found", 2)
+  end
+  return RAW_PHASES[ngx.get_phase()]
+end
+
 ngx.exit = core.exit
 
 -- What the router found, into ngx.ctx when it is first looked at after that; `fill` is the pdk room's.
@@ -84,6 +98,10 @@ end
 
 local status, headers_sent, set_status = core.status, core.headers_sent, core.set_status
 
+-- what `resty.core.misc` lets libraries add
+local getters, setters = {}, {}
+package.loaded["moongate.ngx.magic"] = { getters = getters, setters = setters }
+
 setmetatable(ngx, {
   __index = function(_, key)
     if key == "ctx" then
@@ -95,6 +113,10 @@ setmetatable(ngx, {
     elseif key == "is_subrequest" then
       return core.is_subrequest()
     end
+    local get = getters[key]
+    if get then
+      return get()
+    end
   end,
   __newindex = function(t, key, value)
     if key == "ctx" then
@@ -103,6 +125,8 @@ setmetatable(ngx, {
       set_status(tonumber(value) or value)
     elseif key == "headers_sent" or key == "is_subrequest" then
       error('attempt to write to "' .. key .. '"', 2)
+    elseif setters[key] then
+      setters[key](value)
     else
       rawset(t, key, value)
     end

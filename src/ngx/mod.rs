@@ -12,7 +12,8 @@ mod encode;
 mod header;
 pub mod log;
 mod output;
-mod re;
+pub mod re;
+mod re_template;
 mod req;
 mod req_socket;
 pub mod sockets;
@@ -49,6 +50,7 @@ const PARTS: &[Part] = &[
     ("body", crate::embed!("body.lua"), body::install),
     ("subrequest", crate::embed!("subrequest.lua"), subrequest::install),
     ("encode", crate::embed!("encode.lua"), encode::install),
+    ("ndk", crate::embed!("ndk.lua"), |_| Ok(())),
     ("dict", crate::embed!("dict.lua"), dict::install),
     ("thread", crate::embed!("thread.lua"), thread::install),
     ("worker", crate::embed!("worker.lua"), worker::install),

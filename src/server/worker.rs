@@ -467,6 +467,7 @@ fn hooks(worker: &Rc<Worker>, count: usize, settings: &Settings) {
     use crate::ngx::log;
     crate::ngx::worker::set(worker.id as u32, thread_id(), count as u32);
     crate::ngx::worker::set_prefix(&settings.prefix.to_string_lossy());
+    crate::ngx::re::configure(settings.regex_match_limit, settings.regex_cache_max_entries);
     log::set_level(log::Level(worker.errors.level().get() as u8));
     let errors = worker.errors.clone();
     log::set_sink(Box::new(move |level, text, x| {

@@ -27,6 +27,8 @@ const HONOURED_ANYWHERE: &[&str] = &[
     "client_max_body_size",
     "client_body_buffer_size",
     "keepalive_requests",
+    "lua_regex_match_limit",
+    "lua_regex_cache_max_entries",
     "keepalive_timeout",
     "client_header_timeout",
     "client_body_timeout",

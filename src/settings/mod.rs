@@ -190,6 +190,10 @@ pub struct Settings {
     pub admin_client_max_body_size: u64,
     /// `nginx_http_keepalive_requests` per client connection.
     pub keepalive_requests: u64,
+    /// `nginx_http_lua_regex_match_limit`: how far `ngx.re` backtracks; 0 for PCRE2's own limit.
+    pub regex_match_limit: u32,
+    /// `nginx_http_lua_regex_cache_max_entries`: compiled patterns that a worker keeps.
+    pub regex_cache_max_entries: u32,
     /// `nginx_http_keepalive_timeout` or `moongate_keepalive_timeout`: an idle client connection's life.
     pub keepalive_timeout: Duration,
     /// `nginx_http_client_header_timeout` or `moongate_client_header_timeout`.

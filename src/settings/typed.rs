@@ -77,6 +77,8 @@ impl Reader<'_> {
             client_body_buffer_size: r.directive("client_body_buffer_size", "", 8192, parse_size),
             admin_client_max_body_size: r.size("nginx_admin_client_max_body_size"),
             keepalive_requests: r.directive("keepalive_requests", "", 10_000, |t| t.parse().ok()),
+            regex_match_limit: r.directive("lua_regex_match_limit", "", 100_000, |t| t.parse().ok()),
+            regex_cache_max_entries: r.directive("lua_regex_cache_max_entries", "", 8192, |t| t.parse().ok()),
             keepalive_timeout: r.time_directive("keepalive_timeout"),
             client_header_timeout: r.time_directive("client_header_timeout"),
             client_body_timeout: r.time_directive("client_body_timeout"),

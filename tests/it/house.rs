@@ -32,6 +32,7 @@ const LUA_ONLY: &[&str] = &[
     "inspect",
     "log",
     "phases",
+    "ndk",
     "reference",
     "refs",
     "scope",

@@ -52,5 +52,8 @@ mod d02_capture;
 mod d03_req_socket;
 mod d03_sockets;
 mod d03_threads;
+mod d04_libs;
+mod d04_regex;
+mod d06_bodies;
 mod house;
 mod support;
