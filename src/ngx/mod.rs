@@ -12,6 +12,8 @@ mod encode;
 mod header;
 pub mod log;
 mod output;
+mod pipe;
+mod process;
 pub mod re;
 mod re_template;
 mod req;
@@ -59,6 +61,8 @@ const PARTS: &[Part] = &[
         crate::embed!("worker_thread.lua"),
         worker_thread::install,
     ),
+    ("pipe", crate::embed!("pipe.lua"), pipe::install),
+    ("process", crate::embed!("process.lua"), process::install),
     ("timer", crate::embed!("timer.lua"), timer::install),
     ("re", crate::embed!("re.lua"), re::install),
     ("sockets", crate::embed!("sockets.lua"), sockets::install),

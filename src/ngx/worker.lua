@@ -16,7 +16,7 @@ ngx.config = {
   debug = false,
   prefix = ops.prefix,
   nginx_version = 1027001,
-  ngx_lua_version = 10027,
+  ngx_lua_version = 10028,
   is_console = false,
 }
 

@@ -36,6 +36,11 @@ pub fn set(id: u32, pid: u32, count: u32) {
     }));
 }
 
+/// Whether this thread is a worker.
+pub(super) fn is_one() -> bool {
+    WORKER.get().is_some()
+}
+
 /// Says whether this worker is ending (`ngx.worker.exiting()`).
 pub fn set_exiting(exiting: bool) {
     EXITING.set(exiting);

@@ -287,12 +287,12 @@ async fn swap(shared: &Rc<Shared>, prepared: Prepared) -> bool {
 fn report(shared: &Shared) {
     let g = shared.current.borrow().clone();
     let (pending, running) = crate::ngx::timer::counts(&g.vm);
+    let (sockets, idle) = crate::ngx::sockets::counts();
     let line = format!(
-        "gauges: {} threads={} semaphore_waits={} sockets={} timers={}",
+        "gauges: {} threads={} semaphore_waits={} sockets={sockets} idle_sockets={idle} timers={}",
         g.worker.gauges(&g.vm),
         g.vm.live_threads(),
         crate::libs::semaphore::waiting(),
-        crate::ngx::sockets::counts().0,
         pending + running
     );
     shared.worker.error(Level::Notice, &line, None);

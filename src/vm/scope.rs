@@ -109,6 +109,16 @@ pub trait BodyReader: std::fmt::Debug {
         0
     }
 
+    /// Whether nothing more of it is to come.
+    fn is_whole(&self) -> bool {
+        true
+    }
+
+    /// Its length as the client announced it; 0 where it did not.
+    fn length(&self) -> u64 {
+        0
+    }
+
     /// Takes the client's connection over from the HTTP server; None where it has none to give.
     fn seize(&self) -> Option<(Rc<dyn RawStream>, GuardHandle)> {
         None
