@@ -8,11 +8,8 @@ ngx.worker = {
   pid = ops.pid,
   count = ops.count,
   exiting = ops.exiting,
+  pids = ops.pids,
 }
-
-function ngx.worker.pids()
-  error("not supported: ngx.worker.pids", 2)
-end
 
 ngx.config = {
   subsystem = "http",
