@@ -48,9 +48,10 @@ local function flatten(parts, value, i, name, depth)
   end
 end
 
-local function eof_seen()
+-- why nothing more may be written, if it may not
+local function over()
   local s = slots[running[1]]
-  return s and s.eof
+  return s and (s.raw and "raw request socket acquired" or s.eof and "seen eof")
 end
 
 local function write_tables(name, newline, ...)
@@ -66,8 +67,9 @@ end
 
 local function writer(name, newline)
   return function(...)
-    if eof_seen() then
-      return nil, "seen eof"
+    local why = over()
+    if why then
+      return nil, why
     end
     local ok, err = append(newline, ...)
     if not ok and not err then
@@ -98,10 +100,11 @@ function ngx.flush(...)
   end
   -- what is written leaves when the handlers are done: there is nothing to wait for
   local begun, bare = started(false)
+  local why = over()
   if bare then
     return nil, "header only"
-  elseif eof_seen() then
-    return nil, "seen eof"
+  elseif why then
+    return nil, why
   elseif not begun then
     return nil, "nothing to flush"
   end
@@ -112,8 +115,9 @@ function ngx.eof(...)
   if select("#", ...) > 0 then
     error("no argument is expected", 2)
   end
-  if eof_seen() then
-    return nil, "seen eof"
+  local why = over()
+  if why then
+    return nil, why
   end
   started(true)
   local n = running[1]
