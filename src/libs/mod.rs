@@ -4,12 +4,13 @@
 //! missing module, never an empty one. Must not: know the request (that is `ngx` and `pdk`); Lua faces may call
 //! `ngx.*` when they run.
 
+mod ada;
 mod cjson;
 mod files;
 mod gzip;
 mod openssl;
 mod ops;
-mod semaphore;
+pub mod semaphore;
 #[cfg(test)]
 mod tests;
 
@@ -64,6 +65,36 @@ const MODULES: &[(&str, Source)] = &[
     ),
     ("kong.llm.schemas", crate::embed!("llm/schemas.lua")),
     (
+        "kong.dynamic_hook",
+        crate::embed!("observability/dynamic_hook.lua"),
+    ),
+    ("kong.observability.otlp", crate::embed!("observability/otlp.lua")),
+    (
+        "kong.observability.otlp.proto",
+        crate::embed!("observability/otlp_proto.lua"),
+    ),
+    ("kong.tools.grpc", crate::embed!("grpc/tools.lua")),
+    ("lua_pack", crate::embed!("grpc/lua_pack.lua")),
+    ("moongate.libs.pb_wire", crate::embed!("grpc/pb_wire.lua")),
+    ("moongate.libs.proto_files", crate::embed!("grpc/proto_files.lua")),
+    ("moongate.libs.proto_lexer", crate::embed!("grpc/proto_lexer.lua")),
+    ("pb", crate::embed!("grpc/pb.lua")),
+    ("protoc", crate::embed!("grpc/protoc.lua")),
+    ("kong.observability.logs", crate::embed!("observability/logs.lua")),
+    (
+        "kong.observability.tracing.instrumentation",
+        crate::embed!("observability/instrumentation.lua"),
+    ),
+    (
+        "kong.observability.tracing.propagation",
+        crate::embed!("observability/propagation.lua"),
+    ),
+    (
+        "kong.observability.tracing.tracing_context",
+        crate::embed!("observability/tracing_context.lua"),
+    ),
+    ("resty.kong.log", crate::embed!("resty/kong_log.lua")),
+    (
         "kong.observability.tracing.propagation.utils",
         crate::embed!("observability/propagation_utils.lua"),
     ),
@@ -107,8 +138,8 @@ const MODULES: &[(&str, Source)] = &[
     ("moongate.libs.http_pipeline", crate::embed!("http/pipeline.lua")),
     ("moongate.libs.tablex_pairs", crate::embed!("pl/tablex_pairs.lua")),
     ("binaryheap", crate::embed!("openresty/binaryheap.lua")),
+    ("MessagePack", crate::embed!("openresty/msgpack.lua")),
     ("ffi-zlib", crate::embed!("openresty/ffi_zlib.lua")),
-    ("lua_pack", crate::embed!("openresty/lua_pack.lua")),
     ("luaxxhash", crate::embed!("openresty/xxhash.lua")),
     ("resty.aes", crate::embed!("openresty/aes.lua")),
     ("resty.limit.conn", crate::embed!("openresty/limit_conn.lua")),
@@ -172,6 +203,42 @@ const BUNDLES: &[(&str, Source, &[&str])] = &[
         "moongate.libs.luajit",
         crate::embed!("lua/luajit.lua"),
         &["thread.exdata", "thread.exdata2"],
+    ),
+    (
+        "moongate.libs.runloop_balancer",
+        crate::embed!("lua/runloop_balancer.lua"),
+        &["kong.runloop.balancer", "kong.runloop.balancer.upstreams"],
+    ),
+    (
+        "moongate.libs.extractors",
+        crate::embed!("observability/extractors.lua"),
+        &[
+            "kong.observability.tracing.propagation.extractors._base",
+            "kong.observability.tracing.propagation.extractors.w3c",
+            "kong.observability.tracing.propagation.extractors.b3",
+            "kong.observability.tracing.propagation.extractors.jaeger",
+            "kong.observability.tracing.propagation.extractors.ot",
+            "kong.observability.tracing.propagation.extractors.datadog",
+            "kong.observability.tracing.propagation.extractors.aws",
+            "kong.observability.tracing.propagation.extractors.gcp",
+            "kong.observability.tracing.propagation.extractors.instana",
+        ],
+    ),
+    (
+        "moongate.libs.injectors",
+        crate::embed!("observability/injectors.lua"),
+        &[
+            "kong.observability.tracing.propagation.injectors._base",
+            "kong.observability.tracing.propagation.injectors.w3c",
+            "kong.observability.tracing.propagation.injectors.b3",
+            "kong.observability.tracing.propagation.injectors.b3-single",
+            "kong.observability.tracing.propagation.injectors.jaeger",
+            "kong.observability.tracing.propagation.injectors.ot",
+            "kong.observability.tracing.propagation.injectors.datadog",
+            "kong.observability.tracing.propagation.injectors.aws",
+            "kong.observability.tracing.propagation.injectors.gcp",
+            "kong.observability.tracing.propagation.injectors.instana",
+        ],
     ),
     (
         "moongate.libs.digests",
@@ -240,6 +307,7 @@ pub fn install(r: &Registrar) -> mlua::Result<()> {
     semaphore::install(r)?;
     gzip::install(r)?;
     openssl::install(r)?;
+    ada::install(r)?;
     for (name, source) in MODULES {
         r.module(name, *source)?;
     }

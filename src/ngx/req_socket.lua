@@ -3,6 +3,7 @@
 local ngx = ...
 local open = require("moongate.ops").ngx_req_socket.open
 local shared = require("moongate.ngx.sockets")
+local running, slots = require("moongate.running"), require("moongate.slots")
 local error, select, setmetatable = error, select, setmetatable
 
 local function face(names)
@@ -13,7 +14,8 @@ local function face(names)
   return { __index = methods }
 end
 
-local of_body = face { "receive", "receiveany", "receiveuntil", "settimeout", "settimeouts" }
+local of_body = face { "receive", "receiveany", "receiveuntil", "settimeout", "settimeouts", "getfd", "getoption",
+  "setoption" }
 local of_raw = face { "receive", "receiveany", "receiveuntil", "settimeout", "settimeouts", "send", "getfd",
   "getoption", "setoption" }
 
@@ -26,6 +28,12 @@ function ngx.req.socket(...)
   local id, err = open(raw)
   if not id then
     return nil, err
+  end
+  if raw then
+    -- for ngx.say and its like
+    local slot = running[1]
+    slots[slot] = slots[slot] or {}
+    slots[slot].raw = true
   end
   return setmetatable({ shared.wrap_tcp(id) }, raw and of_raw or of_body)
 end

@@ -129,12 +129,15 @@ fn raw(x: &mut Exchange, reader: &Rc<dyn BodyReader>) -> Result<RawIo, &'static 
     if streaming && x.request.has_body && x.request.content_length.is_none() {
         return Err("chunked request bodies not supported yet");
     }
-    let length = x.request.content_length.unwrap_or(0);
-    if !streaming && reader.received() > 0 && reader.received() < length {
+    if !streaming && !reader.is_whole() {
         return Err("pending request body reading in some other thread");
     }
+    if x.request.version == 10 && x.response.body.as_ref().is_some_and(|b| !b.is_empty()) {
+        return Err("http 1.0 buffering");
+    }
+    let length = reader.length();
     let Some((stream, guard)) = reader.seize() else {
-        return Err("http v2 not supported yet");
+        return Err("attempt to read the request body in a subrequest");
     };
     x.request.body = Body::Memory(Bytes::new());
     let mut io = RawIo {

@@ -9,6 +9,7 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use super::call::{self, CONTENT, HANDSHAKE};
+use super::log::{self, Level};
 use crate::exchange::Phase;
 use crate::resolver::{self, Addresses, Names};
 use crate::settings::LuaSockets;
@@ -136,6 +137,25 @@ pub(super) fn reason(e: &io::Error) -> String {
         (io::ErrorKind::ConnectionAborted, None) => "client aborted".into(),
         _ => "error".into(),
     }
+}
+
+/// Writes what went wrong with a socket where `lua_socket_log_errors` is on.
+pub(super) fn log_error(text: impl FnOnce() -> String) {
+    if defaults().of_settings.log_errors {
+        log::emit(Level::ERR, text().as_bytes());
+    }
+}
+
+/// A failed call of the system as nginx logs it: `connect() failed (111: Connection refused)`.
+pub(super) fn log_call(call: &str, e: &io::Error) {
+    log_error(|| {
+        let text = e.to_string();
+        let words = text.split(" (os error").next().unwrap_or_default();
+        format!(
+            "{call} failed ({}: {words})",
+            e.raw_os_error().unwrap_or_default()
+        )
+    });
 }
 
 /// Whose a socket is: the handler's that connected it first.

@@ -169,13 +169,16 @@ fn open(place: &Place, bind: Option<std::net::SocketAddr>) -> io::Result<Open> {
 }
 
 /// The open socket, if it is there, is the current handler's and nobody waits for it.
-fn ready(a: &Args, r: &mut Ret) -> Option<(Rc<Slot>, Rc<Open>)> {
+fn ready(a: &Args, r: &mut Ret, what: &str) -> Option<(Rc<Slot>, Rc<Open>)> {
     let slot = cdata::object::<Slot>(a, 1);
     let open = slot.as_ref().and_then(|s| s.open.borrow().clone());
     let (Some(slot), Some(open)) = (slot, open) else {
         if scope::with(|_| ()).is_none() {
             call::no_request(r);
         } else {
+            if !what.is_empty() {
+                sockets::log_error(|| format!("attempt to {what} data on a closed socket"));
+            }
             r.fail("closed");
         }
         return None;
@@ -192,7 +195,9 @@ fn ready(a: &Args, r: &mut Ret) -> Option<(Rc<Slot>, Rc<Open>)> {
 
 /// `send(id, data or nil)`: 1; or `nil, err`. Without data: whether it could be sent.
 fn send(a: &Args, r: &mut Ret) {
-    let Some((_, open)) = ready(a, r) else { return };
+    let Some((_, open)) = ready(a, r, "send") else {
+        return;
+    };
     let Some(data) = a.str(2) else {
         r.bool(true);
         return;
@@ -204,13 +209,18 @@ fn send(a: &Args, r: &mut Ret) {
     match SockRef::from(&fd).send(data) {
         Ok(n) if n == data.len() => r.num(1.0),
         Ok(_) => r.fail("partial write"),
-        Err(e) => r.fail(reason(&e)),
+        Err(e) => {
+            sockets::log_call("send()", &e);
+            r.fail(reason(&e))
+        }
     };
 }
 
 /// `receive(id, size or nil, timeout_ms)`: waits for a datagram; or `nil, err`.
 fn receive(a: &Args, r: &mut Ret) {
-    let Some((slot, open)) = ready(a, r) else { return };
+    let Some((slot, open)) = ready(a, r, "receive") else {
+        return;
+    };
     let size = a.num(2).map_or(LARGEST, |n| (n.max(0.0) as usize).min(LARGEST));
     let limit = ms(a, 3, sockets::defaults().of_settings.read_timeout);
     let waiting = Waiting::new(&slot);
@@ -225,8 +235,14 @@ fn receive(a: &Args, r: &mut Ret) {
         let received = tokio::time::timeout(limit, received).await;
         let mut out = Out::new();
         match received {
-            Err(_) => out.fail("timeout"),
-            Ok(Err(e)) => out.fail(reason(&e)),
+            Err(_) => {
+                sockets::log_error(|| "lua udp socket read timed out".into());
+                out.fail("timeout")
+            }
+            Ok(Err(e)) => {
+                sockets::log_call("recv()", &e);
+                out.fail(reason(&e))
+            }
             Ok(Ok(n)) => out.str(&buffer[..n]),
         };
         waiting.done();
@@ -236,7 +252,7 @@ fn receive(a: &Args, r: &mut Ret) {
 
 /// `close(id)`: 1; or `nil, "closed"`.
 fn close(a: &Args, r: &mut Ret) {
-    let Some((slot, _)) = ready(a, r) else { return };
+    let Some((slot, _)) = ready(a, r, "") else { return };
     slot.end();
     r.num(1.0);
 }

@@ -369,6 +369,14 @@ impl BodyReader for Reader {
         self.0.received()
     }
 
+    fn is_whole(&self) -> bool {
+        !self.0.has_more_than(0)
+    }
+
+    fn length(&self) -> u64 {
+        self.0.length.unwrap_or(0)
+    }
+
     fn seize(&self) -> Option<(Rc<dyn RawStream>, GuardHandle)> {
         let guard = self.0.guard.clone()?;
         let stream = guard.seize()?;

@@ -259,7 +259,7 @@ async fn phase(g: &Rc<Generation>, scope: &Rc<Scope>, stream: &ClientStream, pha
     let Some(run) = g.phases.run(&g.vm, scope, phase) else {
         return Next::Go;
     };
-    let flow = run.await;
+    let flow = super::abort::Watched::new(run, g, scope).await;
     let Some(cell) = &scope.exchange else {
         return Next::Go;
     };
@@ -331,6 +331,7 @@ async fn buffered(
     {
         let mut x = cell.borrow_mut();
         x.response.buffering = true;
+        x.response.upstream_length = body.len() as u64;
         x.response.buffered = Some(body.clone());
     }
     let next = if scope.handled.get() & Phase::Response as u32 == 0 {

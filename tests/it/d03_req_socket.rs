@@ -121,6 +121,28 @@ fn d03_raw_sockets_have_the_connection() {
     assert_eq!(answer.header("connection"), Some("upgrade"));
     client.send("abc");
     assert_eq!(rest(&mut client), "ABC");
+    // once it is taken, nobody else writes
+    let lua = "local s = assert(ngx.req.socket(true)) local t = { select(2, ngx.say('x')), select(2, ngx.print('x')),
+        select(2, ngx.flush()), select(2, ngx.eof()) } s:send(table.concat(t, '|'))";
+    let mut client = gateway.connect();
+    client.send(head(lua, ""));
+    let acquired = "raw request socket acquired";
+    assert_eq!(rest(&mut client), [acquired; 4].join("|"));
+    // nor while the body is being read, or where HTTP/1.0 is to get a length
+    let lua = "local b = assert(ngx.req.socket()) local s, err = ngx.req.socket(true) b:receive(2)
+        kong.response.exit(200, { err })";
+    let mut client = gateway.connect();
+    client.send(head(lua, "Content-Length: 2\r\n") + "a");
+    std::thread::sleep(Duration::from_millis(50));
+    client.send("b");
+    assert_eq!(
+        client.answer(false).is(200).json(),
+        json!(["pending request body reading in some other thread"])
+    );
+    let lua = "ngx.say('x') ngx.say((select(2, ngx.req.socket(true))))";
+    let mut client = gateway.connect();
+    client.send(head(lua, "").replace("HTTP/1.1", "HTTP/1.0"));
+    assert!(rest(&mut client).ends_with("x\nhttp 1.0 buffering\n"));
     // and with what was said before
     let lua = "ngx.say('said') local s = assert(ngx.req.socket(true)) s:send('sent')";
     let mut client = gateway.connect();

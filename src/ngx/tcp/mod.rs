@@ -123,8 +123,15 @@ fn connect(a: &Args, r: &mut Ret) {
     let busy = Busy::new(&slot, Part::Connect);
     r.wait(async move {
         let mut out = Out::new();
-        match tokio::time::timeout(limit, asked.open(&slot, place, claimed)).await {
-            Err(_) => out.fail("timeout"),
+        let opened = tokio::time::timeout(limit, asked.open(&slot, place, claimed)).await;
+        match opened {
+            Err(_) => {
+                sockets::log_error(|| {
+                    let (host, port) = (&asked.host, asked.port.unwrap_or_default());
+                    format!("lua tcp socket connect timed out, when connecting to {host}:{port}")
+                });
+                out.fail("timeout")
+            }
             Ok(Err(e)) => out.fail(e),
             Ok(Ok(conn)) => {
                 slot.adopt(conn);
@@ -177,7 +184,7 @@ impl Asked {
 /// `send(id, data or nil, timeout_ms)`: the number of bytes, or waits for it; or `nil, err`. Without data: whether the
 /// socket may be written.
 fn send(a: &Args, r: &mut Ret) {
-    let Some((slot, conn)) = slot::open(a, r, |s| s.write_closed.get()) else {
+    let Some((slot, conn)) = slot::open_to(a, r, "send", |s| s.write_closed.get()) else {
         return;
     };
     if slot.busy(&[Part::Connect, Part::Write], r) {
@@ -204,6 +211,7 @@ fn send(a: &Args, r: &mut Ret) {
         Ok((sent, false)) => sent,
         Err(e) => {
             slot.close_writing();
+            sockets::log_call("send()", &e);
             r.fail(reason(&e));
             return;
         }
@@ -251,8 +259,14 @@ async fn write_all(conn: &Conn, mut data: &[u8], limit: Duration) -> Result<(), 
             other => Poll::Ready(other),
         });
         match tokio::time::timeout(limit, step).await {
-            Err(_) => return Err("timeout".to_owned()),
-            Ok(Err(e)) => return Err(reason(&e)),
+            Err(_) => {
+                sockets::log_error(|| "lua tcp socket write timed out".into());
+                return Err("timeout".to_owned());
+            }
+            Ok(Err(e)) => {
+                sockets::log_call("send()", &e);
+                return Err(reason(&e));
+            }
             Ok(Ok((_, true))) => return Ok(()),
             Ok(Ok((n, false))) => data = &data[n..],
         }

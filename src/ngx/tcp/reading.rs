@@ -102,7 +102,7 @@ impl Want {
 
 /// The socket, if it may be read now.
 fn ready(a: &Args, r: &mut Ret) -> Option<(Rc<Slot>, Rc<Conn>)> {
-    let (slot, conn) = slot::open(a, r, |s| s.read_closed.get())?;
+    let (slot, conn) = slot::open_to(a, r, "receive", |s| s.read_closed.get())?;
     (!slot.busy(&[Part::Connect, Part::Read], r)).then_some((slot, conn))
 }
 
@@ -210,6 +210,9 @@ async fn read(slot: &Slot, conn: &Conn, want: &mut Want, limit: Duration) -> Out
             // like nginx, a time limit bounds each wait, not the whole
             Err(e) => {
                 let over = e != "timeout";
+                if !over {
+                    sockets::log_error(|| "lua tcp socket read timed out".into());
+                }
                 out.fail(e);
                 let mut input = conn.input.borrow_mut();
                 let settled = want.partial(&input);

@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::super::call;
-use super::super::sockets::Owner;
+use super::super::sockets::{Owner, log_error};
 use super::wire::Conn;
 use crate::vm::scope::Ends;
 use crate::vm::{Args, Ret, cdata, scope};
@@ -102,6 +102,25 @@ impl Slot {
             drop(self.conn.take());
         }
     }
+}
+
+/// As [`open`]; that it is closed is logged as an attempt to `what`.
+pub(in crate::ngx) fn open_to(
+    a: &Args,
+    r: &mut Ret,
+    what: &str,
+    closed: impl FnOnce(&Slot) -> bool,
+) -> Option<(Rc<Slot>, Rc<Conn>)> {
+    let mut is_closed = false;
+    let opened = open(a, r, |slot| {
+        is_closed = closed(slot);
+        is_closed
+    });
+    let has_conn = || cdata::object::<Slot>(a, 1).is_some_and(|s| s.conn.borrow().is_some());
+    if opened.is_none() && (is_closed || !has_conn()) {
+        log_error(|| format!("attempt to {what} data on a closed socket"));
+    }
+    opened
 }
 
 /// Argument 1 as a socket with its connection; `closed` says what counts as closed. Leaves OpenResty's error.

@@ -241,8 +241,16 @@ fn words(e: &io::Error) -> String {
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match tls.and_then(refusal) {
-        Some(why) if matches!(why.code, 62 | 64) => "certificate host mismatch".to_owned(),
-        Some(why) => format!("{}: {}", why.code, why.reason),
+        Some(why) if matches!(why.code, 62 | 64) => {
+            sockets::log_error(|| "lua ssl certificate does not match host".into());
+            "certificate host mismatch".to_owned()
+        }
+        Some(why) => {
+            sockets::log_error(|| {
+                format!("lua ssl certificate verify error: ({}: {})", why.code, why.reason)
+            });
+            format!("{}: {}", why.code, why.reason)
+        }
         None => match tls {
             Some(rustls::Error::InvalidCertificate(rustls::CertificateError::BadSignature)) => {
                 "7: certificate signature failure".to_owned()

@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
-use super::super::sockets::{Counted, Place, reason};
+use super::super::sockets::{Counted, Place, log_call, reason};
 use super::pool::Ticket;
 use super::tls::Shaken;
 
@@ -165,11 +165,11 @@ impl Conn {
     pub async fn open(place: Place, bind: Option<SocketAddr>) -> Result<Self, String> {
         let counted = Counted::new().ok_or_else(|| "error".to_owned())?;
         let plain = match &place {
-            Place::Path(path) => Plain::Unix(UnixStream::connect(path).await.map_err(|e| reason(&e))?),
+            Place::Path(path) => Plain::Unix(UnixStream::connect(path).await.map_err(failed)?),
             Place::Addresses(addresses) => {
                 let mut last = Err("no address".to_owned());
                 for addr in addresses.iter() {
-                    last = to(addr, bind).await.map_err(|e| reason(&e));
+                    last = to(addr, bind).await.map_err(failed);
                     if last.is_ok() {
                         break;
                     }
@@ -250,7 +250,10 @@ impl Conn {
     pub async fn fill(&self, limit: Duration) -> Result<usize, String> {
         match tokio::time::timeout(limit, poll_fn(|cx| self.poll_fill(cx))).await {
             Err(_) => Err("timeout".to_owned()),
-            Ok(Err(e)) => Err(reason(&e)),
+            Ok(Err(e)) => {
+                log_call("recv()", &e);
+                Err(reason(&e))
+            }
             Ok(Ok(n)) => {
                 self.eof.set(n == 0);
                 Ok(n)
@@ -285,6 +288,11 @@ pub(in crate::ngx) enum Probe {
     Silent,
     Talks,
     Ended,
+}
+
+fn failed(e: io::Error) -> String {
+    log_call("connect()", &e);
+    reason(&e)
 }
 
 async fn to(addr: SocketAddr, bind: Option<SocketAddr>) -> io::Result<TcpStream> {
