@@ -30,7 +30,7 @@ ngx.null = core.null()
 ngx.get_phase = core.get_phase
 ngx.exit = core.exit
 
--- What the router found, into ngx.ctx when it is first looked at after that; `fill` is the pdk room's.
+-- What Kong's phases leave in ngx.ctx, when it is first looked at in a phase; `fill` is the pdk room's.
 local routed = package.loaded["moongate.ctx"] or {}
 package.loaded["moongate.ctx"] = routed
 
@@ -49,8 +49,8 @@ local function get_ctx()
     ctx = {}
     s.ctx = ctx
   end
-  if (stale or not s.routed) and routed.fill then
-    s.routed = routed.fill(ctx)
+  if stale and routed.fill then
+    routed.fill(ctx, s)
   end
   return ctx
 end
@@ -70,7 +70,7 @@ local function set_ctx(ctx)
   end
   -- what the router found belonged to the table that goes
   if not s.routed and routed.fill then
-    s.routed = routed.fill({})
+    routed.fill({}, s)
   end
   s.ctx = ctx
 end

@@ -3,6 +3,7 @@
 //! Must not: hold details; each phase has its room.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use http::Response;
 use http_body::Body as _;
@@ -82,6 +83,11 @@ pub async fn serve(
         None if connection.plain_on_tls => fail(&g, &scope, &Fault::PlainOnTls),
         None => phase(&g, &scope, &stream, Phase::Rewrite).await,
     };
+    tail.with(|x| {
+        // where rewrite ran, `phase` noted its end
+        let end = x.timing.access_start.unwrap_or(x.timing.started);
+        x.timing.access_start = matches!(before, Next::Go).then_some(end);
+    });
     if matches!(before, Next::Go) && max > 0 && length.is_some_and(|n| n > max) {
         before = fail(&g, &scope, &Fault::BodyTooLarge);
     }
@@ -215,6 +221,9 @@ async fn phase(g: &Rc<Generation>, scope: &Rc<Scope>, stream: &ClientStream, pha
     let Some(cell) = &scope.exchange else {
         return Next::Go;
     };
+    if phase == Phase::Rewrite {
+        cell.borrow_mut().timing.access_start = Some(Instant::now());
+    }
     match flow {
         Flow::Done => {
             let mut x = cell.borrow_mut();
@@ -275,6 +284,7 @@ async fn buffered(
         let mut x = cell.borrow_mut();
         x.response.buffering = true;
         x.response.buffered = Some(body.clone());
+        x.timing.buffered_at = Some(Instant::now());
     }
     let next = if scope.handled.get() & Phase::Response as u32 == 0 {
         Next::Go

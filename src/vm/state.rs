@@ -324,9 +324,14 @@ impl Vm {
     }
 }
 
-/// The number of the running scope's tables; and true where `balancer_data` among them is out of date.
+/// The number of the running scope's tables; and true where `ngx.ctx` among them is out of date: since another
+/// phase began, or the target was tried.
 fn slot(_: &op::Args, ret: &mut op::Ret) {
-    let (slot, stale) = super::scope::with(|s| (s.slot, s.target_stale.get())).unwrap_or((0, false));
+    let (slot, stale) = super::scope::with(|s| {
+        let stale = s.ctx_phase.get() != s.phase.get() as u32 || s.target_stale.get();
+        (s.slot, stale)
+    })
+    .unwrap_or((0, false));
     ret.num(slot);
     if stale {
         ret.bool(true);

@@ -1,6 +1,6 @@
 //! What faces share: the phase check, header checks, the running scope's tables.
 //!
-//! Must not: be needed by plugins beyond `kong.pdk.private.phases` and `kong.pdk.private.checks`.
+//! Must not: be needed by plugins beyond `kong.pdk.private.phases`, `checks` and `node`.
 
 mod scope;
 
@@ -10,6 +10,7 @@ use crate::vm::Registrar;
 /// When Lua is out of memory.
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     scope::install(r)?;
+    r.module("kong.pdk.private.node", crate::embed!("node.lua"))?;
     r.module("kong.pdk.private.phases", crate::embed!("phases.lua"))?;
     r.module("kong.pdk.private.checks", crate::embed!("checks.lua"))
 }

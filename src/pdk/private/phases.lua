@@ -1,7 +1,7 @@
 -- In which phases a function may be called. A KONG_PHASE in ngx.ctx overrides the gateway's own word.
 
 local bit = require "bit"
-local here = require("moongate.ops")["kong.scope"].here
+local checked = require("moongate.ops")["kong.scope"].checked
 local slots = require "moongate.slots"
 
 local band, bor, lshift = bit.band, bit.bor, bit.lshift
@@ -48,7 +48,7 @@ local function list(mask)
 end
 
 local function current()
-  local slot, phase = here()
+  local slot, phase = checked()
   local tables = slots[slot]
   local ctx = tables and tables.ctx
   local override = ctx and ctx.KONG_PHASE

@@ -1,6 +1,7 @@
 -- The tables of the running scope, made when first asked for. ngx.ctx is `ctx`.
 
-local here = require("moongate.ops")["kong.scope"].here
+local ops = require "moongate.ops"
+local here, slot, rawget = ops["kong.scope"].here, ops.vm.slot, rawget
 local slots = require "moongate.slots"
 
 local scope = {}
@@ -19,25 +20,33 @@ function scope.tables()
   return tables
 end
 
--- ngx.ctx; nil outside any scope.
+-- ngx.ctx, brought up to date; nil outside any scope.
 function scope.ctx()
-  local tables = scope.tables()
-  if not tables then
+  local n, stale = slot()
+  if n == 0 then
     return nil
+  end
+  local tables = slots[n]
+  if not tables then
+    tables = {}
+    slots[n] = tables
   end
   local ctx = tables.ctx
   if not ctx then
     ctx = {}
     tables.ctx = ctx
   end
+  if stale and scope.fill then
+    scope.fill(ctx, tables)
+  end
   return ctx
 end
 
--- A field of ngx.ctx, without making the table.
+-- What somebody wrote into a field of ngx.ctx, without making the table.
 function scope.field(name)
   local tables = slots[here()]
   local ctx = tables and tables.ctx
-  return ctx and ctx[name]
+  return ctx and rawget(ctx, name)
 end
 
 return scope
