@@ -20,6 +20,23 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// Every phase.
+    pub const ALL: [Phase; 13] = [
+        Phase::InitWorker,
+        Phase::Certificate,
+        Phase::ClientHello,
+        Phase::Rewrite,
+        Phase::Access,
+        Phase::Balancer,
+        Phase::Response,
+        Phase::Timer,
+        Phase::HeaderFilter,
+        Phase::BodyFilter,
+        Phase::Log,
+        Phase::Error,
+        Phase::AdminApi,
+    ];
+
     /// The handler's field, as plugins spell it.
     pub fn name(self) -> &'static str {
         match self {

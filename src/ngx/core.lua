@@ -2,7 +2,7 @@
 
 local ngx = ...
 local ops = require("moongate.ops")
-local core, slot, slots = ops.ngx_core, ops.vm.slot, require("moongate.slots")
+local core, running, slots = ops.ngx_core, require("moongate.running"), require("moongate.slots")
 local error, rawset, type = error, rawset, type
 
 local constants = {
@@ -27,7 +27,13 @@ for name, value in pairs(constants) do
 end
 
 ngx.null = core.null()
-ngx.get_phase = core.get_phase
+
+local phase_names = core.phase_names()
+
+function ngx.get_phase()
+  local phase = running[2]
+  return running[1] == 0 and phase == 1 and core.get_phase() or phase_names[phase]
+end
 ngx.exit = core.exit
 
 -- What Kong's phases leave in ngx.ctx, when it is first looked at in a phase; `fill` is the pdk room's.
@@ -35,7 +41,7 @@ local routed = package.loaded["moongate.ctx"] or {}
 package.loaded["moongate.ctx"] = routed
 
 local function get_ctx()
-  local n, stale = slot()
+  local n = running[1]
   if n == 0 then
     error("no request found", 3)
   end
@@ -49,7 +55,7 @@ local function get_ctx()
     ctx = {}
     s.ctx = ctx
   end
-  if stale and routed.fill then
+  if running[4] and routed.fill then
     routed.fill(ctx, s)
   end
   return ctx
@@ -59,7 +65,7 @@ local function set_ctx(ctx)
   if type(ctx) ~= "table" then
     error("ctx should be a table while getting a " .. type(ctx), 3)
   end
-  local n = slot()
+  local n = running[1]
   if n == 0 then
     error("no request found", 3)
   end

@@ -7,6 +7,7 @@ use crate::vm::{Args, Registrar, Ret, op, scope};
 
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_core", "get_phase", op::raw(get_phase))?;
+    r.op("ngx_core", "phase_names", op::raw(phase_names))?;
     r.op("ngx_core", "null", op::raw(null))?;
     r.op("ngx_core", "status", op::raw(status))?;
     r.op("ngx_core", "set_status", op::raw(set_status))?;
@@ -24,6 +25,15 @@ fn get_phase(_: &Args, r: &mut Ret) {
         Some(phase) => r.lit(phase.ngx_name()),
         None => r.lit("init"),
     };
+}
+
+/// What `ngx.get_phase()` answers, by the phase's bit.
+fn phase_names(_: &Args, r: &mut Ret) {
+    r.table(0, Phase::ALL.len(), |out| {
+        for phase in Phase::ALL {
+            out.num(phase as u32).lit(phase.ngx_name()).set();
+        }
+    });
 }
 
 /// Whether the head is out of reach: handed to hyper, or fixed by a body that the handler already wrote.

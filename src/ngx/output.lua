@@ -4,7 +4,7 @@ local ngx = ...
 local ops = require("moongate.ops")
 local append, started = ops.ngx_output.append, ops.ngx_output.started
 local set_arg = ops.ngx_output.set_arg
-local slot, slots = ops.vm.slot, require("moongate.slots")
+local running, slots = require("moongate.running"), require("moongate.slots")
 local error, type, tostring, select, pairs = error, type, tostring, select, pairs
 local concat = table.concat
 
@@ -44,7 +44,7 @@ local function flatten(parts, value, i, name, depth)
 end
 
 local function eof_seen()
-  local s = slots[slot()]
+  local s = slots[running[1]]
   return s and s.eof
 end
 
@@ -103,7 +103,7 @@ function ngx.eof(...)
     return nil, "seen eof"
   end
   started(true)
-  local n = slot()
+  local n = running[1]
   slots[n] = slots[n] or {}
   slots[n].eof = true
   return 1

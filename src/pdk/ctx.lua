@@ -1,7 +1,7 @@
 -- kong.ctx: tables of the running request.
 
 local scope = require "moongate.scope"
-local running = require("moongate.ops")["kong.scope"].plugin
+local running = require "moongate.running"
 local named = require "moongate.named"
 
 local rawget, type = rawget, type
@@ -39,8 +39,8 @@ local ctx_mt = {
     if name ~= "plugin" then
       return nil
     end
-    local plugin = running()
-    return plugin and child(child(tables, "plugin"), plugin)
+    local plugin = running[3]
+    return plugin and child(child(tables, "plugin"), plugin) or nil
   end,
 }
 

@@ -8,7 +8,7 @@ local balancer = require "moongate.balancer"
 local timings = require "moongate.timings"
 local slots = require "moongate.slots"
 
-local here = ops["kong.scope"].here
+local running = require "moongate.running"
 local rawget, getmetatable, setmetatable = rawget, getmetatable, setmetatable
 
 local caches = {}
@@ -42,7 +42,7 @@ local entities = {}
 
 -- The matched route, or what ngx.ctx.route was made: nil too.
 function entities.route()
-  local tables = slots[(here())]
+  local tables = slots[running[1]]
   local ctx = tables and tables.ctx
   if ctx then
     local own = rawget(ctx, "route")
@@ -56,7 +56,7 @@ end
 
 -- The matched route's service, or what ngx.ctx.service was made.
 function entities.service()
-  local tables = slots[(here())]
+  local tables = slots[running[1]]
   local ctx = tables and tables.ctx
   if ctx then
     local own = rawget(ctx, "service")
@@ -105,6 +105,7 @@ local entered, mt = timings.entered, timings.mt
 -- router found. Fields a plugin has set stay as they are.
 local function fill(ctx, tables)
   local phase = entered()
+  running[4] = false
   if phase then
     ctx.KONG_PHASE = phase
   end

@@ -1,6 +1,6 @@
 -- kong.pdk: puts the `kong` table together.
 
-local running = require("moongate.ops")["kong.scope"].plugin
+local running = require "moongate.running"
 local named = require "moongate.named"
 
 local MODULES = {
@@ -18,7 +18,7 @@ local function log_of(core)
     if given then
       return given
     end
-    local at = running()
+    local at = running[3]
     if not at then
       return core
     end

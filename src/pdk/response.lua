@@ -48,6 +48,9 @@ end
 
 -- Transfer-Encoding is the gateway's own business.
 local function is_framing(name)
+  if #name ~= 17 then
+    return false
+  end
   local lower_name = lower(name)
   if lower_name == "transfer-encoding" or lower_name == "transfer_encoding" then
     kong.log.warn("manually setting Transfer-Encoding. Ignored.")
@@ -101,6 +104,13 @@ end
 
 function response.set_header(name, value)
   check(WRITE)
+  -- what is nearly always asked, in one call
+  if type(name) == "string" and type(value) == "string" and value ~= "" and #name ~= 17 then
+    if op.set_header_unsent(name, value) then
+      error("headers have already been sent", 2)
+    end
+    return
+  end
   check_unsent()
   validate_header(name, value)
   if not is_framing(name) then

@@ -25,6 +25,7 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op(ROOM, "headers_sent", op::raw(headers_sent))?;
     r.op(ROOM, "set_status", op::raw(set_status))?;
     r.op(ROOM, "set_header", op::raw(set_header))?;
+    r.op(ROOM, "set_header_unsent", op::raw(set_header_unsent))?;
     r.op(ROOM, "add_header", op::raw(add_header))?;
     r.op(ROOM, "clear_header", op::raw(clear_header))?;
     r.op(ROOM, "chunk", op::raw(chunk))?;
@@ -122,6 +123,23 @@ fn pair(a: &Args) -> Option<(HeaderName, HeaderValue)> {
 fn set_header(a: &Args, _: &mut Ret) {
     if let Some((name, value)) = pair(a) {
         scope::write(|x| x.response.headers.insert(name, value));
+    }
+}
+
+/// Sets a header where the head is not out yet; answers true where it is.
+fn set_header_unsent(a: &Args, r: &mut Ret) {
+    let pair = pair(a);
+    let sent = scope::write(|x| {
+        if x.response.head_sent {
+            return true;
+        }
+        if let Some((name, value)) = pair {
+            x.response.headers.insert(name, value);
+        }
+        false
+    });
+    if sent == Some(true) {
+        r.bool(true);
     }
 }
 

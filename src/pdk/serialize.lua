@@ -23,7 +23,7 @@ end
 
 -- Whether it is the gateway's own ngx, and not one that a test made.
 local function is_native(other)
-  return other.null ~= nil and other.null == ops.ngx_core.null()
+  return other == ngx and ops.ngx_core ~= nil and other.null == ops.ngx_core.null()
 end
 
 local serializer = {}
@@ -154,17 +154,17 @@ local function tries(ctx, known)
 end
 
 local function decimal(text)
-  return tonumber(text, 10) or text
+  return type(text) == "string" and tonumber(text, 10) or text
 end
 
 -- What is there of the running request; `options` may bring an ngx with other variables.
 local function own(ctx, kong)
-  local var, known = ngx.var, op.serialize() or {}
+  local var, known = ngx and ngx.var or {}, op.serialize() or {}
   local latencies = known.latencies or {}
   return {
     id = rawget(ctx, "request_id") or known.id, uri = rawget(ctx, "request_uri") or known.uri, url = known.url,
-    size = decimal(var.request_length), sent = decimal(var.bytes_sent), status = ngx.status,
-    upstream_uri = known.upstream_uri, upstream_status = var.upstream_status or "", tries = tries(ctx, known),
+    size = decimal(var.request_length or known.size), sent = decimal(var.bytes_sent or known.bytes_sent),
+    status = known.status, upstream_uri = known.upstream_uri, upstream_status = var.upstream_status or "", tries = tries(ctx, known),
     client_ip = known.client_ip, version = known.tls_version, cipher = known.tls_cipher,
     client_verify = known.client_verify, headers = kong.response.get_headers,
     latencies = {

@@ -4,7 +4,9 @@
 local ops = require "moongate.ops"
 local slots = require "moongate.slots"
 
-local op, here = ops["moongate.timings"], ops["kong.scope"].here
+local running = require "moongate.running"
+
+local op = ops["moongate.timings"]
 local get = op.get
 local rawget, rawset, pairs, next = rawget, rawset, pairs, next
 
@@ -30,7 +32,7 @@ local function value(ctx, name)
     return nil
   end
   -- the table of another request, in a timer say, has only what was written into it
-  local tables = slots[(here())]
+  local tables = slots[running[1]]
   if not tables or tables.ctx ~= ctx then
     return nil
   end

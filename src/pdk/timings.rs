@@ -182,7 +182,8 @@ fn push(out: &mut Out, name: &str, x: &Exchange, phase: Phase) {
 /// The begin and the end of a stretch, as far as they are known.
 type Stretch = (Option<Instant>, Option<Instant>);
 
-fn moment(name: &str, x: &Exchange, phase: Phase) -> Option<f64> {
+/// One of the fields that are numbers.
+pub(super) fn moment(name: &str, x: &Exchange, phase: Phase) -> Option<f64> {
     let t = &x.timing;
     let m = Moments::new(t);
     let in_log = phase == Phase::Log;
@@ -231,10 +232,13 @@ fn moment(name: &str, x: &Exchange, phase: Phase) -> Option<f64> {
         "KONG_BODY_FILTER_ENDED_AT_NS" | "KONG_LOG_START_NS" => nanos(),
         "KONG_LOG_START" => ended.map(|t| m.at(t)),
         "KONG_PROXY_LATENCY" => {
-            let answered = t.head_at.or(t.filter_start).is_some();
+            let answered = t.head_at.or(t.filter_start).or(ended).is_some();
             t.proxy_latency().filter(|_| answered).map(whole)
         }
-        "KONG_WAITING_TIME" => t.upstream_latency().map(whole),
+        "KONG_WAITING_TIME" => {
+            let till = t.head_at.or(t.filter_start).or(ended)?;
+            Some(whole(till.saturating_duration_since(t.access_end?)))
+        }
         "KONG_RECEIVE_TIME" if t.access_end.is_some() => {
             let from = t.buffered_at.or(t.filter_start)?;
             Some(whole(ended?.saturating_duration_since(from)))

@@ -165,11 +165,26 @@ pub(super) fn header_value(text: &[u8]) -> Cow<'_, [u8]> {
     escape(text, |b| b == b'\t' || (b >= 0x20 && b != 0x7f))
 }
 
+/// Which bytes a header name may have (RFC 9110, 5.6.2).
+const TOKEN: [bool; 256] = {
+    let mut may = [false; 256];
+    let mut b = 0;
+    while b < 256 {
+        may[b] = (b as u8).is_ascii_alphanumeric();
+        b += 1;
+    }
+    let others = b"!#$%&'*+-.^_`|~";
+    let mut i = 0;
+    while i < others.len() {
+        may[others[i] as usize] = true;
+        i += 1;
+    }
+    may
+};
+
 /// A header name that cannot break a head.
 pub(super) fn header_name(text: &[u8]) -> Cow<'_, [u8]> {
-    escape(text, |b| {
-        b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)
-    })
+    escape(text, |b| TOKEN[usize::from(b)])
 }
 
 /// Text as UTF-8, with bytes that are none percent-encoded.

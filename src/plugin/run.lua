@@ -3,6 +3,7 @@
 
 local ops = require("moongate.ops").plugin
 local next_plugin, load_conf = ops.next, ops.conf
+local running = require "moongate.running"
 
 local plugins, handlers, confs = {}, {}, {}
 package.loaded["moongate.plugins"] = plugins
@@ -55,6 +56,7 @@ local function runner(field)
       elseif referring then
         update(referring[c])
       end
+      running[3] = p
       local handler = handlers[p]
       handler[field](handler, conf)
       p, c = next_plugin()

@@ -102,6 +102,7 @@ impl Vm {
         drop(op::take_pending());
         op::reset_depth();
         let entered = scope::enter(scope.clone());
+        self.show(Some(scope));
         self.watch.begin();
         // SAFETY: the coroutine is alive (referenced from the registry), not running, and its stack holds the
         // function or the yield point and `nargs` arguments. lua_resume catches every Lua error.

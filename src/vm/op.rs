@@ -148,13 +148,19 @@ impl Out {
         }
     }
 
+    #[inline]
     fn clear(&mut self) {
+        if self.vals.is_empty() {
+            return;
+        }
         self.vals.clear();
         self.bytes.clear();
         if self.bytes.capacity() > 1 << 20 {
             self.bytes = Vec::new();
         }
-        self.held.clear();
+        if !self.held.is_empty() {
+            self.held.clear();
+        }
         self.count = 0;
         self.depth = 0;
         self.deepest = 0;
@@ -413,6 +419,7 @@ where
             panicked(ret, panic);
         }
         match (*ret).after {
+            After::Return if (*ret).out.vals.is_empty() => 0,
             After::Return => {
                 DEPTH.set(depth + 1);
                 let n = push_all(state, &raw const (*ret).out);

@@ -12,8 +12,10 @@ use std::time::Duration;
 
 use mlua::{Lua, LuaOptions, StdLib, Table, ffi};
 
+use super::scope::{NO_PLUGIN, Scope};
 use super::watchdog::Watch;
 use super::{cdata, loader, op};
+use crate::exchange::Phase;
 
 /// How a state is made.
 #[derive(Debug, Clone)]
@@ -100,6 +102,7 @@ pub struct Vm {
     free_slots: RefCell<Vec<u32>>,
     next_slot: Cell<u32>,
     slots_ref: c_int,
+    running_ref: c_int,
     memory_limit: usize,
     retired: Cell<bool>,
     references: Cell<usize>,
@@ -132,11 +135,11 @@ impl Vm {
         loaded.set("moongate.ops", &ops)?;
         let slots = lua.create_table()?;
         loaded.set("moongate.slots", &slots)?;
+        let running = lua.create_sequence_from([0.0; 4])?;
+        loaded.set("moongate.running", &running)?;
         let registrar = Registrar { lua: &lua, ops };
         cdata::install(&registrar)?;
         registrar.op("vm", "take", op::take)?;
-        registrar.op("vm", "slot", op::raw(slot))?;
-        registrar.op("vm", "phase", op::raw(phase))?;
         registrar.op("vm", "lap", op::raw(lap))?;
         lua.load(include_str!("coroutine.lua"))
             .set_name("@moongate/vm/coroutine.lua")
@@ -154,6 +157,7 @@ impl Vm {
             room(&registrar)?;
         }
         let slots_ref = reference(&lua, slots)?;
+        let running_ref = reference(&lua, running)?;
         // luaL_unref keeps its free list in a field that the first call makes; made here, later calls allocate
         // nothing and so cannot fail where no protected call is around them
         let first = reference(&lua, true)?;
@@ -169,6 +173,7 @@ impl Vm {
             free_slots: RefCell::default(),
             next_slot: Cell::new(1),
             slots_ref,
+            running_ref,
             memory_limit: options.memory_limit,
             retired: Cell::new(false),
             references: Cell::new(0),
@@ -195,6 +200,7 @@ impl Vm {
 
     /// Runs set-up code under the watchdog.
     pub fn guarded<R>(&self, f: impl FnOnce(&Lua) -> R) -> R {
+        self.show(None);
         self.watch.begin();
         let r = f(&self.lua);
         self.watch.end();
@@ -244,6 +250,35 @@ impl Vm {
     /// Slots in use.
     pub fn live_slots(&self) -> usize {
         self.next_slot.get() as usize - 1 - self.free_slots.borrow().len()
+    }
+
+    /// Writes into `moongate.running` what runs now: slot, phase, plugin (or false), whether `ngx.ctx` is to be
+    /// filled anew. Faces read it there, which costs them a table access and no call.
+    #[inline]
+    pub(super) fn show(&self, scope: Option<&Scope>) {
+        let (slot, phase, plugin, stale) = scope.map_or((0, Phase::InitWorker, NO_PLUGIN, false), |s| {
+            let stale = s.ctx_phase.get() != s.phase.get() as u32 || s.target_stale.get();
+            (s.slot, s.phase.get(), s.plugin.get(), stale)
+        });
+        // SAFETY: the table's array part has room for these four since it was made and nobody takes them out, so
+        // that rawseti neither allocates nor raises; the main state is not running, and its stack is put back.
+        unsafe {
+            let top = ffi::lua_gettop(self.main);
+            ffi::lua_rawgeti(self.main, ffi::LUA_REGISTRYINDEX, self.running_ref.into());
+            ffi::lua_pushnumber(self.main, f64::from(slot));
+            ffi::lua_rawseti(self.main, -2, 1);
+            ffi::lua_pushnumber(self.main, f64::from(phase as u32));
+            ffi::lua_rawseti(self.main, -2, 2);
+            if plugin == NO_PLUGIN {
+                ffi::lua_pushboolean(self.main, 0);
+            } else {
+                ffi::lua_pushnumber(self.main, f64::from(plugin));
+            }
+            ffi::lua_rawseti(self.main, -2, 3);
+            ffi::lua_pushboolean(self.main, c_int::from(stale));
+            ffi::lua_rawseti(self.main, -2, 4);
+            ffi::lua_settop(self.main, top);
+        }
     }
 
     /// Forgets the slot's tables.
@@ -322,24 +357,6 @@ impl Vm {
             self.retired.set(true);
         }
     }
-}
-
-/// The number of the running scope's tables; and true where `ngx.ctx` among them is out of date: since another
-/// phase began, or the target was tried.
-fn slot(_: &op::Args, ret: &mut op::Ret) {
-    let (slot, stale) = super::scope::with(|s| {
-        let stale = s.ctx_phase.get() != s.phase.get() as u32 || s.target_stale.get();
-        (s.slot, stale)
-    })
-    .unwrap_or((0, false));
-    ret.num(slot);
-    if stale {
-        ret.bool(true);
-    }
-}
-
-fn phase(_: &op::Args, ret: &mut op::Ret) {
-    ret.num(super::scope::phase() as u32);
 }
 
 /// Set-up code that works through a long list says that it has come a step further.

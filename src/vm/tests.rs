@@ -170,9 +170,9 @@ fn a09_no_yield_across_c_is_an_error() {
 #[test]
 fn a09_a_thousand_runs_keep_their_slots() {
     let vm = vm(0);
-    let src = "local o = require('moongate.ops').vm
-        local s = o.slot()
-        for i = 1, 20 do sleep(i % 3) assert(o.slot() == s) end";
+    let src = "local running = require('moongate.running')
+        local s, phase = running[1], running[2]
+        for i = 1, 20 do sleep(i % 3) assert(running[1] == s and running[2] == phase) end";
     let f = vm.keep(vm.lua().load(src).into_function().unwrap()).unwrap();
     let rt = tokio::runtime::Builder::new_current_thread()
         .enable_all()

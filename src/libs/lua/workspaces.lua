@@ -1,6 +1,6 @@
 -- `kong.workspaces`: there is one, "default".
 
-local slot = require("moongate.ops").vm.slot
+local running = require "moongate.running"
 local slots = require "moongate.slots"
 
 local M = {}
@@ -48,7 +48,7 @@ function M.get_workspace_id(ctx)
   if ctx then
     return of(ctx)
   end
-  local n = slot()
+  local n = running[1]
   if n == 0 then
     return nil
   end

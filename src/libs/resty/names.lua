@@ -46,7 +46,7 @@ M["resty.jit-uuid"] = setmetatable(uuid, { __call = ops.uuid_v4, __tostring = op
 
 M["resty.core"] = { version = "0.1.29" }
 
-local vm = require("moongate.ops").vm
+local running = require "moongate.running"
 
 M["resty.core.base"] = {
   version = "0.1.29",
@@ -55,7 +55,7 @@ M["resty.core.base"] = {
   clear_tab = require "table.clear",
   -- Something in a request, nil outside.
   get_request = function()
-    local slot = vm.slot()
+    local slot = running[1]
     return slot > 0 and slot or nil
   end,
 }

@@ -2,14 +2,12 @@
 //!
 //! Must not: be needed by plugins beyond `kong.pdk.private.phases`, `checks` and `node`.
 
-mod scope;
-
 use crate::vm::Registrar;
 
 /// # Errors
 /// When Lua is out of memory.
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
-    scope::install(r)?;
+    r.module("moongate.scope", crate::embed!("scope.lua"))?;
     r.module("kong.pdk.private.node", crate::embed!("node.lua"))?;
     r.module("kong.pdk.private.phases", crate::embed!("phases.lua"))?;
     r.module("kong.pdk.private.checks", crate::embed!("checks.lua"))

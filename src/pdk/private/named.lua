@@ -2,7 +2,7 @@
 -- them, so `used` and `log_used` spare the faces a look.
 
 local scope = require "moongate.scope"
-local running = require("moongate.ops")["kong.scope"].plugin
+local running = require "moongate.running"
 
 local M = { used = false, log_used = false }
 
@@ -35,7 +35,7 @@ function M.set_log(log, ctx)
   ctx.KONG_LOG = log
   local tables = scope.tables()
   if tables then
-    tables.log_of = running() or false
+    tables.log_of = running[3]
   end
 end
 
@@ -44,7 +44,7 @@ function M.log()
   local log = scope.field("KONG_LOG")
   if log then
     local of = scope.tables().log_of
-    if of == nil or of == (running() or false) then
+    if of == nil or of == (running[3]) then
       return log
     end
   end

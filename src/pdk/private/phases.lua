@@ -1,7 +1,7 @@
 -- In which phases a function may be called. A KONG_PHASE in ngx.ctx overrides the gateway's own word.
 
 local bit = require "bit"
-local checked = require("moongate.ops")["kong.scope"].checked
+local running = require "moongate.running"
 local slots = require "moongate.slots"
 
 local band, bor, lshift = bit.band, bit.bor, bit.lshift
@@ -48,13 +48,16 @@ local function list(mask)
 end
 
 local function current()
-  local slot, phase = checked()
-  local tables = slots[slot]
-  local ctx = tables and tables.ctx
-  local override = ctx and ctx.KONG_PHASE
-  if override then
-    return override
+  -- one that was left in another phase says nothing
+  if not running[4] then
+    local tables = slots[running[1]]
+    local ctx = tables and tables.ctx
+    local override = ctx and ctx.KONG_PHASE
+    if override then
+      return override
+    end
   end
+  local phase = running[2]
   if phase ~= TIMER then
     return phase
   end

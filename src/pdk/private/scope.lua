@@ -1,14 +1,13 @@
 -- The tables of the running scope, made when first asked for. ngx.ctx is `ctx`.
 
-local ops = require "moongate.ops"
-local here, slot, rawget = ops["kong.scope"].here, ops.vm.slot, rawget
+local running, rawget = require "moongate.running", rawget
 local slots = require "moongate.slots"
 
 local scope = {}
 
 -- The scope's tables; nil outside any scope.
 function scope.tables()
-  local n = here()
+  local n = running[1]
   if n == 0 then
     return nil
   end
@@ -22,7 +21,7 @@ end
 
 -- ngx.ctx, brought up to date; nil outside any scope.
 function scope.ctx()
-  local n, stale = slot()
+  local n = running[1]
   if n == 0 then
     return nil
   end
@@ -36,7 +35,7 @@ function scope.ctx()
     ctx = {}
     tables.ctx = ctx
   end
-  if stale and scope.fill then
+  if running[4] and scope.fill then
     scope.fill(ctx, tables)
   end
   return ctx
@@ -44,7 +43,7 @@ end
 
 -- What somebody wrote into a field of ngx.ctx, without making the table.
 function scope.field(name)
-  local tables = slots[here()]
+  local tables = slots[running[1]]
   local ctx = tables and tables.ctx
   return ctx and rawget(ctx, name)
 end

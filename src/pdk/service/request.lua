@@ -155,6 +155,10 @@ end
 function request.set_header(header, value)
   check(BEFORE_CONNECT)
   validate_header(header, value)
+  local length = #header
+  if length ~= 4 and length ~= 10 then
+    return write_header(header, normalize(value))
+  end
   local name = lower(header)
   value = normalize(value)
   if name == "host" then

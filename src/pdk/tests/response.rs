@@ -44,12 +44,12 @@ fn a11_headers_of_the_response() {
          raises('invalid header value for \"x\": got function, expected string, number, boolean or array of strings',
            r.set_headers, { x = print })",
     );
-    assert_eq!(
-        bench.lines.borrow()[0],
-        (
-            5,
-            "[kong] response.lua:53 manually setting Transfer-Encoding. Ignored.".to_owned()
-        )
+    let (level, line) = bench.lines.borrow()[0].clone();
+    assert_eq!(level, 5);
+    assert!(line.starts_with("[kong] response.lua:"), "{line}");
+    assert!(
+        line.ends_with(" manually setting Transfer-Encoding. Ignored."),
+        "{line}"
     );
 }
 
