@@ -59,6 +59,7 @@ function client.authenticate(consumer, credential)
   local ctx = scope.ctx()
   ctx.authenticated_consumer = consumer
   ctx.authenticated_credential = credential
+  scope.tables().consumer = consumer
   op.set_consumer(consumer and consumer.id)
 end
 

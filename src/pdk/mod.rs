@@ -22,9 +22,9 @@ mod response;
 mod router;
 mod serialize;
 mod service;
-mod timings;
 #[cfg(test)]
 mod tests;
+mod timings;
 mod values;
 mod vault;
 

@@ -23,7 +23,7 @@ local passing = { delay_response = true }
 
 function makers.workspace()
   local kong = rawget(_G, "kong")
-  return kong and kong.default_workspace
+  return kong and kong.default_workspace or require("kong.constants").DECLARATIVE_DEFAULT_WORKSPACE_ID
 end
 
 local function value(ctx, name)
@@ -48,7 +48,7 @@ local mt = { __index = value }
 function mt.__pairs(ctx)
   for name in pairs(numbers) do
     if not passing[name] and rawget(ctx, name) == nil then
-      rawset(ctx, name, value(ctx, name))
+      rawset(ctx, name, (value(ctx, name)))
     end
   end
   return next, ctx, nil

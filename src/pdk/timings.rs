@@ -83,6 +83,10 @@ fn entered(_: &Args, r: &mut Ret) {
     let phase = scope::with(|s| {
         let phase = s.phase.get();
         s.ctx_phase.set(phase as u32);
+        // balancer_data may be written there
+        if phase == Phase::Access {
+            s.target_out.set(true);
+        }
         phase
     });
     match phase {
@@ -151,7 +155,10 @@ fn push(out: &mut Out, name: &str, x: &Exchange, phase: Phase) {
         "delay_response" => flag(out, phase == Phase::Access),
         "buffered_proxying" => flag(out, x.response.buffering),
         "buffered_status" => {
-            let status = x.response.upstream_status.filter(|_| x.response.buffered.is_some());
+            let status = x
+                .response
+                .upstream_status
+                .filter(|_| x.response.buffered.is_some());
             number(out, status.map(f64::from));
         }
         "buffered_body" => match &x.response.buffered {
@@ -191,11 +198,16 @@ pub(super) fn moment(name: &str, x: &Exchange, phase: Phase) -> Option<f64> {
     let rewrite: Stretch = (Some(t.started), t.access_start.or(t.filter_start));
     let access: Stretch = (
         t.access_start,
-        t.access_end.or(t.filter_start).filter(|_| t.access_start.is_some()),
+        t.access_end
+            .or(t.filter_start)
+            .filter(|_| t.access_start.is_some()),
     );
     let response: Stretch = (t.buffered_at, t.filter_start.filter(|_| t.buffered_at.is_some()));
     let filters = matches!(phase, Phase::BodyFilter | Phase::Log);
-    let header: Stretch = (t.filter_start, t.filter_end.or(t.filter_start).filter(|_| filters));
+    let header: Stretch = (
+        t.filter_start,
+        t.filter_end.or(t.filter_start).filter(|_| filters),
+    );
     let body: Stretch = (header.1, ended.filter(|_| header.1.is_some()));
     let begin = |s: Stretch| s.0.map(|t| m.at(t));
     let end = |s: Stretch| s.1.map(|t| m.at(t));
@@ -243,9 +255,7 @@ pub(super) fn moment(name: &str, x: &Exchange, phase: Phase) -> Option<f64> {
             let from = t.buffered_at.or(t.filter_start)?;
             Some(whole(ended?.saturating_duration_since(from)))
         }
-        "KONG_RESPONSE_LATENCY" if t.access_end.is_none() => {
-            Some(m.at(t.filter_start?) - m.start)
-        }
+        "KONG_RESPONSE_LATENCY" if t.access_end.is_none() => Some(m.at(t.filter_start?) - m.start),
         "KONG_UPSTREAM_DNS_TIME" if t.buffered_at.is_some() => Some(0.0),
         _ => None,
     }

@@ -41,6 +41,12 @@ function scope.ctx()
   return ctx
 end
 
+-- ngx.ctx as it lies there, if somebody made it.
+function scope.written()
+  local tables = slots[running[1]]
+  return tables and tables.ctx
+end
+
 -- What somebody wrote into a field of ngx.ctx, without making the table.
 function scope.field(name)
   local tables = slots[running[1]]
