@@ -1,4 +1,4 @@
-.PHONY: run test kong bench bench-tls fmt callgrind
+.PHONY: run test kong blocks bench bench-tls fmt callgrind
 
 # Builds and starts the gateway on 127.0.0.1:8000 with config.json and the plugins in lua/.
 run:
@@ -19,6 +19,13 @@ test:
 kong:
 	cargo build
 	tests/kong/run.sh $(KONG)
+
+# Others' test blocks on the gateway, compared with tests/blocks/figures.md. KONG, NGX_LUA and RESTY_CORE are checkouts of
+# Kong 3.10, lua-nginx-module and lua-resty-core; those that are not given are left out.
+blocks:
+	cargo build
+	for checkout in $(KONG) $(NGX_LUA) $(RESTY_CORE); do \
+		tests/blocks/run.py --figures tests/blocks/figures.md $$checkout || exit 1; done
 
 # Side by side with other proxies. BENCH is the folder of the benchmark (its run.sh).
 bench:

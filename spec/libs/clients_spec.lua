@@ -155,13 +155,6 @@ describe("B2 resty.http", function()
     assert.same({ nil, "unable to read chunksize", "" }, { res:read_body() })
   end)
 
-  it("B2 says which part is not there", function()
-    assert.error_matches(function() http.new():request_uri("https://a.example/") end,
-      "not supported: resty.http with TLS", 1, true)
-    assert.error_matches(function() http.new():request_pipeline {} end,
-      "not supported: resty.http:request_pipeline", 1, true)
-  end)
-
   it("B2 goes through a proxy of plain HTTP, except where it is told not to", function()
     local client, sent = connected "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
     client:set_proxy_options {

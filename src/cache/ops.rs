@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -82,7 +82,7 @@ fn read(a: &Args, r: &mut Ret) {
         value,
         flags,
         stale,
-        expires,
+        left_ms,
     }) = found
     else {
         r.nil();
@@ -93,14 +93,8 @@ fn read(a: &Args, r: &mut Ret) {
         Value::Num(n) => r.num(n),
         Value::Bool(b) => r.bool(b),
     };
-    let left = expires.map_or(0.0, |end| {
-        let now = Instant::now();
-        let ms = |d: Duration| d.as_micros() as f64 / 1e6;
-        match end.checked_duration_since(now) {
-            Some(left) => ms(left),
-            None => -ms(now.duration_since(end)),
-        }
-    });
+    // below 0 when stale, however little
+    let left = left_ms.map_or(0.0, |ms| if stale { ms.min(-1) } else { ms } as f64 / 1000.0);
     r.num(flags).bool(stale).num(left);
 }
 

@@ -35,14 +35,34 @@ pub struct Connection {
     pub serial: u64,
     /// The address the client's packets come from (after the PROXY protocol, once it is spoken).
     pub peer: SocketAddr,
+    /// The peer's address as text, an IPv4 address in IPv6 as IPv4.
+    pub peer_ip: Box<str>,
     /// The address the client connected to.
     pub local: SocketAddr,
     /// What is known of TLS, if the client speaks it.
     pub tls: Option<Box<Facts>>,
     /// Whether the client does not speak TLS where it should.
     pub plain_on_tls: bool,
+    /// When it was accepted.
+    pub opened: Instant,
     /// Requests so far on this connection (`$connection_requests`).
     pub requests: std::cell::Cell<u64>,
+}
+
+impl Connection {
+    /// A connection without TLS that has brought no request yet.
+    pub fn new(serial: u64, peer: SocketAddr, local: SocketAddr) -> Self {
+        Self {
+            serial,
+            peer,
+            peer_ip: peer.ip().to_canonical().to_string().into(),
+            local,
+            tls: None,
+            plain_on_tls: false,
+            opened: Instant::now(),
+            requests: std::cell::Cell::new(0),
+        }
+    }
 }
 
 /// What the router found.

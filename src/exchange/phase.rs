@@ -68,6 +68,23 @@ impl Phase {
         }
     }
 
+    /// How OpenResty names the place in its messages.
+    pub fn lua_context(self) -> &'static str {
+        match self {
+            Phase::InitWorker => "init_worker_by_lua*",
+            Phase::Certificate => "ssl_certificate_by_lua*",
+            Phase::ClientHello => "ssl_client_hello_by_lua*",
+            Phase::Rewrite => "rewrite_by_lua*",
+            Phase::Access | Phase::Response => "access_by_lua*",
+            Phase::Balancer => "balancer_by_lua*",
+            Phase::Timer => "ngx.timer",
+            Phase::HeaderFilter => "header_filter_by_lua*",
+            Phase::BodyFilter => "body_filter_by_lua*",
+            Phase::Log => "log_by_lua*",
+            Phase::Error | Phase::AdminApi => "content_by_lua*",
+        }
+    }
+
     /// Whether a handler may wait here (sleep, cosockets) and leave by `ngx.exit` as a yield.
     pub fn can_yield(self) -> bool {
         matches!(

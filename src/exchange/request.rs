@@ -1,8 +1,13 @@
 //! The request as plugins see and change it.
 
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::HeaderList;
+use crate::net::body_file::BodyFile;
 
 /// How much of the body has been read for Lua.
 #[derive(Debug, Clone, Default)]
@@ -12,12 +17,12 @@ pub enum Body {
     Streaming,
     /// Read whole into memory (`ngx.req.read_body`), or set by a plugin.
     Memory(Bytes),
-    /// Read whole into a temporary file.
-    File(std::sync::Arc<std::path::PathBuf>, u64),
+    /// Read whole into a temporary file, or a file that a plugin named; and its length.
+    File(Arc<BodyFile>, u64),
 }
 
 /// The request. Starts as the client's head; Lua may change everything but the raw head.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Request {
     /// The method, upper-case as sent.
     pub method: String,
@@ -45,6 +50,55 @@ pub struct Request {
     pub has_body: bool,
     /// Bytes received so far, head and body (`$request_length`).
     pub length: u64,
+    /// Not the client's own words any more: a subrequest, or after `ngx.exec` or `ngx.req.set_uri`.
+    pub internal: bool,
+    /// How many captures deep (`ngx.location.capture`); 0 for what a client sent.
+    pub depth: u8,
+    /// The body was thrown away unread (`ngx.req.discard_body`).
+    pub discarded: bool,
+    /// A body that Lua makes piece by piece (`ngx.req.init_body`), until it is finished.
+    pub building: Option<Box<Building>>,
+    /// Internal redirects so far.
+    pub redirects: u8,
+    /// Where `ngx.exec` or a jump of `ngx.req.set_uri` sends the request, until the proxy takes it there.
+    pub redirect: Option<Redirect>,
+}
+
+/// A body under construction.
+#[derive(Debug)]
+pub struct Building {
+    /// The part in memory.
+    pub memory: Vec<u8>,
+    /// How large that may become, bytes.
+    pub size: usize,
+    /// All of it is to stand in a file.
+    pub file_only: bool,
+    /// Where the file comes.
+    pub folder: PathBuf,
+    /// The part in a file.
+    pub file: Option<BuildingFile>,
+}
+
+/// The file of a body under construction.
+#[derive(Debug)]
+pub struct BuildingFile {
+    /// Open for writing.
+    pub open: File,
+    /// Its name.
+    pub name: BodyFile,
+    /// Its length, bytes.
+    pub len: u64,
+}
+
+/// An internal redirect.
+#[derive(Debug, Clone)]
+pub enum Redirect {
+    /// `ngx.exec`: a path and a query; everything begins anew.
+    Exec(String, Option<String>),
+    /// `ngx.exec` of a named location.
+    Named(String),
+    /// `ngx.req.set_uri` with `jump`: the URI is set, rewrite runs again.
+    Jump,
 }
 
 impl Request {

@@ -1,8 +1,6 @@
 //! Exchanges made by hand, for the tests of the rooms above.
 #![allow(clippy::unwrap_used)]
 
-use std::cell::Cell;
-
 use super::*;
 
 /// A request as if it had come from 127.0.0.1:51000 to 127.0.0.1:8000: head lines without the last empty one.
@@ -27,13 +25,10 @@ pub(crate) fn exchange(head: &str) -> Exchange {
     let peer: SocketAddr = "127.0.0.1:51000".parse().unwrap();
     Exchange {
         id: *b"0123456789abcdef0123456789abcdef",
-        connection: Rc::new(Connection {
-            serial: 1,
-            peer,
-            local: "127.0.0.1:8000".parse().unwrap(),
-            tls: None,
-            plain_on_tls: false,
-            requests: Cell::new(1),
+        connection: Rc::new({
+            let c = Connection::new(1, peer, "127.0.0.1:8000".parse().unwrap());
+            c.requests.set(1);
+            c
         }),
         snapshot: Arc::new(Snapshot::empty()),
         request: Request {

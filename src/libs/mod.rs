@@ -4,12 +4,13 @@
 //! missing module, never an empty one. Must not: know the request (that is `ngx` and `pdk`); Lua faces may call
 //! `ngx.*` when they run.
 
+mod ada;
 mod cjson;
 mod files;
 mod gzip;
 mod openssl;
 mod ops;
-mod semaphore;
+pub mod semaphore;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use crate::vm::loader::Source;
 
 const MODULES: &[(&str, Source)] = &[
     ("inspect", crate::embed!("lua/inspect.lua")),
+    ("tablepool", crate::embed!("lua/tablepool.lua")),
     ("socket.url", crate::embed!("lua/socket_url.lua")),
     ("kong.constants", crate::embed!("lua/constants.lua")),
     ("kong.plugins.base_plugin", crate::embed!("lua/base_plugin.lua")),
@@ -64,6 +66,36 @@ const MODULES: &[(&str, Source)] = &[
     ),
     ("kong.llm.schemas", crate::embed!("llm/schemas.lua")),
     (
+        "kong.dynamic_hook",
+        crate::embed!("observability/dynamic_hook.lua"),
+    ),
+    ("kong.observability.otlp", crate::embed!("observability/otlp.lua")),
+    (
+        "kong.observability.otlp.proto",
+        crate::embed!("observability/otlp_proto.lua"),
+    ),
+    ("kong.tools.grpc", crate::embed!("grpc/tools.lua")),
+    ("lua_pack", crate::embed!("grpc/lua_pack.lua")),
+    ("moongate.libs.pb_wire", crate::embed!("grpc/pb_wire.lua")),
+    ("moongate.libs.proto_files", crate::embed!("grpc/proto_files.lua")),
+    ("moongate.libs.proto_lexer", crate::embed!("grpc/proto_lexer.lua")),
+    ("pb", crate::embed!("grpc/pb.lua")),
+    ("protoc", crate::embed!("grpc/protoc.lua")),
+    ("kong.observability.logs", crate::embed!("observability/logs.lua")),
+    (
+        "kong.observability.tracing.instrumentation",
+        crate::embed!("observability/instrumentation.lua"),
+    ),
+    (
+        "kong.observability.tracing.propagation",
+        crate::embed!("observability/propagation.lua"),
+    ),
+    (
+        "kong.observability.tracing.tracing_context",
+        crate::embed!("observability/tracing_context.lua"),
+    ),
+    ("resty.kong.log", crate::embed!("resty/kong_log.lua")),
+    (
         "kong.observability.tracing.propagation.utils",
         crate::embed!("observability/propagation_utils.lua"),
     ),
@@ -103,8 +135,29 @@ const MODULES: &[(&str, Source)] = &[
         crate::embed!("ljsonschema/values.lua"),
     ),
     ("moongate.libs.http_body", crate::embed!("http/body.lua")),
+    ("moongate.libs.http_connect", crate::embed!("http/connect.lua")),
+    ("moongate.libs.http_pipeline", crate::embed!("http/pipeline.lua")),
     ("moongate.libs.tablex_pairs", crate::embed!("pl/tablex_pairs.lua")),
+    ("binaryheap", crate::embed!("openresty/binaryheap.lua")),
+    ("MessagePack", crate::embed!("openresty/msgpack.lua")),
+    ("ffi-zlib", crate::embed!("openresty/ffi_zlib.lua")),
+    ("luaxxhash", crate::embed!("openresty/xxhash.lua")),
+    ("resty.aes", crate::embed!("openresty/aes.lua")),
+    ("resty.limit.conn", crate::embed!("openresty/limit_conn.lua")),
+    ("resty.limit.count", crate::embed!("openresty/limit_count.lua")),
+    ("resty.limit.req", crate::embed!("openresty/limit_req.lua")),
+    (
+        "resty.limit.traffic",
+        crate::embed!("openresty/limit_traffic.lua"),
+    ),
+    ("resty.signal", crate::embed!("openresty/signal.lua")),
+    ("resty.upload", crate::embed!("openresty/upload.lua")),
+    ("tablepool", crate::embed!("openresty/tablepool.lua")),
+    ("ngx.balancer", crate::embed!("openresty/balancer.lua")),
+    ("ngx.errlog", crate::embed!("openresty/errlog.lua")),
+    ("ngx.re", crate::embed!("openresty/re.lua")),
     ("ngx.semaphore", crate::embed!("resty/semaphore.lua")),
+    ("resty.core.base", crate::embed!("openresty/base.lua")),
     ("pl.OrderedMap", crate::embed!("pl/OrderedMap.lua")),
     ("pl.Set", crate::embed!("pl/Set.lua")),
     ("pl.compat", crate::embed!("pl/compat.lua")),
@@ -113,6 +166,7 @@ const MODULES: &[(&str, Source)] = &[
     ("pl.stringio", crate::embed!("pl/stringio.lua")),
     ("pl.template", crate::embed!("pl/template.lua")),
     ("resty.counter", crate::embed!("resty/counter.lua")),
+    ("resty.dns.resolver", crate::embed!("resty/dns_resolver.lua")),
     ("resty.http", crate::embed!("http/init.lua")),
     ("resty.http_headers", crate::embed!("http/headers.lua")),
     ("resty.ipmatcher", crate::embed!("resty/ipmatcher.lua")),
@@ -124,6 +178,8 @@ const MODULES: &[(&str, Source)] = &[
     ("resty.kong.tls", crate::embed!("resty/kong_tls.lua")),
     ("resty.lock", crate::embed!("resty/lock.lua")),
     ("resty.redis", crate::embed!("resty/redis.lua")),
+    ("resty.shell", crate::embed!("resty/shell.lua")),
+    ("resty.signal", crate::embed!("resty/signal.lua")),
     ("resty.timerng", crate::embed!("resty/timerng.lua")),
     ("pl.List", crate::embed!("pl/List.lua")),
     ("pl.class", crate::embed!("pl/class.lua")),
@@ -146,11 +202,53 @@ const BUNDLES: &[(&str, Source, &[&str])] = &[
         &["table.isempty", "table.isarray", "table.nkeys", "table.clone"],
     ),
     (
+        "moongate.libs.luajit",
+        crate::embed!("lua/luajit.lua"),
+        &["thread.exdata", "thread.exdata2"],
+    ),
+    (
+        "moongate.libs.runloop_balancer",
+        crate::embed!("lua/runloop_balancer.lua"),
+        &["kong.runloop.balancer", "kong.runloop.balancer.upstreams"],
+    ),
+    (
+        "moongate.libs.extractors",
+        crate::embed!("observability/extractors.lua"),
+        &[
+            "kong.observability.tracing.propagation.extractors._base",
+            "kong.observability.tracing.propagation.extractors.w3c",
+            "kong.observability.tracing.propagation.extractors.b3",
+            "kong.observability.tracing.propagation.extractors.jaeger",
+            "kong.observability.tracing.propagation.extractors.ot",
+            "kong.observability.tracing.propagation.extractors.datadog",
+            "kong.observability.tracing.propagation.extractors.aws",
+            "kong.observability.tracing.propagation.extractors.gcp",
+            "kong.observability.tracing.propagation.extractors.instana",
+        ],
+    ),
+    (
+        "moongate.libs.injectors",
+        crate::embed!("observability/injectors.lua"),
+        &[
+            "kong.observability.tracing.propagation.injectors._base",
+            "kong.observability.tracing.propagation.injectors.w3c",
+            "kong.observability.tracing.propagation.injectors.b3",
+            "kong.observability.tracing.propagation.injectors.b3-single",
+            "kong.observability.tracing.propagation.injectors.jaeger",
+            "kong.observability.tracing.propagation.injectors.ot",
+            "kong.observability.tracing.propagation.injectors.datadog",
+            "kong.observability.tracing.propagation.injectors.aws",
+            "kong.observability.tracing.propagation.injectors.gcp",
+            "kong.observability.tracing.propagation.injectors.instana",
+        ],
+    ),
+    (
         "moongate.libs.digests",
         crate::embed!("resty/digests.lua"),
         &[
             "resty.md5",
             "resty.sha1",
+            "resty.sha224",
             "resty.sha256",
             "resty.sha384",
             "resty.sha512",
@@ -159,29 +257,43 @@ const BUNDLES: &[(&str, Source, &[&str])] = &[
     (
         "moongate.libs.names",
         crate::embed!("resty/names.lua"),
+        &["resty.string", "resty.random", "ngx.base64", "resty.jit-uuid"],
+    ),
+    (
+        "moongate.libs.core",
+        crate::embed!("openresty/core.lua"),
         &[
-            "resty.string",
-            "resty.random",
-            "ngx.base64",
-            "resty.jit-uuid",
             "resty.core",
-            "resty.core.base",
             "resty.core.utils",
             "resty.core.time",
             "resty.core.regex",
             "resty.core.uri",
             "resty.core.hash",
             "resty.core.base64",
+            "resty.core.coroutine",
             "resty.core.exit",
             "resty.core.misc",
+            "resty.core.param",
             "resty.core.request",
             "resty.core.response",
+            "resty.core.socket",
             "resty.core.var",
             "resty.core.worker",
             "resty.core.ctx",
             "resty.core.phase",
             "resty.core.shdict",
             "resty.core.ndk",
+        ],
+    ),
+    (
+        "moongate.libs.absent",
+        crate::embed!("openresty/absent.lua"),
+        &[
+            "ngx.ocsp",
+            "ngx.proxyssl",
+            "ngx.ssl.proxysslcert",
+            "ngx.ssl.proxysslverify",
+            "ngx.ssl.session",
         ],
     ),
 ];
@@ -197,6 +309,7 @@ pub fn install(r: &Registrar) -> mlua::Result<()> {
     semaphore::install(r)?;
     gzip::install(r)?;
     openssl::install(r)?;
+    ada::install(r)?;
     for (name, source) in MODULES {
         r.module(name, *source)?;
     }
@@ -211,5 +324,5 @@ pub fn install(r: &Registrar) -> mlua::Result<()> {
             preload.set(*name, load)?;
         }
     }
-    Ok(())
+    r.lua.load("require 'moongate.libs.luajit'").exec()
 }

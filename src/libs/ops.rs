@@ -79,6 +79,10 @@ fn digest(a: &Args, r: &mut Ret) {
             r.str(Md5::digest(bytes));
             return;
         }
+        "sha224" => {
+            r.str(sha2::Sha224::digest(bytes));
+            return;
+        }
         "sha1" => &digest::SHA1_FOR_LEGACY_USE_ONLY,
         "sha256" => &digest::SHA256,
         "sha384" => &digest::SHA384,

@@ -56,14 +56,19 @@ pub struct Forwarded<'a> {
 
 /// Works the headers out. Where a header was sent more than once its first value counts, as in Kong.
 pub fn forwarded<'a>(head: &'a RequestHead, seen: &Observed<'a>) -> Forwarded<'a> {
-    let told = |id| if seen.trusted { head.known(id) } else { None };
+    forwarded_of(|id| head.known(id), seen)
+}
+
+/// The same for a request whose headers may not be those of its head any more.
+pub fn forwarded_of<'a>(sent: impl Fn(Known) -> Option<&'a [u8]>, seen: &Observed<'a>) -> Forwarded<'a> {
+    let told = |id| if seen.trusted { sent(id) } else { None };
     let path = || {
         // Kong looks from the second character on.
         let query = seen.request_uri.iter().skip(1).position(|byte| *byte == b'?');
         query.map_or(seen.request_uri, |at| &seen.request_uri[..=at])
     };
     Forwarded {
-        by: match head.known(Known::XForwardedFor) {
+        by: match sent(Known::XForwardedFor) {
             Some(before) => {
                 let mut list = Vec::with_capacity(before.len() + 2 + seen.realip_remote_addr.len());
                 list.extend_from_slice(before);

@@ -12,6 +12,9 @@
 //! the stream back with hyper's `into_parts` and [`GuardedIo::into_inner`]; one that answers otherwise calls
 //! [`GuardHandle::decline_upgrade`] before it returns, and the connection goes on.
 //!
+//! A stream that was offered ([`GuardHandle::offer`]) may be taken over by a handler: from then on hyper hears nothing and
+//! what it writes goes nowhere.
+//!
 //! Must not: answer anything, know timeouts (but for the end of a connection) or read settings.
 
 use std::cell::{Cell, RefCell};
@@ -19,7 +22,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -33,6 +36,7 @@ use super::counted::Counted;
 pub use super::head::{Framing, HeadFault, Incoming, RequestHead, Version};
 pub use super::head_parser::Limits;
 use super::head_parser::{HeadParser, Progress, Refusal, bad};
+use super::raw::RawStream;
 use super::skeleton;
 
 /// Empty lines tolerated in front of a request line (RFC 9112, 2.2 asks for at least one).
@@ -56,9 +60,23 @@ struct Shared {
     body_fault: RefCell<Option<HeadFault>>,
     head_started: Cell<bool>,
     declined: Cell<bool>,
+    /// The other way to the stream, for who takes it over.
+    raw: RefCell<Option<Rc<dyn RawStream>>>,
+    seized: Cell<bool>,
+    left_over: RefCell<Option<LeftOver>>,
+    seizer: RefCell<Option<Waker>>,
     blocked: Cell<bool>,
     received: Rc<Cell<u64>>,
     sent: Rc<Cell<u64>>,
+}
+
+/// What the guard had read when its stream was taken over.
+#[derive(Debug, Default)]
+pub struct LeftOver {
+    /// Bytes that hyper did not get.
+    pub bytes: Vec<u8>,
+    /// How much of a body framed by its length hyper did not get.
+    pub unread: u64,
 }
 
 /// The service's side of a guarded connection.
@@ -86,6 +104,8 @@ pub struct GuardedIo<S> {
     skeleton_at: usize,
     linger: Option<Pin<Box<Sleep>>>,
     lingered: bool,
+    /// What was read is another's.
+    given_up: bool,
 }
 
 #[derive(Debug)]
@@ -131,6 +151,33 @@ impl GuardHandle {
         self.0.declined.set(true);
     }
 
+    /// Lets the stream be taken over, by this way to it.
+    pub fn offer(&self, raw: Rc<dyn RawStream>) {
+        *self.0.raw.borrow_mut() = Some(raw);
+    }
+
+    /// Takes the stream over: hyper reads nothing from it any more, and writes nothing to it. None where it was not
+    /// offered, or was taken over before.
+    pub fn seize(&self) -> Option<Rc<dyn RawStream>> {
+        let raw = self.0.raw.borrow_mut().take();
+        self.0.seized.set(self.0.seized.get() || raw.is_some());
+        raw
+    }
+
+    /// Whether the stream was taken over.
+    pub fn is_seized(&self) -> bool {
+        self.0.seized.get()
+    }
+
+    /// What had been read before, once hyper has let go.
+    pub fn poll_left_over(&self, cx: &mut Context<'_>) -> Poll<LeftOver> {
+        if let Some(left_over) = self.0.left_over.take() {
+            return Poll::Ready(left_over);
+        }
+        *self.0.seizer.borrow_mut() = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
     /// Whether the client does not take what is there for it: then the send timeout applies.
     pub fn write_blocked(&self) -> bool {
         self.0.blocked.get()
@@ -170,6 +217,7 @@ impl<S> GuardedIo<S> {
             skeleton_at: 0,
             linger: None,
             lingered: false,
+            given_up: false,
         };
         (guard, handle)
     }
@@ -183,6 +231,35 @@ impl<S> GuardedIo<S> {
     /// The stream itself.
     pub fn get_ref(&self) -> &S {
         self.io.inner().get_ref()
+    }
+
+    /// Whether the stream was taken over; the first time, what was read is handed to who did.
+    fn let_go(&mut self) -> bool {
+        if !self.shared.seized.get() {
+            return false;
+        }
+        if !self.given_up {
+            self.given_up = true;
+            // what came behind the request's head may have been taken for another one
+            let mut bytes = Vec::new();
+            for taken in self.shared.queue.borrow_mut().drain(..) {
+                match taken {
+                    Incoming::Head(head) => bytes.extend_from_slice(&head.raw_bytes()),
+                    Incoming::Fault(fault) => bytes.extend_from_slice(&fault.head.raw_bytes()),
+                }
+            }
+            bytes.extend_from_slice(&std::mem::take(&mut self.pending)[self.at..]);
+            self.at = 0;
+            let unread = match self.state {
+                State::Length(left) => left,
+                _ => 0,
+            };
+            *self.shared.left_over.borrow_mut() = Some(LeftOver { bytes, unread });
+            if let Some(waker) = self.shared.seizer.take() {
+                waker.wake();
+            }
+        }
+        true
     }
 
     /// Hands on what `input` has for hyper, up to the end of one message; returns how many bytes were used.
@@ -445,6 +522,9 @@ impl<S: AsyncRead + Unpin> hyper::rt::Read for GuardedIo<S> {
         if room == 0 {
             return Poll::Ready(Ok(()));
         }
+        if guard.let_go() {
+            return Poll::Pending;
+        }
         if guard.skeleton.is_empty() && guard.may_read_directly(room) {
             let before = guard.shared.received.get();
             ready!(Pin::new(&mut guard.io).poll_read(cx, out))?;
@@ -463,6 +543,9 @@ impl<S: AsyncRead + Unpin> hyper::rt::Read for GuardedIo<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for GuardedIo<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let guard = self.get_mut();
+        if guard.let_go() {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let written = Pin::new(&mut guard.io).poll_write(cx, bytes);
         guard.shared.blocked.set(written.is_pending());
         written
@@ -470,6 +553,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for GuardedIo<S> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let guard = self.get_mut();
+        if guard.let_go() {
+            return Poll::Ready(Ok(()));
+        }
         // TLS takes more than it has room to send
         let flushed = Pin::new(&mut guard.io).poll_flush(cx);
         guard.shared.blocked.set(flushed.is_pending());
@@ -478,6 +564,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for GuardedIo<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let guard = self.get_mut();
+        if guard.let_go() {
+            return Poll::Ready(Ok(()));
+        }
         if !guard.lingered {
             let shut = Pin::new(&mut guard.io).poll_shutdown(cx);
             guard.shared.blocked.set(shut.is_pending());
@@ -497,6 +586,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for GuardedIo<S> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let guard = self.get_mut();
+        if guard.let_go() {
+            return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
+        }
         let written = Pin::new(&mut guard.io).poll_write_vectored(cx, slices);
         guard.shared.blocked.set(written.is_pending());
         written

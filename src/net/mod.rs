@@ -6,6 +6,7 @@
 //!
 //! Must not: know routes, plugins or Lua.
 
+pub mod body_file;
 pub mod chunked;
 pub mod counted;
 pub mod forwarded;
@@ -15,6 +16,7 @@ pub mod head_parser;
 pub mod head_writer;
 pub mod known;
 pub mod listen;
+pub mod raw;
 pub mod real_ip;
 mod skeleton;
 mod target;

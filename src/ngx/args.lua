@@ -4,17 +4,17 @@ local ngx = ...
 local ops = require("moongate.ops")
 local args, set_args = ops.ngx_args, ops.ngx_req.set_args
 local escape = args.escape
-local type, error, tostring, pairs, ipairs = type, error, tostring, pairs, ipairs
+local type, error, pairs, next, select = type, error, pairs, next, select
 local concat, clear = table.concat, require("table.clear")
 
-local function add(parts, key, value)
+local function add(parts, key, value, level)
   local kind = type(value)
   if kind == "string" or kind == "number" then
     parts[#parts + 1] = key .. "=" .. escape(value)
   elseif value == true then
     parts[#parts + 1] = key
   elseif kind ~= "boolean" then
-    error("attempt to use " .. kind .. " as query arg value", 3)
+    error("attempt to use " .. kind .. " as query arg value", level)
   end
 end
 
@@ -22,25 +22,31 @@ local function encode(t)
   local parts = {}
   for key, value in pairs(t) do
     if type(key) ~= "string" then
-      error('attempt to use a non-string key in the "args" option table', 2)
+      error('attempt to use a non-string key in the "args" option table', 3)
     end
     key = escape(key)
     if type(value) == "table" then
-      for _, item in ipairs(value) do
-        add(parts, key, item)
+      for _, item in next, value do
+        add(parts, key, item, 4)
       end
     else
-      add(parts, key, value)
+      add(parts, key, value, 4)
     end
   end
   return concat(parts, "&")
 end
 
-function ngx.encode_args(t)
-  if type(t) ~= "table" then
-    error("bad argument #1 to 'encode_args' (table expected, got " .. (t == nil and "no value" or type(t)) .. ")", 2)
+function ngx.encode_args(...)
+  local n = select("#", ...)
+  if n ~= 1 then
+    error("expecting 1 argument but seen " .. n, 2)
   end
-  return encode(t)
+  local t = ...
+  if type(t) ~= "table" then
+    error("bad argument #1 to 'encode_args' (table expected, got " .. type(t) .. ")", 2)
+  end
+  local query = encode(t)
+  return query
 end
 
 ngx.decode_args = args.decode
@@ -58,7 +64,12 @@ function ngx.req.get_uri_args(max, into)
   return into, err
 end
 
-function ngx.req.set_uri_args(value)
+function ngx.req.set_uri_args(...)
+  local n = select("#", ...)
+  if n ~= 1 then
+    error("expecting 1 argument but seen " .. n, 2)
+  end
+  local value = ...
   if type(value) == "table" then
     value = encode(value)
   end

@@ -20,13 +20,30 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
 /// A key and its values; None is an argument without `=`.
 type Argument<'a> = (Cow<'a, [u8]>, Vec<Option<Cow<'a, [u8]>>>);
 
+/// When a query is too long for the caller.
+#[derive(Clone, Copy)]
+enum Count {
+    /// Where more pairs follow than asked for, empty ones included (`ngx.req.get_uri_args`).
+    Beyond,
+    /// Where something, be it nothing, follows the last pair asked for (`ngx.decode_args`, `get_post_args`).
+    Reached,
+}
+
 /// Pushes the table of a query: strings, true for an argument without `=`, lists for repeated ones.
-fn parse(query: &[u8], max: usize, r: &mut Ret) {
+fn parse(query: &[u8], max: usize, count: Count, r: &mut Ret) {
     let mut args: Vec<Argument> = Vec::new();
     let mut index = std::collections::HashMap::new();
-    let mut seen = 0;
-    let mut truncated = false;
-    for pair in query.split(|b| *b == b'&') {
+    let mut kept = 0;
+    let pairs = memchr::memchr_iter(b'&', query).count() + 1;
+    let truncated = pairs > max;
+    for (i, pair) in query.split(|b| *b == b'&').enumerate() {
+        let full = match count {
+            Count::Beyond => kept == max,
+            Count::Reached => i == max,
+        };
+        if full {
+            break;
+        }
         let (key, value) = match memchr::memchr(b'=', pair) {
             Some(eq) => (&pair[..eq], Some(unescape(&pair[eq + 1..]))),
             None => (pair, None),
@@ -34,11 +51,7 @@ fn parse(query: &[u8], max: usize, r: &mut Ret) {
         if key.is_empty() {
             continue;
         }
-        if seen == max {
-            truncated = true;
-            break;
-        }
-        seen += 1;
+        kept += 1;
         let key = unescape(key);
         match index.get(&key) {
             Some(i) => {
@@ -84,7 +97,8 @@ fn item(t: &mut Out, value: Option<&[u8]>) {
 fn uri(a: &Args, r: &mut Ret) {
     let max = limit(a, 1);
     let got = scope::read(|x| {
-        parse(x.request.args.as_deref().unwrap_or_default().as_bytes(), max, r);
+        let query = x.request.args.as_deref().unwrap_or_default().as_bytes();
+        parse(query, max, Count::Beyond, r);
     });
     if got.is_none() {
         call::no_request(r);
@@ -93,9 +107,16 @@ fn uri(a: &Args, r: &mut Ret) {
 
 /// `post(max)`: the body's arguments.
 fn post(a: &Args, r: &mut Ret) {
+    if !call::count(a, r, 0, 1, "0 or 1 arguments") {
+        return;
+    }
+    if a.len() == 1 && call::check_num(a, r, 1, "get_post_args").is_none() {
+        return;
+    }
+    // what is below 0 is no limit here, as in OpenResty
     let max = limit(a, 1);
     match scope::read(|x| x.request.body.clone()) {
-        Some(Body::Memory(body)) => parse(&body, max, r),
+        Some(Body::Memory(body)) => parse(&body, max, Count::Reached, r),
         Some(Body::File(..)) => {
             r.fail("request body in temp file not supported");
         }
@@ -108,9 +129,21 @@ fn post(a: &Args, r: &mut Ret) {
 
 /// `decode(s, max)`.
 fn decode(a: &Args, r: &mut Ret) {
-    if let Some(s) = call::check_text(a, r, 1, "decode_args") {
-        parse(&s, limit(a, 2), r);
+    if !(1..=2).contains(&a.len()) {
+        return r.raise(format!("expecting 1 or 2 arguments but seen {}", a.len()));
     }
+    let Some(s) = call::check_text(a, r, 1, "decode_args") else {
+        return;
+    };
+    let max = match a.len() {
+        1 => 100,
+        _ => match call::check_num(a, r, 2, "decode_args") {
+            Some(n) if n >= 1.0 => n as usize,
+            Some(_) => usize::MAX,
+            None => return,
+        },
+    };
+    parse(&s, max, Count::Reached, r);
 }
 
 /// A key or value on its way into a query.

@@ -13,8 +13,8 @@ local function done(...)
   return ...
 end
 
-function ngx.req.read_body()
-  local ok, err = done(read())
+function ngx.req.read_body(...)
+  local ok, err = done(read(...))
   if not ok then
     error(err, 2)
   end
@@ -23,10 +23,8 @@ end
 ngx.req.get_body_data = body.data
 ngx.req.get_body_file = body.file
 ngx.req.set_body_data = body.set_data
+ngx.req.set_body_file = body.set_file
 ngx.req.discard_body = body.discard
-
-for _, name in ipairs({ "set_body_file", "init_body", "append_body", "finish_body" }) do
-  ngx.req[name] = function()
-    error("not supported: ngx.req." .. name, 2)
-  end
-end
+ngx.req.init_body = body.init
+ngx.req.append_body = body.append
+ngx.req.finish_body = body.finish

@@ -25,19 +25,7 @@ pub const SENT: u32 = Phase::BodyFilter as u32 | Phase::Log as u32;
 
 /// How OpenResty names the place of a phase in its messages.
 pub fn context(phase: Phase) -> &'static str {
-    match phase {
-        Phase::InitWorker => "init_worker_by_lua*",
-        Phase::Certificate => "ssl_certificate_by_lua*",
-        Phase::ClientHello => "ssl_client_hello_by_lua*",
-        Phase::Rewrite => "rewrite_by_lua*",
-        Phase::Access | Phase::Response => "access_by_lua*",
-        Phase::Balancer => "balancer_by_lua*",
-        Phase::Timer => "ngx.timer",
-        Phase::HeaderFilter => "header_filter_by_lua*",
-        Phase::BodyFilter => "body_filter_by_lua*",
-        Phase::Log => "log_by_lua*",
-        Phase::Error | Phase::AdminApi => "content_by_lua*",
-    }
+    phase.lua_context()
 }
 
 /// Whether the current phase is one of `mask`; if not, leaves OpenResty's error.
@@ -54,7 +42,35 @@ pub fn allowed(r: &mut Ret, mask: u32) -> bool {
 /// Leaves the error of a call outside any request.
 #[cold]
 pub fn no_request(r: &mut Ret) {
-    r.raise("no request found");
+    // timers and workers' beginnings have a request of a kind on OpenResty, and these functions refuse it
+    r.raise(match scope::with(|_| ()) {
+        Some(()) => "API disabled in the current context",
+        None => "no request found",
+    });
+}
+
+/// Whether there are `least` to `most` arguments; if not, leaves the error as OpenResty's C functions word it.
+pub fn count(a: &Args, r: &mut Ret, least: usize, most: usize, wanted: &str) -> bool {
+    let n = a.len();
+    if (least..=most).contains(&n) {
+        return true;
+    }
+    r.raise(format!("expecting {wanted} but seen {n}"));
+    false
+}
+
+/// A string as OpenResty writes it into a message: what is no printable ASCII as `\\xHH`.
+pub fn escape_log(s: &[u8]) -> String {
+    s.iter().fold(String::with_capacity(s.len()), |mut out, b| {
+        match b {
+            b'"' | b'\\' | 0..0x20 | 0x7f.. => {
+                use std::fmt::Write as _;
+                let _ = write!(out, "\\x{b:02X}");
+            }
+            b => out.push(char::from(*b)),
+        }
+        out
+    })
 }
 
 /// What `type()` says of a kind.

@@ -34,6 +34,20 @@ function ngx.get_phase()
   local phase = running[2]
   return running[1] == 0 and phase == 1 and core.get_phase() or phase_names[phase]
 end
+
+local RAW_PHASES = {
+  rewrite = 0x2, access = 0x4, content = 0x8, log = 0x10, header_filter = 0x20, body_filter = 0x40, timer = 0x80,
+  init_worker = 0x100, balancer = 0x200, ssl_cert = 0x400, ssl_client_hello = 0x4000,
+}
+
+-- the number that OpenResty's own Lua knows a phase by
+function ngx.get_raw_phase()
+  if running[1] == 0 then
+    error("no request found", 2)
+  end
+  return RAW_PHASES[ngx.get_phase()]
+end
+
 ngx.exit = core.exit
 
 -- What Kong's phases leave in ngx.ctx, when it is first looked at in a phase; `fill` is the pdk room's.
@@ -83,6 +97,10 @@ end
 
 local status, headers_sent, set_status = core.status, core.headers_sent, core.set_status
 
+-- what `resty.core.misc` lets libraries add
+local getters, setters = {}, {}
+package.loaded["moongate.ngx.magic"] = { getters = getters, setters = setters }
+
 setmetatable(ngx, {
   __index = function(_, key)
     if key == "ctx" then
@@ -92,7 +110,11 @@ setmetatable(ngx, {
     elseif key == "headers_sent" then
       return (headers_sent())
     elseif key == "is_subrequest" then
-      return false
+      return core.is_subrequest()
+    end
+    local get = getters[key]
+    if get then
+      return get()
     end
   end,
   __newindex = function(t, key, value)
@@ -102,28 +124,10 @@ setmetatable(ngx, {
       set_status(tonumber(value) or value)
     elseif key == "headers_sent" or key == "is_subrequest" then
       error('attempt to write to "' .. key .. '"', 2)
+    elseif setters[key] then
+      setters[key](value)
     else
       rawset(t, key, value)
     end
   end,
 })
-
-local function absent(name)
-  return function()
-    error("not supported: " .. name, 2)
-  end
-end
-
-local function absent_table(name, fields)
-  local t = {}
-  for _, field in ipairs(fields) do
-    t[field] = absent(name .. "." .. field)
-  end
-  return t
-end
-
-ngx.location = absent_table("ngx.location", { "capture", "capture_multi" })
-ngx.thread = absent_table("ngx.thread", { "spawn", "wait", "kill" })
-ngx.exec = absent("ngx.exec")
-ngx.on_abort = absent("ngx.on_abort")
-ngx.run_worker_thread = absent("ngx.run_worker_thread")

@@ -12,6 +12,7 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_core", "status", op::raw(status))?;
     r.op("ngx_core", "set_status", op::raw(set_status))?;
     r.op("ngx_core", "headers_sent", op::raw(headers_sent))?;
+    r.op("ngx_core", "is_subrequest", op::raw(is_subrequest))?;
     r.op("ngx_core", "exit", op::raw(exit))
 }
 
@@ -74,6 +75,15 @@ fn set_status(a: &Args, r: &mut Ret) {
 
 fn headers_sent(_: &Args, r: &mut Ret) {
     match scope::read(head_sent) {
+        Some(b) => {
+            r.bool(b);
+        }
+        None => call::no_request(r),
+    }
+}
+
+fn is_subrequest(_: &Args, r: &mut Ret) {
+    match scope::read(|x| x.request.depth > 0) {
         Some(b) => {
             r.bool(b);
         }

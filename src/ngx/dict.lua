@@ -1,113 +1,157 @@
--- ngx.shared.DICT. A dictionary is a table whose first item is its number, as in OpenResty.
+-- ngx.shared.DICT. A dictionary is a table whose first item is a userdata that stands for it, as in OpenResty.
 
 local ngx = ...
 local ops = require("moongate.ops").ngx_dict
-local get, get_stale, put, incr = ops.get, ops.get_stale, ops.put, ops.incr
-local type, error, tonumber = type, error, tonumber
+local get, get_stale, put, delete, incr = ops.get, ops.get_stale, ops.put, ops.delete, ops.incr
+local type, error, tonumber, tostring, select = type, error, tonumber, tostring, select
+local getinfo = debug.getinfo
 
 local methods = {}
-local mt = { __index = methods }
+methods.__index = methods
+
+-- the number of a dictionary by its userdata
+local numbers = {}
 
 local function zone(dict)
-  local n = type(dict) == "table" and dict[1]
-  if type(n) ~= "number" then
+  local n = type(dict) == "table" and numbers[dict[1]]
+  if not n then
     error('bad "zone" argument', 3)
   end
   return n
 end
 
-local function exptime_of(exptime)
-  if exptime == nil then
-    return 0
+-- A key as a string, or nil and what is wrong with it.
+local function key_of(key)
+  if type(key) ~= "string" then
+    if key == nil then
+      return nil, "nil key"
+    end
+    key = tostring(key)
   end
-  local n = tonumber(exptime)
-  if not n or n < 0 then
-    error('bad "exptime" argument', 3)
+  local len = #key
+  if len == 0 then
+    return nil, "empty key"
+  elseif len > 65535 then
+    return nil, "key too long"
+  end
+  return key
+end
+
+function methods.get(dict, key)
+  local n = zone(dict)
+  local text, err = key_of(key)
+  if not text then
+    return nil, err
+  end
+  return get(n, text)
+end
+
+function methods.get_stale(dict, key)
+  local n = zone(dict)
+  local text, err = key_of(key)
+  if not text then
+    return nil, err
+  end
+  return get_stale(n, text)
+end
+
+local function writer(mode, evict)
+  return function(dict, key, value, exptime, flags)
+    local n = zone(dict)
+    if not exptime then
+      exptime = 0
+    elseif exptime < 0 then
+      error('bad "exptime" argument', 2)
+    end
+    local text, err = key_of(key)
+    if not text then
+      return nil, err
+    end
+    if value == nil then
+      if mode ~= 0 then
+        return false, "attempt to add or replace nil values", false
+      end
+      return delete(n, text)
+    end
+    if flags and type(flags) ~= "number" then
+      error("bad argument #10 to '?' (cannot convert '" .. type(flags) .. "' to 'int')", 2)
+    end
+    return put(n, text, value, exptime * 1, flags or 0, mode, evict)
+  end
+end
+
+methods.set = writer(0, true)
+methods.safe_set = writer(0, false)
+methods.add = writer(1, true)
+methods.safe_add = writer(1, false)
+methods.replace = writer(2, true)
+
+function methods.delete(dict, key)
+  local n = zone(dict)
+  local text, err = key_of(key)
+  if not text then
+    return nil, err
+  end
+  return delete(n, text)
+end
+
+local function to_number(value, name)
+  local n = tonumber(value)
+  if not n then
+    error("bad " .. name .. " arg: number expected, got " .. type(value), 3)
   end
   return n
 end
 
-function methods.get(dict, key)
-  return get(zone(dict), key)
-end
-
-function methods.get_stale(dict, key)
-  return get_stale(zone(dict), key)
-end
-
-local function writer(mode, evict, takes_nil)
-  return function(dict, key, value, exptime, flags)
-    local n = zone(dict)
-    exptime = exptime_of(exptime)
-    if value == nil and not takes_nil then
-      return nil, "attempt to add or replace nil values"
-    end
-    return put(n, key, value, exptime, flags, mode, evict)
-  end
-end
-
-methods.set = writer(0, true, true)
-methods.safe_set = writer(0, false, true)
-methods.add = writer(1, true, false)
-methods.safe_add = writer(1, false, false)
-methods.replace = writer(2, true, false)
-
 function methods.incr(dict, key, value, init, init_ttl)
   local n = zone(dict)
-  local kind = type(value)
-  if kind ~= "number" then
+  local text, err = key_of(key)
+  if not text then
+    return nil, err
+  end
+  if type(value) ~= "number" then
     value = tonumber(value)
     if not value then
-      error("bad value arg: number expected, got " .. kind, 2)
+      error("cannot convert 'nil' to 'double'", 2)
     end
   end
-  if init ~= nil and type(init) ~= "number" then
-    kind = type(init)
-    init = tonumber(init)
-    if not init then
-      error("bad init arg: number expected, got " .. kind, 2)
-    end
+  if init and type(init) ~= "number" then
+    init = to_number(init, "init")
   end
   if init_ttl ~= nil then
-    kind = type(init_ttl)
-    init_ttl = tonumber(init_ttl)
-    if not init_ttl then
-      error("bad init_ttl arg: number expected, got " .. kind, 2)
-    elseif init_ttl < 0 then
+    init_ttl = to_number(init_ttl, "init_ttl")
+    if init_ttl < 0 then
       error('bad "init_ttl" argument', 2)
-    elseif init == nil then
+    elseif not init then
       error('must provide "init" when providing "init_ttl"', 2)
     end
   end
-  return incr(n, key, value, init, init_ttl)
-end
-
-function methods.delete(dict, key)
-  return put(zone(dict), key, nil, 0, 0, 0, true)
+  return incr(n, text, value, init, init_ttl)
 end
 
 function methods.ttl(dict, key)
-  return ops.ttl(zone(dict), key)
+  local n = zone(dict)
+  local text, err = key_of(key)
+  if not text then
+    return nil, err
+  end
+  return ops.ttl(n, text)
 end
 
 function methods.expire(dict, key, exptime)
-  local n = tonumber(exptime)
-  if not n or n < 0 then
+  local n = zone(dict)
+  if not exptime then
     error('bad "exptime" argument', 2)
   end
-  return ops.expire(zone(dict), key, n)
+  local text, err = key_of(key)
+  if not text then
+    return nil, err
+  end
+  return ops.expire(n, text, exptime * 1)
 end
 
 function methods.flush_all(dict)
   ops.flush_all(zone(dict))
-end
-
-function methods.flush_expired(dict, max)
-  return ops.flush_expired(zone(dict), max)
-end
-
-function methods.get_keys(dict, max)
-  return ops.get_keys(zone(dict), max)
 end
 
 function methods.capacity(dict)
@@ -118,13 +162,85 @@ function methods.free_space(dict)
   return ops.free_space(zone(dict))
 end
 
-for _, name in ipairs({ "lpush", "rpush", "lpop", "rpop", "llen" }) do
-  methods[name] = function()
-    error("not supported: ngx.shared.DICT." .. name, 2)
+-- What Lua says of a bad argument to a C function; a method's first argument is not counted.
+local function bad_argument(i, expected, value, absent)
+  local info = getinfo(2, "n")
+  local got = absent and "no value" or type(value)
+  local name = info.name or "?"
+  if info.namewhat == "method" then
+    i = i - 1
+    if i == 0 then
+      error("calling '" .. name .. "' on bad self (" .. expected .. " expected, got " .. got .. ")", 3)
+    end
+  end
+  error("bad argument #" .. i .. " to '" .. name .. "' (" .. expected .. " expected, got " .. got .. ")", 3)
+end
+
+-- flush_expired and get_keys
+local function counted(op)
+  return function(...)
+    local count = select("#", ...)
+    if count ~= 1 and count ~= 2 then
+      error("expecting 1 or 2 argument(s), but saw " .. count, 2)
+    end
+    local dict, max = ...
+    if type(dict) ~= "table" then
+      bad_argument(1, "table", dict)
+    end
+    local number = numbers[dict[1]]
+    if not number then
+      error("bad user data for the ngx_shm_zone_t pointer", 2)
+    end
+    if count == 1 then
+      return op(number)
+    end
+    local n = tonumber(max)
+    if not n then
+      bad_argument(2, "number", max)
+    end
+    return op(number, n)
   end
 end
 
+methods.flush_expired = counted(ops.flush_expired)
+methods.get_keys = counted(ops.get_keys)
+
+-- The functions of lists: `wanted` arguments, of which the second is the key.
+local function list(wanted, op, ...)
+  local flag = ...
+  return function(...)
+    local count = select("#", ...)
+    if count ~= wanted then
+      error("expecting " .. wanted .. " arguments, but only seen " .. count, 2)
+    end
+    local dict, key, value = ...
+    local n = zone(dict)
+    local kind = type(key)
+    if kind == "number" then
+      key = tostring(key)
+    elseif kind ~= "string" and key ~= nil then
+      bad_argument(2, "string", key)
+    end
+    local text, err = key_of(key)
+    if not text then
+      return nil, err
+    end
+    if wanted == 2 then
+      return op(n, text, flag)
+    end
+    return op(n, text, value, flag)
+  end
+end
+
+methods.lpush = list(3, ops.push, true)
+methods.rpush = list(3, ops.push, false)
+methods.lpop = list(2, ops.pop, true)
+methods.rpop = list(2, ops.pop, false)
+methods.llen = list(2, ops.llen)
+
 ngx.shared = {}
 for number, name in ipairs(ops.names()) do
-  ngx.shared[name] = setmetatable({ number }, mt)
+  local userdata = newproxy()
+  numbers[userdata] = number
+  ngx.shared[name] = setmetatable({ userdata }, methods)
 end

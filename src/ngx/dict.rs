@@ -1,20 +1,21 @@
 //! `ngx.shared`: Lua's way to the shared dictionaries. A dictionary's number is its place in [`shared::dict::all`].
 //!
-//! Must not: hold a dictionary's lock while it speaks to Lua.
+//! The face gives keys as strings of 1 to 65535 bytes. Must not: hold a dictionary's lock while it speaks to Lua.
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::call;
-use crate::shared::dict::{self, Dict, Mode, Value, Write};
+use crate::shared::dict::{self, Dict, DictError, Mode, Seen, Value, Write};
 use crate::vm::{Args, Kind, Registrar, Ret, op};
 
 thread_local! {
     static DICTS: RefCell<Vec<Arc<Dict>>> = const { RefCell::new(Vec::new()) };
 }
+
+/// Longer strings are handed to Lua without a copy under the lock.
+const SHORT: usize = 4096;
 
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     DICTS.with(|d| *d.borrow_mut() = dict::all());
@@ -22,9 +23,13 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_dict", "get", op::raw(get))?;
     r.op("ngx_dict", "get_stale", op::raw(get_stale))?;
     r.op("ngx_dict", "put", op::raw(put))?;
+    r.op("ngx_dict", "delete", op::raw(delete))?;
     r.op("ngx_dict", "incr", op::raw(incr))?;
     r.op("ngx_dict", "ttl", op::raw(ttl))?;
     r.op("ngx_dict", "expire", op::raw(expire))?;
+    r.op("ngx_dict", "push", op::raw(push))?;
+    r.op("ngx_dict", "pop", op::raw(pop))?;
+    r.op("ngx_dict", "llen", op::raw(llen))?;
     r.op("ngx_dict", "flush_all", op::raw(flush_all))?;
     r.op("ngx_dict", "flush_expired", op::raw(flush_expired))?;
     r.op("ngx_dict", "get_keys", op::raw(get_keys))?;
@@ -44,89 +49,95 @@ fn names(_: &Args, r: &mut Ret) {
 }
 
 /// Runs `f` on the dictionary that argument 1 numbers.
-fn on<R>(a: &Args, f: impl FnOnce(&Dict) -> R) -> Option<R> {
-    let i = a.int(1)? as usize;
-    DICTS.with(|d| d.borrow().get(i.checked_sub(1)?).map(|d| f(d)))
-}
-
-/// Runs `f` on the dictionary and the key (argument 2), or leaves `nil, err`.
-fn keyed(a: &Args, r: &mut Ret, f: impl FnOnce(&Dict, &[u8], &mut Ret)) {
-    let Some(key) = call::text(a, 2) else {
-        if matches!(a.kind(2), Kind::Nil | Kind::None) {
-            r.fail("nil key");
-        } else {
-            r.fail("bad key type");
-        }
-        return;
-    };
-    if key.is_empty() {
-        r.fail("empty key");
-    } else if key.len() > 65535 {
-        r.fail("key too long");
-    } else if on(a, |d| f(d, &key, r)).is_none() {
+#[inline]
+fn on(a: &Args, r: &mut Ret, f: impl FnOnce(&Dict, &mut Ret)) {
+    let i = a.int(1).unwrap_or(0) as usize;
+    let found = DICTS.with(|d| {
+        let d = d.borrow();
+        let dict = d.get(i.wrapping_sub(1));
+        dict.map(|dict| f(dict, r)).is_some()
+    });
+    if !found {
         r.raise("bad \"zone\" argument");
     }
 }
 
-fn push(r: &mut Ret, value: Value) {
+/// As `on`, with the key (argument 2).
+#[inline]
+fn keyed(a: &Args, r: &mut Ret, f: impl FnOnce(&Dict, &[u8], &mut Ret)) {
+    let key = a.str(2).unwrap_or_default();
+    on(a, r, |d, r| f(d, key, r));
+}
+
+#[inline]
+fn push_value(r: &mut Ret, value: &Value) {
     match value {
-        Value::Bool(b) => r.bool(b),
-        Value::Num(n) => r.num(n),
-        Value::Str(s) => r.held(s),
+        Value::Bool(b) => r.bool(*b),
+        Value::Num(n) => r.num(*n),
+        Value::Str(s) if s.len() <= SHORT => r.str(s),
+        Value::Str(s) => r.held(s.clone()),
     };
 }
 
+/// What did not happen: `nil, err`.
+fn failed(r: &mut Ret, e: DictError) {
+    r.fail(e.to_string());
+}
+
 fn get(a: &Args, r: &mut Ret) {
-    keyed(a, r, |d, key, r| match d.get(key, false) {
-        Some(found) => {
-            push(r, found.value);
-            if found.flags != 0 {
-                r.num(found.flags);
+    keyed(a, r, |d, key, r| {
+        let seen = d.look(key, false, |seen: Seen<'_>| {
+            push_value(r, seen.value);
+            if seen.flags != 0 {
+                r.num(seen.flags);
             }
-        }
-        None => {
-            r.nil();
+        });
+        match seen {
+            Ok(Some(())) => {}
+            Ok(None) => drop(r.nil()),
+            Err(e) => failed(r, e),
         }
     });
 }
 
 fn get_stale(a: &Args, r: &mut Ret) {
-    keyed(a, r, |d, key, r| match d.get(key, true) {
-        Some(found) => {
-            push(r, found.value);
-            match found.flags {
+    keyed(a, r, |d, key, r| {
+        let seen = d.look(key, true, |seen: Seen<'_>| {
+            push_value(r, seen.value);
+            match seen.flags {
                 0 => r.nil(),
                 n => r.num(n),
             };
-            r.bool(found.stale);
-        }
-        None => {
-            r.nil();
+            r.bool(seen.stale);
+        });
+        match seen {
+            Ok(Some(())) => {}
+            Ok(None) => drop(r.nil()),
+            Err(e) => failed(r, e),
         }
     });
 }
 
-/// An end `seconds` from now; None for 0 or no number.
-fn end(seconds: Option<f64>) -> Option<Instant> {
-    lasting(seconds).and_then(|d| Instant::now().checked_add(d))
+/// Argument `i`, seconds, as whole milliseconds; 0 for none or fewer.
+fn ms(a: &Args, i: usize) -> u64 {
+    a.num(i).map_or(0, |s| (s * 1000.0) as u64)
 }
 
-fn lasting(seconds: Option<f64>) -> Option<Duration> {
-    let s = seconds.filter(|s| *s >= 0.001)?;
-    Duration::try_from_secs_f64(s).ok()
+/// Argument `i` as what a dictionary may hold.
+fn value(a: &Args, i: usize) -> Option<Value> {
+    match a.kind(i) {
+        Kind::String => a.str(i).map(|s| Value::Str(Bytes::copy_from_slice(s))),
+        Kind::Number => a.num(i).map(Value::Num),
+        Kind::Boolean => Some(Value::Bool(a.truthy(i))),
+        _ => None,
+    }
 }
 
 /// `put(dict, key, value, exptime, flags, mode, evict)`: ok, err, forcible.
 fn put(a: &Args, r: &mut Ret) {
-    let value = match a.kind(3) {
-        Kind::String => Some(Value::Str(Bytes::copy_from_slice(a.str(3).unwrap_or_default()))),
-        Kind::Number => a.num(3).map(Value::Num),
-        Kind::Boolean => Some(Value::Bool(a.truthy(3))),
-        Kind::Nil => None,
-        _ => {
-            r.fail("bad value type");
-            return;
-        }
+    let Some(value) = value(a, 3) else {
+        r.fail("bad value type");
+        return;
     };
     let mode = match a.int(6) {
         Some(1) => Mode::Add,
@@ -134,17 +145,11 @@ fn put(a: &Args, r: &mut Ret) {
         _ => Mode::Set,
     };
     keyed(a, r, |d, key, r| {
-        let Some(value) = value else {
-            // set(key, nil) removes; add and replace of nil are refused by the face
-            d.delete(key);
-            r.bool(true).nil().bool(false);
-            return;
-        };
         let write = Write {
             key,
             value,
-            flags: a.num(5).unwrap_or(0.0) as u32,
-            expires: end(a.num(4)),
+            flags: a.int(5).unwrap_or(0) as i32,
+            ttl_ms: ms(a, 4),
             mode,
             evict: a.truthy(7),
         };
@@ -155,65 +160,105 @@ fn put(a: &Args, r: &mut Ret) {
     });
 }
 
-/// `incr(dict, key, by, init, init_ttl)`: value, err, forcible.
-fn incr(a: &Args, r: &mut Ret) {
-    let by = a.num(3).unwrap_or(0.0);
+/// `delete(dict, key)`: as `put` answers.
+fn delete(a: &Args, r: &mut Ret) {
     keyed(a, r, |d, key, r| {
-        match d.incr(key, by, a.num(4), lasting(a.num(5))) {
-            Ok((n, forcible)) => {
-                r.num(n);
-                if a.num(4).is_some() {
-                    r.nil().bool(forcible);
-                }
-            }
-            Err(e) => {
-                r.fail(e.to_string());
-            }
-        };
+        d.delete(key);
+        r.bool(true).nil().bool(false);
     });
 }
 
+/// `incr(dict, key, by, init, init_ttl)`: value, err, forcible.
+fn incr(a: &Args, r: &mut Ret) {
+    let (by, init) = (a.num(3).unwrap_or(0.0), a.num(4));
+    keyed(a, r, |d, key, r| match d.incr(key, by, init, ms(a, 5)) {
+        Ok((n, forcible)) => {
+            r.num(n);
+            if init.is_some() {
+                r.nil().bool(forcible);
+            }
+        }
+        Err(e) => failed(r, e),
+    });
+}
+
+/// `ttl(dict, key)`: seconds, below 0 for what has expired and is still there.
 fn ttl(a: &Args, r: &mut Ret) {
-    keyed(a, r, |d, key, r| {
-        match d.ttl(key) {
-            Ok(left) => r.num(left.map_or(0.0, |l| l.as_millis() as f64 / 1000.0)),
-            Err(e) => r.fail(e.to_string()),
-        };
+    keyed(a, r, |d, key, r| match d.ttl_ms(key) {
+        Ok(left) => drop(r.num(left.unwrap_or(0) as f64 / 1000.0)),
+        Err(e) => failed(r, e),
     });
 }
 
 fn expire(a: &Args, r: &mut Ret) {
-    keyed(a, r, |d, key, r| {
-        match d.expire(key, end(a.num(3))) {
-            Ok(()) => r.bool(true),
-            Err(e) => r.fail(e.to_string()),
-        };
+    keyed(a, r, |d, key, r| match d.expire(key, ms(a, 3)) {
+        Ok(()) => drop(r.bool(true)),
+        Err(e) => failed(r, e),
     });
 }
 
-fn flush_all(a: &Args, _: &mut Ret) {
-    on(a, Dict::flush_all);
+/// `push(dict, key, value, left)`: the list's length.
+fn push(a: &Args, r: &mut Ret) {
+    let Some(value) = value(a, 3).filter(|v| !matches!(v, Value::Bool(_))) else {
+        r.fail("bad value type");
+        return;
+    };
+    keyed(a, r, |d, key, r| match d.push(key, value, a.truthy(4)) {
+        Ok(n) => drop(r.num(n as f64)),
+        Err(e) => failed(r, e),
+    });
+}
+
+/// `pop(dict, key, left)`: a value or nil.
+fn pop(a: &Args, r: &mut Ret) {
+    keyed(a, r, |d, key, r| match d.pop(key, a.truthy(3)) {
+        Ok(Some(value)) => push_value(r, &value),
+        Ok(None) => drop(r.nil()),
+        Err(e) => failed(r, e),
+    });
+}
+
+fn llen(a: &Args, r: &mut Ret) {
+    keyed(a, r, |d, key, r| match d.list_len(key) {
+        Ok(n) => drop(r.num(n as f64)),
+        Err(e) => failed(r, e),
+    });
+}
+
+fn flush_all(a: &Args, r: &mut Ret) {
+    on(a, r, |d, _| d.flush_all());
+}
+
+/// Argument 2 as a count; 0, as anything below, for all.
+fn count(a: &Args, default: usize) -> usize {
+    a.int(2).map_or(default, |n| usize::try_from(n).unwrap_or(0))
 }
 
 fn flush_expired(a: &Args, r: &mut Ret) {
-    let max = a.num(2).unwrap_or(0.0) as usize;
-    r.num(on(a, |d| d.flush_expired(max)).unwrap_or(0) as f64);
+    on(a, r, |d, r| {
+        r.num(d.flush_expired(count(a, 0)) as f64);
+    });
 }
 
 fn get_keys(a: &Args, r: &mut Ret) {
-    let max = a.num(2).unwrap_or(1024.0) as usize;
-    let keys = on(a, |d| d.keys(max)).unwrap_or_default();
-    r.table(keys.len(), 0, |t| {
-        for (i, key) in keys.iter().enumerate() {
-            t.str(key).seti(i + 1);
-        }
+    on(a, r, |d, r| {
+        let keys = d.keys(count(a, 1024));
+        r.table(keys.len(), 0, |t| {
+            for (i, key) in keys.iter().enumerate() {
+                t.str(key).seti(i + 1);
+            }
+        });
     });
 }
 
 fn capacity(a: &Args, r: &mut Ret) {
-    r.num(on(a, Dict::capacity).unwrap_or(0) as f64);
+    on(a, r, |d, r| {
+        r.num(d.capacity() as f64);
+    });
 }
 
 fn free_space(a: &Args, r: &mut Ret) {
-    r.num(on(a, Dict::free_space).unwrap_or(0) as f64);
+    on(a, r, |d, r| {
+        r.num(d.free_space() as f64);
+    });
 }

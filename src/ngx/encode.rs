@@ -11,28 +11,25 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use md5::Digest as _;
 
 use super::call;
-use crate::vm::{Args, Kind, Registrar, Ret, op};
+use crate::vm::{Args, Registrar, Ret, op};
 
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_encode", "escape_uri", op::raw(escape_uri))?;
     r.op("ngx_encode", "unescape_uri", op::raw(unescape_uri))?;
     r.op("ngx_encode", "encode_base64", op::raw(encode_base64))?;
     r.op("ngx_encode", "decode_base64", op::raw(decode_base64))?;
+    r.op("ngx_encode", "decode_base64mime", op::raw(decode_base64mime))?;
     r.op("ngx_encode", "md5", op::raw(md5_hex))?;
     r.op("ngx_encode", "md5_bin", op::raw(md5_bin))?;
     r.op("ngx_encode", "sha1_bin", op::raw(sha1_bin))?;
     r.op("ngx_encode", "hmac_sha1", op::raw(hmac_sha1))?;
-    r.op("ngx_encode", "crc32_short", op::raw(crc32))?;
-    r.op("ngx_encode", "crc32_long", op::raw(crc32))?;
+    r.op("ngx_encode", "crc32", op::raw(crc32))?;
     r.op("ngx_encode", "quote_sql_str", op::raw(quote_sql_str))
 }
 
-/// Argument 1 as these functions take it: nil is the empty string, booleans and numbers as they are written.
-fn loose<'a>(a: &'a Args, i: usize) -> Cow<'a, [u8]> {
-    match a.kind(i) {
-        Kind::Boolean => Cow::Borrowed(if a.truthy(i) { b"true" } else { b"false" }),
-        _ => call::text(a, i).unwrap_or_default(),
-    }
+/// Argument 1, which the face has made a string.
+fn given(a: &Args) -> &[u8] {
+    a.str(1).unwrap_or_default()
 }
 
 /// Percent-encodes everything but unreserved characters (as `encodeURIComponent`, type 2, does it in nginx).
@@ -62,18 +59,37 @@ fn whole(b: u8) -> bool {
     b > 0x20 && b < 0x7f && !b"#%?".contains(&b)
 }
 
-/// `escape_uri(s, type)`: 2 (default) for a component, 0 for a whole URI.
+/// `NGX_ESCAPE_ARGS`.
+fn args(b: u8) -> bool {
+    whole(b) && b != b'+'
+}
+
+/// `NGX_ESCAPE_HTML`.
+fn html(b: u8) -> bool {
+    refresh(b) && !b"#%".contains(&b)
+}
+
+/// `NGX_ESCAPE_REFRESH`.
+fn refresh(b: u8) -> bool {
+    b > 0x20 && b < 0x7f && !b"\"'".contains(&b)
+}
+
+/// `NGX_ESCAPE_MEMCACHED`, which `NGX_ESCAPE_MAIL_AUTH` is too.
+fn memcached(b: u8) -> bool {
+    b > 0x20 && b != b'%'
+}
+
+/// `escape_uri(s, type)`: nginx's kinds of escaping, 0 to 6; 2 (for a component) unless given.
 fn escape_uri(a: &Args, r: &mut Ret) {
-    let s = loose(a, 1);
-    let keep = match a.num(2) {
-        None => component,
-        Some(0.0) => whole,
-        Some(2.0) => component,
-        Some(n) => {
-            return r.raise(format!("\"type\" {} out of range", call::number(n)));
-        }
+    let keep = match a.num(2).unwrap_or(2.0) as i64 {
+        0 => whole,
+        1 => args,
+        3 => html,
+        4 => refresh,
+        5 | 6 => memcached,
+        _ => component,
     };
-    match escape(&s, keep) {
+    match escape(given(a), keep) {
         Cow::Borrowed(b) => r.str(b),
         Cow::Owned(v) => r.held(v.into()),
     };
@@ -108,8 +124,7 @@ pub(super) fn unescape(s: &[u8]) -> Cow<'_, [u8]> {
 }
 
 fn unescape_uri(a: &Args, r: &mut Ret) {
-    let s = loose(a, 1);
-    r.str(unescape(&s));
+    r.str(unescape(given(a)));
 }
 
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
@@ -120,27 +135,30 @@ const DECODER: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT
 /// `encode_base64(s, no_padding)`.
 fn encode_base64(a: &Args, r: &mut Ret) {
     use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-    if matches!(a.kind(2), Kind::String | Kind::Number | Kind::Table) {
-        return call::bad(a, r, 2, "encode_base64", "boolean");
-    }
-    let s = loose(a, 1);
-    if a.truthy(2) {
-        r.str(STANDARD_NO_PAD.encode(&s));
-    } else {
-        r.str(STANDARD.encode(&s));
-    }
+    let engine = if a.truthy(2) { &STANDARD_NO_PAD } else { &STANDARD };
+    r.str(engine.encode(given(a)));
 }
 
-/// `decode_base64(s)`: nil where it isn't base64.
+/// `decode_base64(s)`: nil where it isn't base64; what follows a `=` doesn't count.
 fn decode_base64(a: &Args, r: &mut Ret) {
-    if a.kind(1) != Kind::String {
-        return r.raise("string argument only");
-    }
-    let text = a.str(1).unwrap_or_default();
-    if text.iter().all(|b| *b == b'=') {
-        r.lit("");
-        return;
-    }
+    let text = given(a);
+    let end = memchr::memchr(b'=', text).unwrap_or(text.len());
+    decoded(r, &text[..end]);
+}
+
+/// `decode_base64mime(s)`: the same, passing over what is no letter of base64.
+fn decode_base64mime(a: &Args, r: &mut Ret) {
+    let letter = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
+    let text: Vec<u8> = given(a)
+        .iter()
+        .copied()
+        .take_while(|b| *b != b'=')
+        .filter(letter)
+        .collect();
+    decoded(r, &text);
+}
+
+fn decoded(r: &mut Ret, text: &[u8]) {
     match DECODER.decode(text) {
         Ok(v) => r.held(v.into()),
         Err(_) => r.nil(),
@@ -156,19 +174,22 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn md5_hex(a: &Args, r: &mut Ret) {
-    r.str(hex(&md5::Md5::digest(loose(a, 1))));
+    r.str(hex(&md5::Md5::digest(given(a))));
 }
 
 fn md5_bin(a: &Args, r: &mut Ret) {
-    r.str(md5::Md5::digest(loose(a, 1)));
+    r.str(md5::Md5::digest(given(a)));
 }
 
 fn sha1_bin(a: &Args, r: &mut Ret) {
-    r.str(sha1::Sha1::digest(loose(a, 1)));
+    r.str(sha1::Sha1::digest(given(a)));
 }
 
 /// `hmac_sha1(key, text)`.
 fn hmac_sha1(a: &Args, r: &mut Ret) {
+    if a.len() != 2 {
+        return r.raise(format!("expecting 2 arguments, but got {}", a.len()));
+    }
     let Some(key) = call::check_text(a, r, 1, "hmac_sha1") else {
         return;
     };
@@ -194,14 +215,14 @@ fn hmac_sha1(a: &Args, r: &mut Ret) {
 }
 
 fn crc32(a: &Args, r: &mut Ret) {
-    let Some(s) = call::check_text(a, r, 1, "crc32") else {
-        return;
-    };
-    r.num(crc32fast::hash(&s));
+    r.num(crc32fast::hash(given(a)));
 }
 
 /// `quote_sql_str(s)`: a MySQL string literal.
 fn quote_sql_str(a: &Args, r: &mut Ret) {
+    if a.len() != 1 {
+        return r.raise("expecting one argument");
+    }
     let Some(s) = call::check_text(a, r, 1, "quote_sql_str") else {
         return;
     };

@@ -4,6 +4,7 @@
 
 mod args;
 mod body;
+mod body_build;
 mod call;
 mod core;
 mod dict;
@@ -11,16 +12,25 @@ mod encode;
 mod header;
 pub mod log;
 mod output;
-mod re;
+mod pipe;
+mod process;
+pub mod re;
+mod re_template;
 mod req;
+mod req_socket;
+pub mod sockets;
 mod ssl;
 mod ssl_server;
+mod subrequest;
 pub mod tcp;
+mod thread;
 mod time;
 pub mod timer;
+mod udp;
 mod var;
 mod var_ssl;
 pub mod worker;
+pub mod worker_thread;
 
 #[cfg(test)]
 mod tests;
@@ -40,12 +50,25 @@ const PARTS: &[Part] = &[
     ("log", crate::embed!("log.lua"), log::install),
     ("args", crate::embed!("args.lua"), args::install),
     ("body", crate::embed!("body.lua"), body::install),
+    ("subrequest", crate::embed!("subrequest.lua"), subrequest::install),
     ("encode", crate::embed!("encode.lua"), encode::install),
+    ("ndk", crate::embed!("ndk.lua"), |_| Ok(())),
     ("dict", crate::embed!("dict.lua"), dict::install),
+    ("thread", crate::embed!("thread.lua"), thread::install),
     ("worker", crate::embed!("worker.lua"), worker::install),
+    (
+        "worker_thread",
+        crate::embed!("worker_thread.lua"),
+        worker_thread::install,
+    ),
+    ("pipe", crate::embed!("pipe.lua"), pipe::install),
+    ("process", crate::embed!("process.lua"), process::install),
     ("timer", crate::embed!("timer.lua"), timer::install),
     ("re", crate::embed!("re.lua"), re::install),
+    ("sockets", crate::embed!("sockets.lua"), sockets::install),
     ("tcp", crate::embed!("tcp.lua"), tcp::install),
+    ("udp", crate::embed!("udp.lua"), udp::install),
+    ("req_socket", crate::embed!("req_socket.lua"), req_socket::install),
     ("ssl", crate::embed!("ssl.lua"), ssl::install),
     ("ssl_server", crate::embed!("ssl_server.lua"), ssl_server::install),
 ];

@@ -1,396 +1,472 @@
-//! `ngx.re` on PCRE2: compiled patterns are kept per worker, the least recently used go first.
+//! `ngx.re` on PCRE2: compiling, matching and replacing, called by the face through FFI.
 //!
-//! Must not: run Lua; replacement functions are called by the face, match by match.
+//! A compiled pattern is a struct that Lua sees as cdata, with the offsets of its last match in it: a match that is
+//! asked for again and again costs a call that LuaJIT compiles into its traces. The face keeps the patterns and says
+//! when one goes. The bindings are `pcre2-sys`, as the safe `pcre2` crate has neither the DFA matcher, nor
+//! `PCRE2_ALT_BSUX` and its kin, nor a match context. Must not: touch a Lua state, unwind, or keep what a
+//! subject's pointer points to.
+#![allow(unsafe_code)]
 
-use std::borrow::Cow;
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::rc::Rc;
+use std::cell::{Cell, RefCell};
+use std::ffi::{c_int, c_uchar, c_uint, c_void};
+use std::io::Write as _;
+use std::ptr::{null, null_mut};
 
-use pcre2::bytes::{CaptureLocations, Regex, RegexBuilder};
+use pcre2_sys as pcre;
 
-use super::call;
-use crate::vm::{Args, Out, Registrar, Ret, op};
+use super::re_template::{self, Part};
+use crate::vm::{Args, Registrar, Ret, op};
 
-/// How many compiled patterns a worker keeps.
-const CACHE: usize = 1024;
 /// Kong's `lua_regex_match_limit`: backtracking ends there.
-const LIMIT: &str = "(*LIMIT_MATCH=100000)";
-
-struct Pattern {
-    regex: Regex,
-    /// Whether names may repeat: then a name holds a list.
-    dup_names: bool,
-}
-
-/// A pattern's source, its compiled form and when it was used last.
-type Kept = HashMap<Box<[u8]>, (Rc<Pattern>, u64)>;
-
-#[derive(Default)]
-struct Cache {
-    by_options: HashMap<u32, Kept>,
-    count: usize,
-    clock: u64,
-}
-
-thread_local! {
-    static PATTERNS: RefCell<Cache> = RefCell::default();
-}
-
-pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
-    r.op("ngx_re", "exec", op::raw(exec))?;
-    r.op("ngx_re", "find", op::raw(find))?;
-    r.op("ngx_re", "replace", op::raw(replace))
-}
-
-const FLAGS: &[u8] = b"aDimosuUxjJ";
-
-/// The options as bits of [`FLAGS`]; an unknown one is the face's error.
-fn options(opts: &[u8]) -> Result<u32, String> {
-    let mut bits = 0;
-    for (i, o) in opts.iter().enumerate() {
-        let Some(bit) = FLAGS.iter().position(|f| f == o) else {
-            if *o == b'd' {
-                return Err(format!("not supported: ngx.re option \"{}\"", *o as char));
-            }
-            return Err(format!(
-                "unknown flag \"{}\" (flags \"{}\")",
-                opts[i] as char,
-                opts.escape_ascii()
-            ));
-        };
-        bits |= 1 << bit;
-    }
-    Ok(bits)
-}
-
-fn has(bits: u32, flag: u8) -> bool {
-    FLAGS
-        .iter()
-        .position(|f| *f == flag)
-        .is_some_and(|i| bits & (1 << i) != 0)
-}
-
-/// Whether a pattern may mean something else under `J` (PCRE's JavaScript compatibility): there `[]`, `[^]`, `\u`,
-/// `\U`, `\x` and references to unset groups differ. The binding has no such option.
-fn javascript_differs(text: &str) -> bool {
-    let escapes = text
-        .as_bytes()
-        .windows(2)
-        .any(|w| w[0] == b'\\' && (w[1].is_ascii_digit() || b"uUxgk".contains(&w[1])));
-    escapes || text.contains("[]") || text.contains("[^]") || text.contains("(?P=")
-}
-
-fn compile(pattern: &[u8], bits: u32) -> Result<Pattern, String> {
-    // a byte that isn't UTF-8 is written as its escape, as the builder takes text
-    let mut text = String::with_capacity(pattern.len());
-    for chunk in pattern.utf8_chunks() {
-        text.push_str(chunk.valid());
-        for b in chunk.invalid() {
-            text.push_str(&format!("\\x{b:02x}"));
-        }
-    }
-    if has(bits, b'J') && javascript_differs(&text) {
-        return Err("not supported: ngx.re option \"J\" with this pattern".into());
-    }
-    let mut head = String::from(LIMIT);
-    let mut tail = "";
-    let verbs = text.starts_with("(*");
-    if has(bits, b'D') && !verbs {
-        head.push_str("(?J)");
-    }
-    if has(bits, b'a') && !verbs {
-        head.push_str("\\G(?:");
-        // an extended pattern may end in a comment
-        tail = if has(bits, b'x') { "\n)" } else { ")" };
-    }
-    let utf = has(bits, b'u') || has(bits, b'U');
-    let regex = RegexBuilder::new()
-        .caseless(has(bits, b'i'))
-        .multi_line(has(bits, b'm'))
-        .dotall(has(bits, b's'))
-        .extended(has(bits, b'x'))
-        .utf(utf)
-        .jit_if_available(true)
-        .build(&format!("{head}{text}{tail}"))
-        .map_err(|e| {
-            let message = e.to_string();
-            let message = message.rsplit_once(": ").map_or(&*message, |(_, m)| m);
-            let at = e.offset().unwrap_or(0).saturating_sub(head.len());
-            match text.get(at..).filter(|rest| !rest.is_empty()) {
-                Some(rest) => format!("pcre2_compile() failed: {message} in \"{text}\" at \"{rest}\""),
-                None => format!("pcre2_compile() failed: {message} in \"{text}\""),
-            }
-        })?;
-    Ok(Pattern {
-        regex,
-        dup_names: has(bits, b'D'),
-    })
-}
-
-fn pattern(pattern: &[u8], bits: u32) -> Result<Rc<Pattern>, String> {
-    PATTERNS.with(|cache| {
-        let cache = &mut *cache.borrow_mut();
-        cache.clock += 1;
-        let stamp = cache.clock;
-        let same = cache.by_options.entry(bits).or_default();
-        if let Some((p, used)) = same.get_mut(pattern) {
-            *used = stamp;
-            return Ok(p.clone());
-        }
-        let made = Rc::new(compile(pattern, bits)?);
-        same.insert(pattern.into(), (made.clone(), stamp));
-        cache.count += 1;
-        if cache.count > CACHE {
-            cache.forget_oldest();
-        }
-        Ok(made)
-    })
-}
-
-impl Cache {
-    fn forget_oldest(&mut self) {
-        let oldest = self
-            .by_options
-            .iter()
-            .flat_map(|(bits, same)| same.iter().map(|(p, (_, used))| (*used, *bits, p.clone())))
-            .min_by_key(|(used, ..)| *used);
-        if let Some((_, bits, p)) = oldest
-            && let Some(same) = self.by_options.get_mut(&bits)
-        {
-            same.remove(&p);
-            self.count -= 1;
-        }
-    }
-}
-
-enum Outcome {
-    Found(Rc<Pattern>, CaptureLocations),
-    None,
-    /// `nil, err`.
-    Failed(String),
-}
-
-/// A subject and what became of its pattern.
-type LookedUp<'a> = (Cow<'a, [u8]>, Result<Rc<Pattern>, String>);
-
-/// The subject, compiled pattern and options that arguments 1 to 3 name.
-fn look_up<'a>(a: &'a Args, r: &mut Ret, name: &str) -> Option<LookedUp<'a>> {
-    let subject = call::check_text(a, r, 1, name)?;
-    let text = call::check_text(a, r, 2, name)?;
-    match options(a.str(3).unwrap_or_default()) {
-        Ok(bits) => Some((subject, pattern(&text, bits))),
-        Err(e) => {
-            r.raise(e);
-            None
-        }
-    }
-}
-
-fn search(compiled: Result<Rc<Pattern>, String>, subject: &[u8], from: usize) -> Outcome {
-    let p = match compiled {
-        Ok(p) => p,
-        Err(e) => return Outcome::Failed(e),
-    };
-    if from > subject.len() {
-        return Outcome::None;
-    }
-    let mut places = p.regex.capture_locations();
-    match p.regex.captures_read_at(&mut places, subject, from) {
-        Ok(Some(_)) => Outcome::Found(p, places),
-        Ok(None) => Outcome::None,
-        Err(e) => Outcome::Failed(format!("pcre_exec() failed: {}", e.code())),
-    }
-}
-
-/// What a capture matched; `\K` in a lookahead may end before it starts.
-fn piece<'s>(places: &CaptureLocations, subject: &'s [u8], i: usize) -> Option<&'s [u8]> {
-    let (from, to) = places.get(i)?;
-    Some(subject.get(from..to).unwrap_or_default())
-}
-
-fn put(t: &mut Out, value: Option<&[u8]>) {
-    match value {
-        Some(v) => t.str(v),
-        None => t.bool(false),
-    };
-}
-
-fn captures(t: &mut Out, p: &Pattern, places: &CaptureLocations, subject: &[u8]) {
-    for i in 0..places.len() {
-        if i == 0 {
-            t.num(0.0);
-            put(t, piece(places, subject, 0));
-            t.set();
-        } else {
-            put(t, piece(places, subject, i));
-            t.seti(i);
-        }
-    }
-    let names = p.regex.capture_names();
-    for (i, name) in names.iter().enumerate() {
-        let Some(name) = name else { continue };
-        t.str(name);
-        if p.dup_names {
-            let same = |(j, n): (usize, &Option<String>)| {
-                (n.as_ref() == Some(name))
-                    .then(|| piece(places, subject, j))
-                    .flatten()
-            };
-            t.table(1, 0, |l| {
-                for (k, v) in names.iter().enumerate().filter_map(same).enumerate() {
-                    l.str(v).seti(k + 1);
-                }
-            });
-        } else {
-            put(t, piece(places, subject, i));
-        }
-        t.set();
-    }
-}
-
-/// `exec(subject, pattern, options, offset)`: the captures, first and end offset of the match (from 0); nil; or
-/// `nil, err`.
-fn exec(a: &Args, r: &mut Ret) {
-    let Some((subject, compiled)) = look_up(a, r, "match") else {
-        return;
-    };
-    match search(compiled, &subject, a.num(4).unwrap_or(0.0) as usize) {
-        Outcome::Found(p, places) => {
-            let (from, to) = places.get(0).unwrap_or_default();
-            r.table(places.len() - 1, 1, |t| captures(t, &p, &places, &subject));
-            r.num(from as f64).num(to as f64);
-        }
-        Outcome::None => {
-            r.nil();
-        }
-        Outcome::Failed(e) => {
-            r.fail(e);
-        }
-    }
-}
-
-/// `find(subject, pattern, options, offset, nth)`: first, last of the capture (from 1) and the match's end offset;
-/// nil; or `nil, nil, err`.
-fn find(a: &Args, r: &mut Ret) {
-    let Some((subject, compiled)) = look_up(a, r, "find") else {
-        return;
-    };
-    let nth = a.num(5).unwrap_or(0.0);
-    match search(compiled, &subject, a.num(4).unwrap_or(0.0) as usize) {
-        Outcome::Found(_, places) => {
-            if nth < 0.0 || nth as usize >= places.len() {
-                r.nil().nil().lit("nth out of bound");
-                return;
-            }
-            let end = places.get(0).map_or(0, |(_, to)| to);
-            match places.get(nth as usize) {
-                Some((from, to)) => r.num(from as f64 + 1.0).num(to as f64).num(end as f64),
-                None => r.nil().nil().nil().num(end as f64),
-            };
-        }
-        Outcome::None => {
-            r.nil();
-        }
-        Outcome::Failed(e) => {
-            r.nil().nil().str(e);
-        }
-    }
-}
-
-/// A part of a replacement template.
-enum Part {
-    Text(Vec<u8>),
-    Group(usize),
-}
-
-/// `$1`, `${1}` and `$$` in a replacement; None for any other `$`.
-fn template(text: &[u8]) -> Option<Vec<Part>> {
-    let mut parts = vec![Part::Text(Vec::new())];
-    let mut rest = text;
-    while let Some(at) = memchr::memchr(b'$', rest) {
-        if let Some(Part::Text(t)) = parts.last_mut() {
-            t.extend_from_slice(&rest[..at]);
-        }
-        rest = &rest[at + 1..];
-        if let Some(after) = rest.strip_prefix(b"$") {
-            if let Some(Part::Text(t)) = parts.last_mut() {
-                t.push(b'$');
-            }
-            rest = after;
-            continue;
-        }
-        let (inner, braced) = match rest.strip_prefix(b"{") {
-            Some(i) => (i, true),
-            None => (rest, false),
-        };
-        let digits = inner.iter().take_while(|b| b.is_ascii_digit()).count();
-        if digits == 0 || (braced && inner.get(digits) != Some(&b'}')) {
-            return None;
-        }
-        let number = std::str::from_utf8(&inner[..digits]).ok()?.parse().ok()?;
-        rest = &inner[digits + usize::from(braced)..];
-        parts.push(Part::Group(number));
-        parts.push(Part::Text(Vec::new()));
-    }
-    if let Some(Part::Text(t)) = parts.last_mut() {
-        t.extend_from_slice(rest);
-    }
-    Some(parts)
-}
-
+const MATCH_LIMIT: u32 = 100_000;
+/// Kong's `lua_regex_cache_max_entries`.
+const CACHE: u32 = 8192;
+/// The least stack of a JIT-compiled pattern.
+const JIT_STACK: usize = 32 * 1024;
+/// How much room a DFA match has, as in OpenResty.
+const WORKSPACE: usize = 100;
+/// What a match with the interpreter may leave allocated.
+const FRAMES_KEPT: usize = 1 << 20;
+/// How much memory one match may take for backtracking, in KiB (PCRE2 itself would allow 20 GB).
+const HEAP_LIMIT: u32 = 256 * 1024;
 /// How much a replacement may grow.
 const RESULT_CAP: usize = 256 << 20;
 
-/// `replace(subject, pattern, options, template, global)`: the new string and the number of replacements; or
-/// `nil, nil, err`.
-fn replace(a: &Args, r: &mut Ret) {
-    let Some((subject, compiled)) = look_up(a, r, "gsub") else {
-        return;
-    };
-    let global = a.truthy(5);
-    let Some(text) = call::check_text(a, r, 4, "gsub") else {
-        return;
-    };
-    let Some(parts) = template(&text) else {
-        r.nil().nil().lit("failed to compile the replacement template");
-        return;
-    };
-    let (mut out, mut count, mut copied, mut at) = (Vec::new(), 0, 0, 0);
-    loop {
-        let places = match search(compiled.clone(), &subject, at) {
-            Outcome::Found(_, places) => places,
-            Outcome::None => break,
-            Outcome::Failed(e) => {
-                r.nil().nil().str(e);
-                return;
+/// The face's flags beside PCRE2's options.
+mod flag {
+    pub const DFA: u32 = 2;
+    pub const JIT: u32 = 4;
+    pub const NO_UTF_CHECK: u32 = 16;
+}
+
+/// A compiled pattern; the first fields are the face's `moongate_regex_t`.
+#[repr(C)]
+struct Pattern {
+    /// Groups beyond the whole match; none in DFA mode.
+    ncaptures: c_int,
+    name_count: c_int,
+    name_entry_size: c_int,
+    /// Set by the face where somebody may still hold the pattern when the cache forgets it.
+    pinned: c_int,
+    /// Pairs of offsets, -1 where a group took no part.
+    captures: *mut c_int,
+    name_table: *const c_uchar,
+    code: *mut pcre::pcre2_code_8,
+    offsets: Vec<c_int>,
+}
+
+/// What `replace` made; the bytes stay until the next call.
+#[repr(C)]
+struct Replaced {
+    data: *const c_uchar,
+    len: usize,
+}
+
+/// What one thread's matches share.
+struct Engine {
+    context: *mut pcre::pcre2_match_context_8,
+    stack: *mut pcre::pcre2_jit_stack_8,
+    data: *mut pcre::pcre2_match_data_8,
+    pairs: u32,
+    out: Vec<u8>,
+}
+
+thread_local! {
+    static ENGINE: RefCell<Engine> = const { RefCell::new(Engine::new()) };
+    static LIMITS: Cell<(u32, u32)> = const { Cell::new((MATCH_LIMIT, CACHE)) };
+}
+
+/// Sets this thread's `lua_regex_match_limit` (0 for PCRE2's own) and `lua_regex_cache_max_entries`, before its
+/// states are made.
+pub fn configure(match_limit: u32, cache: u32) {
+    LIMITS.set((match_limit, cache));
+}
+
+impl Engine {
+    const fn new() -> Self {
+        Self {
+            context: null_mut(),
+            stack: null_mut(),
+            data: null_mut(),
+            pairs: 0,
+            out: Vec::new(),
+        }
+    }
+
+    fn context(&mut self) -> *mut pcre::pcre2_match_context_8 {
+        if self.context.is_null() {
+            // SAFETY: plain calls; a null context is one with PCRE2's defaults.
+            unsafe {
+                self.context = pcre::pcre2_match_context_create_8(null_mut());
+                let limit = LIMITS.get().0;
+                if !self.context.is_null() {
+                    pcre::pcre2_set_heap_limit_8(self.context, HEAP_LIMIT);
+                    if limit > 0 {
+                        pcre::pcre2_set_match_limit_8(self.context, limit);
+                    }
+                }
+            }
+        }
+        self.context
+    }
+
+    /// Room for at least `pairs` pairs of offsets; null when out of memory.
+    fn data(&mut self, pairs: u32) -> *mut pcre::pcre2_match_data_8 {
+        if self.data.is_null() || self.pairs < pairs {
+            let pairs = pairs.max(16);
+            // SAFETY: the old one is ours and no match is under way.
+            unsafe {
+                pcre::pcre2_match_data_free_8(self.data);
+                self.data = pcre::pcre2_match_data_create_8(pairs, null_mut());
+                self.pairs = pairs;
+            }
+        }
+        self.data
+    }
+
+    fn forget_frames(&mut self) {
+        // SAFETY: ours, and no match is under way.
+        unsafe {
+            if pcre::pcre2_get_match_data_heapframes_size_8(self.data) > FRAMES_KEPT {
+                pcre::pcre2_match_data_free_8(self.data);
+                self.data = null_mut();
+            }
+        }
+    }
+
+    /// The result code of one match; the offsets are left in the pattern.
+    fn run(&mut self, p: &mut Pattern, flags: u32, subject: &[u8], from: usize) -> c_int {
+        let dfa = flags & flag::DFA != 0;
+        let pairs = if dfa { 1 } else { p.ncaptures as u32 + 1 };
+        let context = self.context();
+        let data = self.data(pairs);
+        if data.is_null() {
+            return pcre::PCRE2_ERROR_NOMEMORY;
+        }
+        // SAFETY: code, data and context are live and of this thread; the subject is borrowed for the call.
+        let rc = unsafe {
+            if dfa {
+                let mut space = [0; WORKSPACE];
+                pcre::pcre2_dfa_match_8(
+                    p.code,
+                    subject.as_ptr(),
+                    subject.len(),
+                    from,
+                    0,
+                    data,
+                    context,
+                    space.as_mut_ptr(),
+                    WORKSPACE,
+                )
+            } else {
+                pcre::pcre2_match_8(p.code, subject.as_ptr(), subject.len(), from, 0, data, context)
             }
         };
-        count += 1;
-        let (from, to) = places.get(0).unwrap_or_default();
-        out.extend_from_slice(subject.get(copied..from).unwrap_or_default());
-        for part in &parts {
-            match part {
-                Part::Text(t) => out.extend_from_slice(t),
-                Part::Group(n) if *n >= places.len() => {}
-                Part::Group(n) => out.extend_from_slice(piece(&places, &subject, *n).unwrap_or_default()),
+        if rc >= 0 {
+            // SAFETY: the data holds at least `pairs` pairs; of a pattern's own, those that a match did not reach are PCRE2_UNSET, whose low
+            // half is -1.
+            let found = unsafe {
+                std::slice::from_raw_parts(pcre::pcre2_get_ovector_pointer_8(data), 2 * pairs as usize)
+            };
+            for (to, from) in p.offsets.iter_mut().zip(found) {
+                *to = *from as c_int;
             }
         }
-        if out.len() > RESULT_CAP {
-            r.nil().nil().lit("replacement too large");
-            return;
-        }
-        copied = copied.max(to);
-        // an empty match moves on by one byte, as OpenResty does
-        at = at.max(to) + usize::from(from >= to);
-        if !global || at > subject.len() {
-            break;
+        self.forget_frames();
+        rc
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // SAFETY: all are ours or null, and the thread is at its end.
+        unsafe {
+            pcre::pcre2_match_data_free_8(self.data);
+            pcre::pcre2_match_context_free_8(self.context);
+            if !self.stack.is_null() {
+                pcre::pcre2_jit_stack_free_8(self.stack);
+            }
         }
     }
-    if count == 0 {
-        r.str(&subject).num(0.0);
-        return;
+}
+
+pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
+    r.op("ngx_re", "functions", op::raw(functions))?;
+    r.op("ngx_re", "cache_size", op::raw(cache_size))
+}
+
+fn cache_size(_: &Args, r: &mut Ret) {
+    r.num(LIMITS.get().1);
+}
+
+/// The functions that the face calls through FFI, by name.
+fn functions(_: &Args, r: &mut Ret) {
+    let all: [(&'static str, *mut c_void); 5] = [
+        ("compile", compile as *mut c_void),
+        ("free", free as *mut c_void),
+        ("exec", exec as *mut c_void),
+        ("replace", replace as *mut c_void),
+        ("set_jit_stack", set_jit_stack as *mut c_void),
+    ];
+    r.table(0, all.len(), |t| {
+        for (name, f) in all {
+            t.lit(name).light(f).set();
+        }
+    });
+}
+
+/// Bytes that Lua lends for a call.
+///
+/// # Safety
+/// `p` points to `len` bytes, or `len` is 0.
+unsafe fn lent<'a>(p: *const c_uchar, len: usize) -> &'a [u8] {
+    if len == 0 {
+        return &[];
     }
-    out.extend_from_slice(&subject[copied..]);
-    r.held(out.into()).num(count);
+    // SAFETY: as promised by the caller.
+    unsafe { std::slice::from_raw_parts(p, len) }
+}
+
+/// Writes a message with a zero at its end, as much of it as there is room for.
+unsafe fn say(message: &[u8], to: *mut c_uchar, size: usize) {
+    let n = message.len().min(size.saturating_sub(1));
+    // SAFETY: `to` has room for `size` bytes.
+    unsafe {
+        std::ptr::copy_nonoverlapping(message.as_ptr(), to, n);
+        to.add(n).write(0);
+    }
+}
+
+/// PCRE2's options; in a pattern that may see text which isn't UTF-8 unchecked (`U`), bad sequences just don't match.
+fn options(flags: u32, options: u32) -> u32 {
+    if flags & flag::NO_UTF_CHECK != 0 && flags & flag::DFA == 0 {
+        return options | pcre::PCRE2_MATCH_INVALID_UTF;
+    }
+    options
+}
+
+fn compile_error(code: c_int, at: usize, pattern: &[u8]) -> Vec<u8> {
+    let mut reason = [0u8; 128];
+    // SAFETY: a buffer and its size.
+    unsafe { pcre::pcre2_get_error_message_8(code, reason.as_mut_ptr(), reason.len()) };
+    let text = |b: &[u8]| b.iter().position(|c| *c == 0).unwrap_or(b.len());
+    let mut said = Vec::new();
+    let _ = said.write_all(b"pcre2_compile() failed: ");
+    let _ = said.write_all(&reason[..text(&reason)]);
+    let _ = said.write_all(b" in \"");
+    let _ = said.write_all(pattern);
+    let _ = said.write_all(b"\"");
+    if let Some(rest) = pattern.get(at..).filter(|rest| !rest.is_empty()) {
+        let _ = said.write_all(b" at \"");
+        let _ = said.write_all(&rest[..text(rest)]);
+        let _ = said.write_all(b"\"");
+    }
+    said
+}
+
+unsafe extern "C" fn compile(
+    text: *const c_uchar,
+    len: usize,
+    flags: c_uint,
+    pcre_options: c_uint,
+    err: *mut c_uchar,
+    err_size: usize,
+) -> *mut Pattern {
+    let (mut code, mut at) = (0, 0);
+    // SAFETY: Lua passes a string and its length, and a buffer and its size; `code` is live from here on.
+    unsafe {
+        let pattern = lent(text, len);
+        let compiled = pcre::pcre2_compile_8(
+            pattern.as_ptr(),
+            len,
+            options(flags, pcre_options),
+            &raw mut code,
+            &raw mut at,
+            null_mut(),
+        );
+        if compiled.is_null() {
+            say(&compile_error(code, at, pattern), err, err_size);
+            return null_mut();
+        }
+        if flags & flag::JIT != 0 {
+            // a pattern that can't be compiled to machine code is interpreted
+            pcre::pcre2_jit_compile_8(compiled, pcre::PCRE2_JIT_COMPLETE);
+        }
+        Box::into_raw(Box::new(Pattern::new(compiled, flags)))
+    }
+}
+
+impl Pattern {
+    /// # Safety
+    /// `code` is a live compiled pattern, which the new value owns.
+    unsafe fn new(code: *mut pcre::pcre2_code_8, flags: u32) -> Self {
+        let info = |what: u32| -> u32 {
+            let mut n = 0u32;
+            // SAFETY: each of these is a 32-bit number.
+            unsafe { pcre::pcre2_pattern_info_8(code, what, (&raw mut n).cast()) };
+            n
+        };
+        let mut table: *const c_uchar = null();
+        // SAFETY: the name table is a pointer into the code.
+        unsafe { pcre::pcre2_pattern_info_8(code, pcre::PCRE2_INFO_NAMETABLE, (&raw mut table).cast()) };
+        let groups = if flags & flag::DFA != 0 {
+            0
+        } else {
+            info(pcre::PCRE2_INFO_CAPTURECOUNT) as c_int
+        };
+        let mut offsets = vec![-1; 2 * (groups as usize + 1)];
+        Self {
+            ncaptures: groups,
+            name_count: info(pcre::PCRE2_INFO_NAMECOUNT) as c_int,
+            name_entry_size: info(pcre::PCRE2_INFO_NAMEENTRYSIZE) as c_int,
+            pinned: 0,
+            captures: offsets.as_mut_ptr(),
+            name_table: table,
+            code,
+            offsets,
+        }
+    }
+}
+
+unsafe extern "C" fn free(p: *mut Pattern) {
+    if !p.is_null() {
+        // SAFETY: made by `compile`; the face frees each once.
+        unsafe {
+            let p = Box::from_raw(p);
+            pcre::pcre2_code_free_8(p.code);
+        }
+    }
+}
+
+/// One match from byte `from` on: the number of groups, or PCRE2's error.
+unsafe extern "C" fn exec(
+    p: *mut Pattern,
+    flags: c_uint,
+    subject: *const c_uchar,
+    len: usize,
+    from: c_int,
+) -> c_int {
+    let from = usize::try_from(from).unwrap_or(usize::MAX);
+    // SAFETY: the pattern is live and nobody else's during the call; the subject is a Lua string.
+    let (p, subject) = unsafe { (&mut *p, lent(subject, len)) };
+    ENGINE.with_borrow_mut(|engine| engine.run(p, flags, subject, from))
+}
+
+/// What `replace` answers where it is not a count or PCRE2's error.
+const BAD_TEMPLATE: c_int = -1000;
+const TOO_LARGE: c_int = -1001;
+
+/// Replaces the first or every match by a template; the number of replacements, or an error. What was made, or
+/// what is wrong with the template, is in `result`.
+unsafe extern "C" fn replace(
+    p: *mut Pattern,
+    flags: c_uint,
+    subject: *const c_uchar,
+    len: usize,
+    template: *const c_uchar,
+    template_len: usize,
+    global: c_int,
+    result: *mut Replaced,
+) -> c_int {
+    // SAFETY: see `exec`; the template is a Lua string, too.
+    let (p, subject, template) = unsafe { (&mut *p, lent(subject, len), lent(template, template_len)) };
+    ENGINE.with_borrow_mut(|engine| {
+        let mut out = std::mem::take(&mut engine.out);
+        out.clear();
+        if out.capacity() > 1 << 20 {
+            out = Vec::new();
+        }
+        let count = match re_template::parse(template) {
+            Ok(parts) => engine.replace(p, flags, subject, &parts, global != 0, &mut out),
+            Err(e) => {
+                out = e;
+                BAD_TEMPLATE
+            }
+        };
+        engine.out = out;
+        // SAFETY: the face's own struct; the bytes stay in place until the next call.
+        unsafe {
+            (*result).data = engine.out.as_ptr();
+            (*result).len = engine.out.len();
+        }
+        count
+    })
+}
+
+impl Engine {
+    fn replace(
+        &mut self,
+        p: &mut Pattern,
+        flags: u32,
+        subject: &[u8],
+        parts: &[Part],
+        global: bool,
+        out: &mut Vec<u8>,
+    ) -> c_int {
+        let (mut count, mut copied, mut at) = (0, 0, 0);
+        loop {
+            let rc = self.run(p, flags, subject, at);
+            if rc == pcre::PCRE2_ERROR_NOMATCH {
+                break;
+            }
+            if rc < 0 {
+                return rc;
+            }
+            count += 1;
+            let (from, to) = (p.offsets[0].max(0) as usize, p.offsets[1].max(0) as usize);
+            out.extend_from_slice(subject.get(copied..from).unwrap_or_default());
+            for part in parts {
+                match part {
+                    Part::Text(t) => out.extend_from_slice(t),
+                    Part::Group(n) => out.extend_from_slice(p.group(*n, rc, subject)),
+                }
+            }
+            if out.len() > RESULT_CAP {
+                return TOO_LARGE;
+            }
+            copied = copied.max(to);
+            // an empty match moves on by one byte, as OpenResty does
+            at = at.max(to) + usize::from(from >= to);
+            if !global || at > subject.len() {
+                break;
+            }
+        }
+        if count > 0 {
+            out.extend_from_slice(subject.get(copied..).unwrap_or_default());
+        }
+        count
+    }
+}
+
+impl Pattern {
+    fn group<'s>(&self, n: usize, matched: c_int, subject: &'s [u8]) -> &'s [u8] {
+        if n > 0 && n >= matched.max(1) as usize {
+            return &[];
+        }
+        match self.offsets.get(2 * n..2 * n + 2) {
+            Some(&[from, to]) if from >= 0 => subject.get(from as usize..to as usize).unwrap_or_default(),
+            _ => &[],
+        }
+    }
+}
+
+/// `ngx.re.opt("jit_stack_size", size)`: 0, or -1 when out of memory.
+unsafe extern "C" fn set_jit_stack(size: c_int) -> c_int {
+    let size = usize::try_from(size).unwrap_or(0).clamp(JIT_STACK, 64 << 20);
+    ENGINE.with_borrow_mut(|engine| {
+        let context = engine.context();
+        // SAFETY: no match is under way; the context forgets the old stack before that goes.
+        unsafe {
+            let stack = pcre::pcre2_jit_stack_create_8(JIT_STACK, size, null_mut());
+            if stack.is_null() || context.is_null() {
+                return -1;
+            }
+            pcre::pcre2_jit_stack_assign_8(context, None, stack.cast());
+            if !engine.stack.is_null() {
+                pcre::pcre2_jit_stack_free_8(engine.stack);
+            }
+            engine.stack = stack;
+        }
+        0
+    })
 }

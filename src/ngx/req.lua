@@ -82,6 +82,5 @@ function ngx.req.clear_header(name)
   set_header(type(name) == "string" and name or tostring(name), nil)
 end
 
-function ngx.req.socket()
-  error("not supported: ngx.req.socket", 2)
-end
+-- the module of OpenResty's library
+package.loaded["ngx.req"] = { add_header = ngx.req.add_header }

@@ -2,10 +2,12 @@
 //!
 //! Must not: let a control character into a header; they are escaped, as OpenResty does.
 
+use std::fmt::Write as _;
 use std::time::UNIX_EPOCH;
 
 use super::call;
 use super::header::{escape_name, escape_value, limit, one_or_many};
+use crate::exchange::request::Redirect;
 use crate::exchange::{Exchange, Phase};
 use crate::vm::{Args, Kind, Registrar, Ret, op, scope};
 
@@ -108,9 +110,16 @@ fn change(a: &Args, r: &mut Ret, replace: bool) {
     if name.is_empty() {
         return;
     }
+    if let Some(value) = call::text(a, 2).filter(|v| !v.is_empty())
+        && !acceptable(&name, &value)
+    {
+        return r.raise("failed to set header");
+    }
     scope::write(|x| {
         let headers = &mut x.request.headers;
-        if matches!(a.kind(2), Kind::Nil | Kind::None) {
+        // a header without a value is no header
+        let none = a.len() <= 2 && call::text(a, 2).is_none_or(|v| v.is_empty());
+        if none && replace {
             headers.remove(&name);
         } else {
             for i in 2..=a.len() {
@@ -127,6 +136,18 @@ fn change(a: &Args, r: &mut Ret, replace: bool) {
     });
 }
 
+/// Whether a header that the gateway itself reads may have this value.
+fn acceptable(name: &[u8], value: &[u8]) -> bool {
+    if name.eq_ignore_ascii_case(b"host") {
+        let dots = value.windows(2).any(|two| two == b"..");
+        !dots && !value.iter().any(|b| matches!(b, b'/' | 0)) && !matches!(value[0], b':' | b'.')
+    } else if name.eq_ignore_ascii_case(b"content-length") {
+        value.iter().all(u8::is_ascii_digit)
+    } else {
+        true
+    }
+}
+
 /// Keeps what was read from the headers in step with them.
 fn follow(x: &mut Exchange, name: &[u8]) {
     if name.eq_ignore_ascii_case(b"host") {
@@ -135,7 +156,8 @@ fn follow(x: &mut Exchange, name: &[u8]) {
             Some(b'[') => memchr::memchr(b']', host).map_or(host.len(), |i| i + 1),
             _ => memchr::memchr(b':', host).unwrap_or(host.len()),
         };
-        x.request.host = String::from_utf8_lossy(&host[..end]).to_ascii_lowercase();
+        let host = host[..end].strip_suffix(b".").unwrap_or(&host[..end]);
+        x.request.host = String::from_utf8_lossy(host).to_ascii_lowercase();
     } else if name.eq_ignore_ascii_case(b"content-length") {
         x.request.content_length = x
             .request
@@ -154,7 +176,7 @@ fn get_method(_: &Args, r: &mut Ret) {
     }
 }
 
-const METHODS: &[(i64, &str)] = &[
+pub(super) const METHODS: &[(i64, &str)] = &[
     (2, "GET"),
     (4, "HEAD"),
     (8, "POST"),
@@ -185,56 +207,75 @@ fn set_method(a: &Args, r: &mut Ret) {
 }
 
 /// The first byte that may not stand in a URI or query.
-fn unsafe_byte(s: &[u8]) -> Option<u8> {
-    s.iter().find(|b| b.is_ascii_control()).copied()
+pub(super) fn unsafe_byte(s: &[u8]) -> Option<u8> {
+    s.iter().find(|b| b.is_ascii_control() && **b != b'\t').copied()
 }
 
 /// `set_uri(uri, jump, binary)`.
 fn set_uri(a: &Args, r: &mut Ret) {
+    if !call::count(a, r, 1, 3, "1, 2 or 3 arguments") {
+        return;
+    }
+    if scope::read(|_| ()).is_none() {
+        return call::no_request(r);
+    }
     let Some(uri) = call::check_text(a, r, 1, "set_uri") else {
         return;
     };
     if uri.is_empty() {
         return r.raise("attempt to use zero-length uri");
     }
-    if !matches!(a.kind(2), Kind::None | Kind::Nil | Kind::Boolean) {
-        return call::bad(a, r, 2, "set_uri", "boolean");
-    }
-    if a.truthy(2) {
-        if !call::allowed(r, Phase::Rewrite as u32) {
-            return;
+    for i in [3, 2] {
+        if a.len() >= i && a.kind(i) != Kind::Boolean {
+            return call::bad(a, r, i, "set_uri", "boolean");
         }
-        return r.raise("not supported: ngx.req.set_uri with jump");
     }
     if !a.truthy(3)
         && let Some(byte) = unsafe_byte(&uri)
     {
         return r.raise(format!(
             "unsafe byte \"0x{byte:02x}\" in uri \"{}\" (maybe you want to set the 'binary' argument?)",
-            uri.escape_ascii()
+            call::escape_log(&uri)
         ));
     }
+    let jump = a.truthy(2);
+    if jump && !call::allowed(r, Phase::Rewrite as u32) {
+        return;
+    }
     let uri = String::from_utf8_lossy(&uri).into_owned();
-    if scope::write(|x| x.request.uri = uri).is_none() {
-        call::no_request(r);
+    scope::write(|x| {
+        x.request.uri = uri;
+        x.request.internal = true;
+        if jump {
+            x.request.redirect = Some(Redirect::Jump);
+        }
+    });
+    if jump {
+        r.exit(0);
     }
 }
 
 /// `set_args(query)`: the face encodes tables.
 fn set_args(a: &Args, r: &mut Ret) {
-    let Some(args) = call::text(a, 1) else {
+    let Some(given) = call::text(a, 1) else {
         return r.raise(format!(
             "bad argument #1 to 'set_uri_args' (string, number, or table expected, but got {})",
             call::type_name(a.kind(1))
         ));
     };
-    if let Some(byte) = unsafe_byte(&args) {
-        return r.raise(format!(
-            "unsafe byte \"0x{byte:02x}\" in uri args \"{}\"",
-            args.escape_ascii()
-        ));
+    let mut args = String::with_capacity(given.len());
+    for chunk in given.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c <= ' ' || c == '\x7f' {
+                let _ = write!(args, "%{:02X}", u32::from(c));
+            } else {
+                args.push(c);
+            }
+        }
+        for b in chunk.invalid() {
+            let _ = write!(args, "%{b:02X}");
+        }
     }
-    let args = String::from_utf8_lossy(&args).into_owned();
     if scope::write(|x| x.request.args = Some(args)).is_none() {
         call::no_request(r);
     }
@@ -283,5 +324,6 @@ fn is_internal(_: &Args, r: &mut Ret) {
     if scope::read(|_| ()).is_none() {
         return call::no_request(r);
     }
-    r.bool(false);
+    let internal = scope::read(|x| x.request.internal);
+    r.bool(internal == Some(true));
 }

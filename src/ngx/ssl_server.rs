@@ -60,7 +60,7 @@ fn with_tls(r: &mut Ret, f: impl FnOnce(&mut Ret, Place<'_>)) {
         }
     });
     if in_request.is_none() {
-        call::no_request(r);
+        r.raise("no request found");
     }
 }
 
@@ -251,7 +251,7 @@ fn client_chain(_: &Args, r: &mut Ret) {
         r.str(facts.chain.iter().map(|der| pem(der)).collect::<String>());
     });
     if found.is_none() {
-        call::no_request(r);
+        r.raise("no request found");
     }
 }
 
@@ -275,7 +275,7 @@ pub(super) fn pem(der: &[u8]) -> String {
 /// Runs `f` on the ClientHello, in the phase that is for it.
 fn with_hello(r: &mut Ret, f: impl FnOnce(&mut Ret, &Handshake)) {
     if scope::with(|_| ()).is_none() {
-        return call::no_request(r);
+        return r.raise("no request found");
     }
     let mut f = Some(f);
     let here = scope::phase() == Phase::ClientHello;

@@ -30,13 +30,10 @@ pub(super) fn exchange() -> Exchange {
     let addr = "10.1.2.3:4567".parse().unwrap();
     Exchange {
         id: *b"0123456789abcdef0123456789abcdef",
-        connection: Rc::new(Connection {
-            serial: 7,
-            peer: addr,
-            local: "127.0.0.1:8000".parse().unwrap(),
-            tls: None,
-            plain_on_tls: false,
-            requests: std::cell::Cell::new(3),
+        connection: Rc::new({
+            let c = Connection::new(7, addr, "127.0.0.1:8000".parse().unwrap());
+            c.requests.set(3);
+            c
         }),
         snapshot: Arc::new(Snapshot::empty()),
         request: Request {
@@ -89,17 +86,17 @@ pub(super) fn run_with(vm: &Rc<Vm>, phase: Phase, x: Exchange, src: &str) -> (Fl
     let flow = local.block_on(&rt, async { vm.run(&scope, f, &[]).await });
     let soft = scope.soft_exit.get();
     let x = Rc::into_inner(scope).unwrap();
-    let out = x.exchange.as_ref().unwrap().borrow().clone_for_tests();
+    let out = x.exchange.as_ref().unwrap().borrow_mut().clone_for_tests();
     (flow, out, soft)
 }
 
 impl Exchange {
-    fn clone_for_tests(&self) -> Exchange {
+    fn clone_for_tests(&mut self) -> Exchange {
         Exchange {
             id: self.id,
             connection: self.connection.clone(),
             snapshot: self.snapshot.clone(),
-            request: self.request.clone(),
+            request: std::mem::take(&mut self.request),
             matched: self.matched.clone(),
             client: self.client.clone(),
             outbound: self.outbound.clone(),
@@ -220,7 +217,6 @@ fn a11_ngx_req_headers() {
         ),
         ("ngx.req.set_method('GET')", "bad method number"),
         ("ngx.req.set_uri('')", "attempt to use zero-length uri"),
-        ("ngx.req.socket()", "not supported: ngx.req.socket"),
     ] {
         let e = fails(Phase::Access, src);
         assert!(e.contains(message), "{src}: {e}");
@@ -294,11 +290,6 @@ fn a11_ngx_say_and_exit() {
             "bad argument #1 to 'exit' (number expected, got no value)",
         ),
         (Phase::Access, "ngx.exit(-2)", "does not accept NGX_AGAIN"),
-        (
-            Phase::Access,
-            "ngx.location.capture('/')",
-            "not supported: ngx.location.capture",
-        ),
     ] {
         let e = fails(phase, src);
         assert!(e.contains(message), "{src}: {e}");
@@ -334,7 +325,7 @@ fn a11_ngx_arg() {
     assert_eq!(x.response.new_chunk.unwrap(), "achunk");
     assert!(x.response.last_chunk);
     let e = fails(Phase::Access, "return ngx.arg[1]");
-    assert!(e.contains("API disabled in the context of access_by_lua*"), "{e}");
+    assert!(e.contains("API disabled in the current context"), "{e}");
 }
 
 #[test]

@@ -4,9 +4,29 @@ local ngx = ...
 local ops = require("moongate.ops")
 local sleep, take = ops.ngx_time.sleep, ops.vm.take
 
-for _, name in ipairs({ "now", "time", "today", "localtime", "utctime", "http_time", "cookie_time",
-                        "parse_http_time" }) do
-  ngx[name] = ops.ngx_time[name]
+local time = ops.ngx_time
+
+for _, name in ipairs({ "now", "time", "today", "localtime", "utctime" }) do
+  ngx[name] = time[name]
+end
+
+for _, name in ipairs({ "http_time", "cookie_time" }) do
+  local format = time[name]
+  ngx[name] = function(seconds)
+    if type(seconds) ~= "number" then
+      error("number argument only", 2)
+    end
+    return format(seconds)
+  end
+end
+
+local parse_http_time = time.parse_http_time
+
+function ngx.parse_http_time(text)
+  if type(text) ~= "string" then
+    error("string argument only", 2)
+  end
+  return parse_http_time(text)
 end
 
 -- the clock is read at each call; nothing to refresh

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
-use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
+use time::{OffsetDateTime, UtcOffset};
 
 use super::call;
 use crate::vm::{Args, Out, Registrar, Ret, op};
@@ -28,10 +28,6 @@ const COOKIE: &[BorrowedFormatItem] = format_description!(
 );
 const COOKIE_FAR: &[BorrowedFormatItem] =
     format_description!("[weekday repr:short], [day]-[month repr:short]-[year] [hour]:[minute]:[second] GMT");
-const ASCTIME: &[BorrowedFormatItem] = format_description!(
-    "[weekday repr:short] [month repr:short] [day padding:space] [hour]:[minute]:[second] [year]"
-);
-
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_time", "now", op::raw(now))?;
     r.op("ngx_time", "time", op::raw(whole))?;
@@ -87,48 +83,99 @@ fn utctime(_: &Args, r: &mut Ret) {
     r.opt(utc(now_seconds(), PLAIN));
 }
 
+/// Whole seconds as nginx takes them: from 1970 on; what it can't write in four digits of a year ends there.
+fn seconds(a: &Args) -> f64 {
+    const LAST: f64 = 253_402_300_799.0;
+    a.num(1).unwrap_or(0.0).clamp(0.0, LAST)
+}
+
 fn http_time(a: &Args, r: &mut Ret) {
-    if let Some(n) = call::check_num(a, r, 1, "http_time") {
-        r.opt(utc(n, HTTP));
-    }
+    r.opt(utc(seconds(a), HTTP));
 }
 
 /// Years beyond 2037 have four digits, as nginx writes them.
 fn cookie_time(a: &Args, r: &mut Ret) {
-    if let Some(n) = call::check_num(a, r, 1, "cookie_time") {
-        let far = OffsetDateTime::from_unix_timestamp(n as i64).is_ok_and(|t| t.year() > 2037);
-        r.opt(utc(n, if far { COOKIE_FAR } else { COOKIE }));
-    }
+    let n = seconds(a);
+    let far = OffsetDateTime::from_unix_timestamp(n as i64).is_ok_and(|t| t.year() > 2037);
+    r.opt(utc(n, if far { COOKIE_FAR } else { COOKIE }));
 }
 
 fn parse_http_time(a: &Args, r: &mut Ret) {
-    let Some(text) = call::check_text(a, r, 1, "parse_http_time") else {
-        return;
-    };
-    let Ok(text) = std::str::from_utf8(&text) else {
-        r.nil();
-        return;
-    };
-    match parse(text.trim()) {
+    match parse(a.str(1).unwrap_or_default()) {
         Some(t) => r.int(t),
         None => r.nil(),
     };
 }
 
-fn parse(text: &str) -> Option<i64> {
-    if let Ok(t) = PrimitiveDateTime::parse(text, HTTP).or_else(|_| PrimitiveDateTime::parse(text, ASCTIME)) {
-        return Some(t.assume_utc().unix_timestamp());
+/// Reads a date piece by piece.
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn number(&mut self, digits: usize) -> Option<i64> {
+        let (head, rest) = self.0.split_at_checked(digits)?;
+        self.0 = rest;
+        head.iter()
+            .try_fold(0, |n, b| b.is_ascii_digit().then(|| n * 10 + i64::from(b - b'0')))
     }
-    // RFC 850 dates have two digits for the year; below 70 they mean this century.
-    let (head, tail) = text.rsplit_once('-')?;
-    let (yy, rest) = tail.split_at_checked(2)?;
-    let century = if yy.parse::<u8>().ok()? < 70 { "20" } else { "19" };
-    let (_, date) = head.split_once(", ")?;
-    const LONG: &[BorrowedFormatItem] =
-        format_description!("[day]-[month repr:short]-[year] [hour]:[minute]:[second] GMT");
-    PrimitiveDateTime::parse(&format!("{date}-{century}{yy}{rest}"), LONG)
-        .ok()
-        .map(|t| t.assume_utc().unix_timestamp())
+
+    fn skip(&mut self, byte: u8) -> Option<()> {
+        self.0 = self.0.strip_prefix(&[byte])?;
+        Some(())
+    }
+
+    fn month(&mut self) -> Option<usize> {
+        const NAMES: [&[u8]; 12] = [
+            b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
+        ];
+        let (head, rest) = self.0.split_at_checked(3)?;
+        self.0 = rest;
+        NAMES.iter().position(|n| *n == head)
+    }
+
+    /// `hh:mm:ss` as seconds.
+    fn clock(&mut self) -> Option<i64> {
+        let hours = self.number(2)?;
+        self.skip(b':')?;
+        let minutes = self.number(2)?;
+        self.skip(b':')?;
+        let seconds = self.number(2)?;
+        (hours < 24 && minutes < 60 && seconds < 60).then_some(hours * 3600 + minutes * 60 + seconds)
+    }
+}
+
+/// A date of RFC 822, RFC 850 (below 70 a year is of this century) or asctime; what follows it doesn't count.
+pub(super) fn parse(text: &[u8]) -> Option<i64> {
+    let at = text.iter().position(|b| matches!(b, b',' | b' '))?;
+    let asctime = text[at] == b' ';
+    let mut t = Reader(text[at + 1..].trim_ascii_start());
+    let (day, month, year, clock);
+    if asctime {
+        month = t.month()?;
+        t.0 = t.0.trim_ascii_start();
+        let digits = t.0.iter().take_while(|b| **b != b' ').count();
+        day = t.number(digits.min(2))?;
+        t.skip(b' ')?;
+        clock = t.clock()?;
+        t.skip(b' ')?;
+        year = t.number(4)?;
+    } else {
+        day = t.number(2)?;
+        let between = *t.0.first().filter(|b| matches!(b, b' ' | b'-'))?;
+        t.skip(between)?;
+        month = t.month()?;
+        t.skip(between)?;
+        year = if between == b' ' {
+            t.number(4)?
+        } else {
+            let short = t.number(2)?;
+            short + if short < 70 { 2000 } else { 1900 }
+        };
+        t.skip(b' ')?;
+        clock = t.clock()?;
+    }
+    let month = time::Month::try_from(month as u8 + 1).ok()?;
+    let date = time::Date::from_calendar_date(year as i32, month, day as u8).ok()?;
+    Some(date.midnight().assume_utc().unix_timestamp() + clock)
 }
 
 /// `sleep(seconds)`: waits.

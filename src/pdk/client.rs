@@ -36,13 +36,24 @@ fn address<T>(forwarded: bool, f: impl Fn(SocketAddr) -> T) -> Option<T> {
 }
 
 fn ip(r: &mut Ret, forwarded: bool) {
+    let told = scope::read(|x| {
+        let of_peer = !forwarded || x.client.addr.ip() == x.connection.peer.ip();
+        if of_peer {
+            r.str(&*x.connection.peer_ip);
+        }
+        of_peer
+    });
+    if told == Some(true) {
+        return;
+    }
     r.opt(address(forwarded, |a| a.ip().to_canonical().to_string()));
 }
 
 fn port(r: &mut Ret, forwarded: bool) {
     match address(forwarded, |a| a.port()) {
-        Some(port) => r.num(port),
-        None => r.nil(),
+        // an address that a header gave may have no port, which is 0 in a socket's address
+        Some(port) if port != 0 => r.num(port),
+        _ => r.nil(),
     };
 }
 

@@ -40,6 +40,7 @@ function pdk.new(config, self)
   if config ~= nil and type(config) ~= "table" then
     error("kong_config must be a table", 2)
   end
+  local own = self == nil -- a `kong` of somebody's own: its log knows no plugin
   self = self or {}
   self.configuration = require("kong.pdk.configuration").new(config)
   for _, name in ipairs(MODULES) do
@@ -48,7 +49,9 @@ function pdk.new(config, self)
     into[child] = require("kong.pdk." .. name).new(self)
   end
   self._log = self.log
-  self.log = nil
+  if not own then
+    self.log = nil
+  end
   local current = log_of(self._log)
   return setmetatable(self, {
     __index = function(t, key)

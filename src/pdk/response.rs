@@ -3,6 +3,7 @@
 //! Must not: send anything; the proxy sends what stands in the exchange's response.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -46,8 +47,36 @@ fn get_status(_: &Args, r: &mut Ret) {
     };
 }
 
+/// How many names a worker remembers.
+const NAMES: usize = 64;
+
+type Known = (Box<[u8]>, HeaderName);
+
+thread_local! {
+    /// Names as plugins wrote them, and what they stand for: the same few come with each request.
+    static KNOWN: RefCell<[Option<Known>; NAMES]> = const { RefCell::new([const { None }; NAMES]) };
+}
+
 /// The name of a response header as `ngx.header` spells it: `_` stands for `-`.
 fn name_of(name: &[u8]) -> Option<HeaderName> {
+    let (first, last) = (*name.first()?, *name.last()?);
+    if name.len() > 64 {
+        return spell(name);
+    }
+    let at = (usize::from(first) * 31 + usize::from(last) * 7 + name.len() * 13) % NAMES;
+    KNOWN.with_borrow_mut(|known| {
+        if let Some((text, found)) = &known[at]
+            && **text == *name
+        {
+            return Some(found.clone());
+        }
+        let found = spell(name)?;
+        known[at] = Some((name.into(), found.clone()));
+        Some(found)
+    })
+}
+
+fn spell(name: &[u8]) -> Option<HeaderName> {
     let dashed = name
         .contains(&b'_')
         .then(|| name.iter().map(|b| if *b == b'_' { b'-' } else { *b }).collect());

@@ -5,8 +5,7 @@
 use super::{Generation, fault::Fault};
 use crate::entity::Protocol;
 use crate::exchange::{Captures, Exchange, Matched};
-use crate::net::forwarded::{Forwarded, Observed, forwarded};
-use crate::net::head::RequestHead;
+use crate::net::forwarded::{Forwarded, Observed, forwarded_of};
 use crate::router::{HeaderLookup, Query, escape, forwarded_prefix, normalize, upstream_path};
 
 struct Headers<'a>(&'a crate::exchange::HeaderList);
@@ -25,7 +24,7 @@ fn lossy(bytes: &[u8]) -> String {
 ///
 /// # Errors
 /// [`Fault::NoRoute`], [`Fault::HttpsRequired`].
-pub fn route(generation: &Generation, x: &mut Exchange, head: &RequestHead) -> Result<(), Fault> {
+pub fn route(generation: &Generation, x: &mut Exchange) -> Result<(), Fault> {
     let path = normalize(x.request.uri_path().as_bytes(), true).into_owned();
     let host = x.request.headers.get("host").map(lossy).unwrap_or_default();
     let host = if host.is_empty() {
@@ -56,7 +55,7 @@ pub fn route(generation: &Generation, x: &mut Exchange, head: &RequestHead) -> R
     let route = snapshot.route(found.route).ok_or(Fault::NoRoute)?;
     let service = found.service.and_then(|s| snapshot.service(s));
     let prefix = forwarded_prefix(route, &path, found.matched_path);
-    forward_headers(generation, x, head, prefix);
+    forward_headers(generation, x, prefix);
     let told_https = x.client.trusted && x.outbound.x_forwarded_proto == "https";
     if !https
         && !told_https
@@ -106,18 +105,14 @@ pub fn route(generation: &Generation, x: &mut Exchange, head: &RequestHead) -> R
     Ok(())
 }
 
-fn forward_headers(generation: &Generation, x: &mut Exchange, head: &RequestHead, prefix: Option<&[u8]>) {
-    let remote = x.client.addr.ip().to_string();
-    let same = x.client.addr.ip() == x.connection.peer.ip();
-    let peer = if same {
-        remote.clone()
-    } else {
-        x.connection.peer.ip().to_canonical().to_string()
-    };
+fn forward_headers(generation: &Generation, x: &mut Exchange, prefix: Option<&[u8]>) {
+    let peer = &*x.connection.peer_ip;
+    let other = (x.client.addr.ip() != x.connection.peer.ip()).then(|| x.client.addr.ip().to_string());
+    let remote = other.as_deref().unwrap_or(peer);
     let port = x.connection.local.port();
     let seen = Observed {
-        remote_addr: &remote,
-        realip_remote_addr: &peer,
+        remote_addr: remote,
+        realip_remote_addr: peer,
         trusted: x.client.trusted,
         scheme: x.request.scheme,
         host: x.request.host.as_bytes(),
@@ -133,7 +128,7 @@ fn forward_headers(generation: &Generation, x: &mut Exchange, head: &RequestHead
         path,
         prefix,
         ..
-    } = forwarded(head, &seen);
+    } = forwarded_of(|id| x.request.headers.get(id.name()), &seen);
     x.outbound.x_forwarded_for = lossy(&by);
     x.outbound.x_forwarded_proto = lossy(proto);
     x.outbound.x_forwarded_host = lossy(host);

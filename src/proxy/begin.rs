@@ -118,7 +118,6 @@ fn request_of(head: &RequestHead, tls: bool) -> Request {
         scheme: if tls { "https" } else { "http" },
         host: host_of(head),
         uri,
-        rewritten: false,
         args,
         headers: HeaderList::from_raw(head.raw_bytes(), spans),
         body: request::Body::Streaming,
@@ -126,6 +125,7 @@ fn request_of(head: &RequestHead, tls: bool) -> Request {
         has_body,
         length: head.raw().len() as u64,
         target,
+        ..Request::default()
     }
 }
 

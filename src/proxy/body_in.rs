@@ -16,13 +16,23 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::io::ReadBuf;
 
 use super::head_out::Framing;
 use super::spool;
 use crate::exchange::Body;
+use crate::net::body_file::BodyFile;
 use crate::net::guard::GuardHandle;
+use crate::net::raw::RawStream;
+use crate::settings::Settings;
 use crate::vm::Scope;
 use crate::vm::scope::BodyReader;
+
+/// How long an unwanted body is read and thrown away (nginx's `lingering_time`).
+const LINGERING: Duration = Duration::from_secs(30);
+
+/// How long a client is listened to after a handler that had its connection (nginx's `lingering_timeout`).
+const HANGING_UP: Duration = Duration::from_secs(5);
 
 /// Limits on a client's body.
 #[derive(Debug, Clone)]
@@ -37,10 +47,23 @@ pub struct BodyLimits {
     pub temp_dir: PathBuf,
 }
 
+impl BodyLimits {
+    /// As the settings say.
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            max: settings.client_max_body_size,
+            buffer: settings.client_body_buffer_size,
+            timeout: settings.client_body_timeout,
+            temp_dir: settings.prefix.join("client_body_temp"),
+        }
+    }
+}
+
 /// The client's side of a body.
 pub struct ClientStream {
     incoming: RefCell<Option<Incoming>>,
-    guard: GuardHandle,
+    /// None for a request of the gateway's own, which has no client to read from.
+    guard: Option<GuardHandle>,
     limits: BodyLimits,
     length: Option<u64>,
     has_body: bool,
@@ -54,6 +77,8 @@ pub struct ClientStream {
     received: Cell<u64>,
     ended: Cell<bool>,
     too_large: Cell<bool>,
+    /// The connection, where a handler took it over.
+    seized: RefCell<Option<Rc<dyn RawStream>>>,
     /// Why reading failed: whoever asks again hears the same, and never a clean end.
     failed: RefCell<Option<(io::ErrorKind, String)>>,
 }
@@ -70,8 +95,23 @@ impl ClientStream {
     /// Wraps a request's body.
     pub fn new(incoming: Incoming, guard: GuardHandle, length: Option<u64>, limits: BodyLimits) -> Rc<Self> {
         let ended = incoming.is_end_stream();
+        Self::build(Some((incoming, guard)), ended, length, limits)
+    }
+
+    /// No body to come: a request of the gateway's own has its body with it.
+    pub fn none(limits: BodyLimits) -> Rc<Self> {
+        Self::build(None, true, None, limits)
+    }
+
+    fn build(
+        client: Option<(Incoming, GuardHandle)>,
+        ended: bool,
+        length: Option<u64>,
+        limits: BodyLimits,
+    ) -> Rc<Self> {
+        let (incoming, guard) = client.unzip();
         Rc::new(Self {
-            incoming: RefCell::new(Some(incoming)),
+            incoming: RefCell::new(incoming),
             guard,
             limits,
             length,
@@ -83,8 +123,35 @@ impl ClientStream {
             received: Cell::new(0),
             ended: Cell::new(ended),
             too_large: Cell::new(false),
+            seized: RefCell::default(),
             failed: RefCell::default(),
         })
+    }
+
+    /// Whether a handler took the connection over.
+    pub fn is_seized(&self) -> bool {
+        self.seized.borrow().is_some()
+    }
+
+    /// Ends a connection that a handler took over: says so, and listens on for a while, as nginx does.
+    pub async fn hang_up(&self) {
+        let Some(stream) = self.seized.borrow().clone() else {
+            return;
+        };
+        let ending = async {
+            if poll_fn(|cx| stream.poll_shutdown(cx)).await.is_err() {
+                return;
+            }
+            let mut room = [0; 4096];
+            loop {
+                let mut buffer = ReadBuf::new(&mut room);
+                let read = poll_fn(|cx| stream.poll_read(cx, &mut buffer)).await;
+                if read.is_err() || buffer.filled().is_empty() {
+                    return;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(HANGING_UP, ending).await;
     }
 
     /// How the client framed it.
@@ -172,7 +239,7 @@ impl ClientStream {
                 return Poll::Ready(None);
             }
             Some(Err(e)) => {
-                return match self.guard.body_fault() {
+                return match self.guard.as_ref().and_then(GuardHandle::body_fault) {
                     Some(f) => self.fail(io::ErrorKind::InvalidData, f.reason.to_string()),
                     None => self.fail(io::ErrorKind::ConnectionAborted, e.to_string()),
                 };
@@ -245,7 +312,7 @@ impl ClientStream {
             Some(f) => {
                 let len = f.len();
                 let path = f.finish().await.map_err(|e| e.to_string())?;
-                Ok(Body::File(Arc::new(path), len))
+                Ok(Body::File(Arc::new(BodyFile::temporary(path)), len))
             }
         }
     }
@@ -273,6 +340,56 @@ impl BodyReader for Reader {
             }
             Ok(())
         })
+    }
+
+    fn discard(&self) {
+        let stream = self.0.clone();
+        tokio::task::spawn_local(async move {
+            let all = async { while let Some(Ok(_)) = poll_fn(|cx| stream.poll_chunk(cx)).await {} };
+            let _ = tokio::time::timeout(LINGERING, all).await;
+        });
+    }
+
+    fn poll_piece(&self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        loop {
+            match std::task::ready!(self.0.poll_chunk(cx)) {
+                None => return Poll::Ready(None),
+                Some(Err(e)) => return Poll::Ready(Some(Err(e))),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.0.lost.set(true);
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                }
+            }
+        }
+    }
+
+    fn received(&self) -> u64 {
+        self.0.received()
+    }
+
+    fn is_whole(&self) -> bool {
+        !self.0.has_more_than(0)
+    }
+
+    fn length(&self) -> u64 {
+        self.0.length.unwrap_or(0)
+    }
+
+    fn seize(&self) -> Option<(Rc<dyn RawStream>, GuardHandle)> {
+        let guard = self.0.guard.clone()?;
+        let stream = guard.seize()?;
+        *self.0.seized.borrow_mut() = Some(stream.clone());
+        Some((stream, guard))
+    }
+
+    fn is_seized(&self) -> bool {
+        self.0.is_seized()
+    }
+
+    fn room(&self) -> (u64, PathBuf) {
+        (self.0.limits.buffer, self.0.limits.temp_dir.clone())
     }
 }
 

@@ -219,16 +219,20 @@ pub fn choose(g: &Generation, scope: &Rc<Scope>, tried: &mut Tried) -> Result<Ch
 
 /// A name with its port, unless that is the scheme's own.
 fn authority(name: &str, port: u16, scheme: &str) -> String {
-    let bare_v6 = name.contains("::") || name.bytes().filter(|b| *b == b':').count() > 1;
-    let name = if bare_v6 && !name.starts_with('[') {
-        format!("[{name}]")
-    } else {
-        name.to_owned()
-    };
-    match (port, scheme) {
-        (80, "http" | "grpc") | (443, "https" | "grpcs") => name,
-        _ => format!("{name}:{port}"),
+    let bare_v6 = !name.starts_with('[') && name.bytes().filter(|b| *b == b':').count() > 1;
+    let mut text = String::with_capacity(name.len() + 8);
+    if bare_v6 {
+        text.push('[');
     }
+    text.push_str(name);
+    if bare_v6 {
+        text.push(']');
+    }
+    if !matches!((port, scheme), (80, "http" | "grpc") | (443, "https" | "grpcs")) {
+        text.push(':');
+        text.push_str(itoa::Buffer::new().format(port));
+    }
+    text
 }
 
 fn wants_asking(g: &Generation, x: &Exchange) -> bool {

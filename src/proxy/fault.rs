@@ -47,6 +47,9 @@ pub enum Fault {
     /// A plugin's function did not let another try follow.
     #[error("failure to get a peer from retry handler")]
     RetryRefused,
+    /// An internal redirect that leads nowhere.
+    #[error("{0}")]
+    Redirect(String),
     /// A handler failed.
     #[error("{1}")]
     Handler(Phase, vm::Fault),
@@ -128,6 +131,7 @@ impl Fault {
                 Some(Level::Error),
                 false,
             ),
+            Fault::Redirect(_) => v(500, None, Some(Level::Error), false),
             Fault::Handler(..) => v(
                 500,
                 Some("An unexpected error occurred"),

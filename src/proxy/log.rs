@@ -10,6 +10,7 @@ use super::choose::Lease;
 use super::{Generation, Worker};
 use crate::exchange::{Exchange, Phase};
 use crate::logs::Level;
+use crate::vm::scope::Afterwards;
 use crate::vm::{self, Flow, Scope};
 
 /// An exchange whose log is due.
@@ -22,6 +23,8 @@ pub struct Finished {
 pub struct Tail {
     inner: Option<Finished>,
     complete: bool,
+    /// A request of the gateway's own: neither logged nor run through the log phase, as a subrequest on nginx.
+    quiet: bool,
     lease: Option<Lease>,
 }
 
@@ -33,8 +36,15 @@ impl Tail {
         Self {
             inner: Some(Finished { generation, scope }),
             complete: false,
+            quiet: false,
             lease: None,
         }
+    }
+
+    /// Makes it a subrequest's.
+    pub fn quiet(mut self) -> Self {
+        self.quiet = true;
+        self
     }
 
     /// The target in use until the end.
@@ -85,10 +95,23 @@ impl Drop for Tail {
                 x.response.status = 499;
             }
         }
-        let worker = f.generation.worker.clone();
-        worker.exchanges.set(worker.exchanges.get() - 1);
-        worker.finished.borrow_mut().push(f);
-        worker.log_due.notify_one();
+        let (scope, quiet) = (f.scope.clone(), self.quiet);
+        let finish = move || {
+            let worker = f.generation.worker.clone();
+            worker.exchanges.set(worker.exchanges.get() - 1);
+            if quiet {
+                return;
+            }
+            worker.finished.borrow_mut().push(f);
+            worker.log_due.notify_one();
+        };
+        // handlers that outlive their client come first
+        let outlived = matches!(*scope.afterwards.borrow(), Afterwards::Due);
+        if outlived {
+            scope.afterwards.replace(Afterwards::Then(Box::new(finish)));
+            return;
+        }
+        finish();
     }
 }
 
@@ -113,7 +136,6 @@ pub fn drain(worker: &Rc<Worker>) {
             if let Some(x) = cell {
                 worker.access(&x.borrow());
             }
-            cleanup(&f.scope);
         }
     }
 }
@@ -130,18 +152,6 @@ fn run_log(f: &Finished) {
             break;
         }
         flow = Some(g.phases.go_on_now(&g.vm, &f.scope));
-    }
-}
-
-/// Removes a spooled body.
-fn cleanup(scope: &Scope) {
-    if let Some(cell) = &scope.exchange
-        && let crate::exchange::Body::File(path, _) = &cell.borrow().request.body
-    {
-        let path = path.clone();
-        tokio::task::spawn_blocking(move || {
-            let _ = std::fs::remove_file(path.as_path());
-        });
     }
 }
 

@@ -4,7 +4,8 @@
 //! request early leaves by the same way out: `respond`. Must not: accept connections, read settings files, or
 //! know what plugins do.
 
-pub mod access;
+pub mod abort;
+mod access;
 pub mod begin;
 pub mod body_in;
 pub mod body_out;
@@ -16,7 +17,9 @@ pub mod generation;
 pub mod handshake;
 pub mod hash_input;
 pub mod head_out;
+pub mod internal;
 pub mod log;
+pub mod redirect;
 pub mod respond;
 pub mod serve;
 pub mod spool;

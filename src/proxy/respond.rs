@@ -63,6 +63,12 @@ pub fn answer_fault(g: &Generation, scope: &Scope, fault: &Fault) -> Verdict {
         );
         return verdict;
     }
+    if x.request.depth > 0 && matches!(&fault, Fault::Upstream(e) if !matches!(e, AttemptError::Name { .. }))
+    {
+        x.response.status = verdict.status;
+        x.response.body = Some(Vec::new());
+        return verdict;
+    }
     let own = fault.own_message();
     render(g, &mut x, verdict.status, own.as_deref().or(verdict.message));
     verdict
@@ -127,6 +133,12 @@ pub fn answer_exit(g: &Generation, x: &mut Exchange, code: u16) {
         return;
     }
     x.response.source = Made::Exit;
+    if x.request.depth > 0 && code >= 300 {
+        // a subrequest has no error pages
+        x.response.status = code;
+        x.response.body = Some(Vec::new());
+        return;
+    }
     // nginx's error_page list in Kong's template
     const KONGS: [u16; 14] = [
         400, 404, 405, 408, 411, 412, 413, 414, 417, 494, 500, 502, 503, 504,
@@ -192,7 +204,12 @@ pub fn respond(tail: Tail, upstream: Option<UpstreamBody>, close: bool) -> Respo
             x.response.status = if x.response.status == 0 { 200 } else { 500 };
         }
         // the client's own method: Lua may have changed what the upstream is asked
-        x.request.headers.raw().starts_with(b"HEAD ") || matches!(x.response.status, 204 | 304)
+        let head = if x.request.depth > 0 {
+            x.request.method == "HEAD"
+        } else {
+            x.request.headers.raw().starts_with(b"HEAD ")
+        };
+        head || matches!(x.response.status, 204 | 304)
     };
     let own = cell.borrow_mut().response.body.take();
     let (source, filter_later) = match (own, upstream) {

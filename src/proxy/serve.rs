@@ -13,7 +13,7 @@ use super::body_in::{BodyLimits, ClientStream, Reader};
 use super::body_out::{BrokenOff, ClientBody};
 use super::fault::Fault;
 use super::log::{Tail, handler_failed};
-use super::{Generation, access, begin, forward, respond};
+use super::{Generation, access, begin, forward, redirect, respond};
 use crate::exchange::{Connection, Phase};
 use crate::logs::Level;
 use crate::net::guard::GuardHandle;
@@ -34,6 +34,8 @@ enum Next {
         /// Whether the connection closes after it.
         close: bool,
     },
+    /// From the beginning, where `ngx.exec` sent it.
+    Again,
     /// Cut the connection, with this status for the log (`ngx.exit(444)`, a client that is gone).
     Cut(u16),
 }
@@ -74,78 +76,129 @@ pub async fn serve(
     let (length, max) = (exchange.request.content_length, limits.max);
     let waits = head.expects_continue();
     let scope = Scope::new(&g.vm, Phase::Rewrite, Some(exchange));
-    let mut tail = Tail::new(g.clone(), scope.clone());
+    let tail = Tail::new(g.clone(), scope.clone());
     let stream = ClientStream::new(body, guard, length, limits);
-    scope.body_reader.replace(Some(Rc::new(Reader(stream.clone()))));
+    let refused = match refused {
+        None if connection.plain_on_tls => Some(Fault::PlainOnTls),
+        other => other,
+    };
+    let too_large = max > 0 && length.is_some_and(|n| n > max);
+    let way = Way {
+        waits,
+        refused,
+        too_large,
+    };
+    story(g, scope, tail, stream, way).await
+}
 
-    let mut before = match refused {
-        Some(fault) => fail(&g, &scope, &fault),
-        None if connection.plain_on_tls => fail(&g, &scope, &Fault::PlainOnTls),
-        None => phase(&g, &scope, &stream, Phase::Rewrite).await,
+/// What is known of a request before its first phase.
+#[derive(Default)]
+pub struct Way {
+    /// The client waits to be asked for its body.
+    pub waits: bool,
+    /// Why it is not served at all.
+    pub refused: Option<Fault>,
+    /// Its body is larger than may be.
+    pub too_large: bool,
+}
+
+/// The phases, from rewrite to the head of the response.
+///
+/// # Errors
+/// Only to cut the connection.
+pub async fn story(
+    g: Rc<Generation>,
+    scope: Rc<Scope>,
+    mut tail: Tail,
+    stream: Rc<ClientStream>,
+    mut way: Way,
+) -> Result<Response<ClientBody>, BrokenOff> {
+    scope.body_reader.replace(Some(Rc::new(Reader(stream.clone()))));
+    scope.gateway.replace(Some(g.clone()));
+    loop {
+        let (next, upstream) = phases(&g, &scope, &mut tail, &stream, &mut way).await;
+        let next = match next {
+            Next::Again => match redirect::follow(&scope) {
+                Ok(()) => continue,
+                Err(fault) => fail(&g, &scope, &fault),
+            },
+            other => other,
+        };
+        return leave(tail, next.unread(&stream, way.waits), upstream);
+    }
+}
+
+/// Goes through the phases once.
+async fn phases(
+    g: &Rc<Generation>,
+    scope: &Rc<Scope>,
+    tail: &mut Tail,
+    stream: &Rc<ClientStream>,
+    way: &mut Way,
+) -> (Next, Option<UpstreamBody>) {
+    let mut before = match way.refused.take() {
+        Some(fault) => fail(g, scope, &fault),
+        None => phase(g, scope, stream, Phase::Rewrite).await,
     };
     tail.with(|x| {
         // where rewrite ran, `phase` noted its end
         let end = x.timing.access_start.unwrap_or(x.timing.started);
         x.timing.access_start = matches!(before, Next::Go).then_some(end);
     });
-    if matches!(before, Next::Go) && max > 0 && length.is_some_and(|n| n > max) {
-        before = fail(&g, &scope, &Fault::BodyTooLarge);
+    if matches!(before, Next::Go) && way.too_large {
+        before = fail(g, scope, &Fault::BodyTooLarge);
     }
-    if matches!(before, Next::Go) {
-        before = match route(&g, &scope, &head, &stream) {
-            Ok(()) => Next::Go,
-            Err(fault) => fail(&g, &scope, &fault),
-        };
+    if matches!(before, Next::Go)
+        && let Err(fault) = route(g, scope, stream)
+    {
+        before = fail(g, scope, &fault);
     }
     if !matches!(before, Next::Go) {
         // what ends before access runs the later phases of global plugins
-        if let Some(plan) = chain::plan(&scope) {
-            plan.collect_globals(&scope);
+        if let Some(plan) = chain::plan(scope) {
+            plan.collect_globals(scope);
         }
-        return leave(tail, before.unread(&stream, waits), None);
+        return (before, None);
     }
-    let after = phase(&g, &scope, &stream, Phase::Access).await;
-    if let Some(plan) = chain::plan(&scope)
-        && !matches!(after, Next::Go)
+    let after = phase(g, scope, stream, Phase::Access).await;
+    if let Some(plan) = chain::plan(scope)
+        && !matches!(after, Next::Go | Next::Again)
     {
         scope.phase.set(Phase::Access);
-        plan.collect_rest(&scope);
+        plan.collect_rest(scope);
     }
     if !matches!(after, Next::Go) {
-        return leave(tail, after.unread(&stream, waits), None);
+        return (after, None);
     }
-    let written = g.balancing.read_back(&g.vm, &scope);
+    let written = g.balancing.read_back(&g.vm, scope);
     let unread = written.err().map(|fault| {
-        handler_failed(&g, &scope, Phase::Access, &fault);
+        handler_failed(g, scope, Phase::Access, &fault);
         Fault::Handler(Phase::Access, fault)
     });
-    let fault = unread.or_else(|| body_fault(&stream));
-    if let Some(fault) = fault.or_else(|| without_target(&scope)) {
-        let next = fail(&g, &scope, &fault);
-        return leave(tail, next.unread(&stream, waits), None);
+    let fault = unread.or_else(|| body_fault(stream));
+    if let Some(fault) = fault.or_else(|| without_target(scope)) {
+        return (fail(g, scope, &fault), None);
     }
     scope.phase.set(Phase::Balancer);
-    match forward::forward(&g, &scope, &stream).await {
+    match forward::forward(g, scope, stream).await {
         Err(fault) => {
             // the client's failure, where it was the client's
-            let fault = body_fault(&stream).unwrap_or(fault);
-            let next = fail(&g, &scope, &fault);
-            leave(tail, next.unread(&stream, waits), None)
+            let fault = body_fault(stream).unwrap_or(fault);
+            (fail(g, scope, &fault), None)
         }
         Ok((upstream, lease)) => {
             tail.hold(lease);
-            if scope.handled.get() & Phase::Response as u32 != 0 || buffering(&scope) {
-                let next = buffered(&g, &scope, &stream, upstream).await;
-                return leave(tail, next.unread(&stream, waits), None);
+            if scope.handled.get() & Phase::Response as u32 != 0 || buffering(scope) {
+                return (buffered(g, scope, stream, upstream).await, None);
             }
-            leave(tail, Next::Go, Some(upstream))
+            (Next::Go, Some(upstream))
         }
     }
 }
 
 fn leave(tail: Tail, next: Next, upstream: Option<UpstreamBody>) -> Result<Response<ClientBody>, BrokenOff> {
     match next {
-        Next::Go => Ok(respond::respond(tail, upstream, false)),
+        Next::Go | Next::Again => Ok(respond::respond(tail, upstream, false)),
         Next::Answer { close } => Ok(respond::respond(tail, upstream, close)),
         Next::Cut(status) => {
             tail.with(|x| x.response.status = status);
@@ -167,17 +220,12 @@ fn fail(g: &Generation, scope: &Scope, fault: &Fault) -> Next {
     }
 }
 
-fn route(
-    g: &Generation,
-    scope: &Scope,
-    head: &crate::net::head::RequestHead,
-    stream: &ClientStream,
-) -> Result<(), Fault> {
+fn route(g: &Generation, scope: &Scope, stream: &ClientStream) -> Result<(), Fault> {
     let Some(cell) = &scope.exchange else {
         return Ok(());
     };
     let mut x = cell.borrow_mut();
-    access::route(g, &mut x, head)?;
+    access::route(g, &mut x)?;
     if let Some(route) = x.matched.as_ref().and_then(|m| g.snapshot.route(m.route)) {
         stream.permit_keeping(route.request_buffering);
     }
@@ -217,12 +265,20 @@ async fn phase(g: &Rc<Generation>, scope: &Rc<Scope>, stream: &ClientStream, pha
     let Some(run) = g.phases.run(&g.vm, scope, phase) else {
         return Next::Go;
     };
-    let flow = run.await;
+    let flow = super::abort::Watched::new(run, g, scope).await;
     let Some(cell) = &scope.exchange else {
         return Next::Go;
     };
     if phase == Phase::Rewrite {
         cell.borrow_mut().timing.access_start = Some(Instant::now());
+    }
+    if stream.is_seized() {
+        if let Flow::Failed(fault) = &flow {
+            handler_failed(g, scope, phase, fault);
+        }
+        stream.hang_up().await;
+        let status = cell.borrow().response.status;
+        return Next::Cut(if status == 0 { 200 } else { status });
     }
     match flow {
         Flow::Done => {
@@ -235,6 +291,7 @@ async fn phase(g: &Rc<Generation>, scope: &Rc<Scope>, stream: &ClientStream, pha
                 Next::Go
             }
         }
+        Flow::Exit(_) if cell.borrow().request.redirect.is_some() => Next::Again,
         Flow::Exit(444) => Next::Cut(444),
         Flow::Exit(code) if code < 200 && cell.borrow().response.body.is_none() => {
             if code < 0 {
@@ -283,6 +340,7 @@ async fn buffered(
     {
         let mut x = cell.borrow_mut();
         x.response.buffering = true;
+        x.response.upstream_length = body.len() as u64;
         x.response.buffered = Some(body.clone());
         x.timing.buffered_at = Some(Instant::now());
     }

@@ -13,6 +13,8 @@ use http_body::{Frame, SizeHint};
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 
+use crate::net::body_file::BodyFile;
+
 /// A file being written; removed when dropped unfinished.
 #[derive(Debug)]
 pub struct Spool {
@@ -81,7 +83,7 @@ impl Drop for Spool {
 pub struct FileBody {
     file: File,
     left: u64,
-    _path: Arc<PathBuf>,
+    _path: Arc<BodyFile>,
 }
 
 impl FileBody {
@@ -89,9 +91,9 @@ impl FileBody {
     ///
     /// # Errors
     /// What the system says.
-    pub async fn open(path: Arc<PathBuf>, len: u64) -> io::Result<Self> {
+    pub async fn open(path: Arc<BodyFile>, len: u64) -> io::Result<Self> {
         Ok(Self {
-            file: File::open(path.as_path()).await?,
+            file: File::open(&**path).await?,
             left: len,
             _path: path,
         })

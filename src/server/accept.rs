@@ -22,6 +22,7 @@ use super::secure::{self, Outcome};
 use crate::exchange::Connection;
 use crate::net::guard::{GuardHandle, GuardedIo};
 use crate::net::head_parser::Limits;
+use crate::net::raw::share;
 use crate::proxy::body_in::BodyLimits;
 use crate::proxy::body_out::{BrokenOff, ClientBody};
 use crate::proxy::handshake::Caller;
@@ -153,14 +154,7 @@ impl Shared {
 pub async fn connection(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr, at: Listener) {
     let _open = Open::new(shared.worker.clone());
     let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-    let mut connection = Connection {
-        serial,
-        peer,
-        local: at.local,
-        tls: None,
-        plain_on_tls: false,
-        requests: Cell::new(0),
-    };
+    let mut connection = Connection::new(serial, peer, at.local);
     if !at.tls {
         return serve_http(shared, stream, connection, None).await;
     }
@@ -201,11 +195,13 @@ pub struct Listener {
 /// Serves HTTP on a stream that is ready for it.
 async fn serve_http<S>(shared: Rc<Shared>, stream: S, connection: Connection, beneath: Option<Rc<Cell<u64>>>)
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let settings = shared.current.borrow().settings.clone();
     let buffers = settings.large_client_header_buffers;
+    let (stream, raw) = share(stream);
     let (io, guard) = GuardedIo::new(stream, Limits::from_buffers(buffers.count, buffers.size));
+    guard.offer(raw);
     let watched = Rc::new(Watched {
         guard: guard.clone(),
         busy: Cell::new(0),
@@ -219,12 +215,7 @@ where
     });
     shared.open.borrow_mut().push(Rc::downgrade(&watched));
     let connection = Rc::new(connection);
-    let limits = BodyLimits {
-        max: settings.client_max_body_size,
-        buffer: settings.client_body_buffer_size,
-        timeout: settings.client_body_timeout,
-        temp_dir: settings.prefix.join("client_body_temp"),
-    };
+    let limits = BodyLimits::new(&settings);
     let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
         let busy = Busy::new(watched.clone());
         if shared.draining.get() {

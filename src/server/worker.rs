@@ -287,7 +287,14 @@ async fn swap(shared: &Rc<Shared>, prepared: Prepared) -> bool {
 fn report(shared: &Shared) {
     let g = shared.current.borrow().clone();
     let (pending, running) = crate::ngx::timer::counts(&g.vm);
-    let line = format!("gauges: {} timers={}", g.worker.gauges(&g.vm), pending + running);
+    let (sockets, idle) = crate::ngx::sockets::counts();
+    let line = format!(
+        "gauges: {} threads={} semaphore_waits={} sockets={sockets} idle_sockets={idle} timers={}",
+        g.worker.gauges(&g.vm),
+        g.vm.live_threads(),
+        crate::libs::semaphore::waiting(),
+        pending + running
+    );
     shared.worker.error(Level::Notice, &line, None);
     let line = format!("upstream connections: {}", g.worker.pool.report());
     shared.worker.error(Level::Notice, &line, None);
@@ -305,6 +312,9 @@ fn build(worker: &Rc<Worker>, prepared: Prepared) -> Result<Rc<Generation>, Stri
         enabled,
     } = prepared;
     worker.pool.set_limits(limits(&settings));
+    crate::ngx::timer::set_limits(settings.lua_max_pending_timers, settings.lua_max_running_timers);
+    crate::ngx::worker_thread::set(rooms::worker_threads(&settings));
+    crate::vm::check_client_abort(settings.lua_check_client_abort);
     crate::pdk::configuration::set(
         &settings.configuration_json(),
         &settings.configuration_without_secrets(),
@@ -325,6 +335,7 @@ fn build(worker: &Rc<Worker>, prepared: Prepared) -> Result<Rc<Generation>, Stri
         recursive: settings.real_ip_recursive,
     };
     // last, as what fails changes nothing
+    crate::ngx::sockets::configure(&settings.lua_sockets, &tls.cosockets);
     drop(crate::db::set_current(snapshot.clone()));
     Ok(Rc::new(Generation {
         settings,
@@ -462,6 +473,7 @@ fn hooks(worker: &Rc<Worker>, count: usize, settings: &Settings) {
     crate::ngx::worker::set(worker.id as u32, thread_id(), count as u32);
     crate::ngx::worker::set_prefix(&settings.prefix.to_string_lossy());
     crate::pdk::nginx::set_statistics(statistics);
+    crate::ngx::re::configure(settings.regex_match_limit, settings.regex_cache_max_entries);
     log::set_level(log::Level(worker.errors.level().get() as u8));
     let errors = worker.errors.clone();
     log::set_sink(Box::new(move |level, text, x| {

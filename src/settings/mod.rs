@@ -79,6 +79,46 @@ pub struct UpstreamTls {
     pub session_reuse: bool,
 }
 
+/// What cosockets do where Lua does not say otherwise.
+///
+/// # Source
+/// ngx_http_lua_module; Kong 3.10's nginx configuration (`lua_socket_log_errors off`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LuaSockets {
+    /// `lua_socket_connect_timeout`
+    pub connect_timeout: Duration,
+    /// `lua_socket_send_timeout`
+    pub send_timeout: Duration,
+    /// `lua_socket_read_timeout`
+    pub read_timeout: Duration,
+    /// `lua_socket_keepalive_timeout`; zero for no limit.
+    pub keepalive_timeout: Duration,
+    /// `lua_socket_pool_size`: idle connections of one pool.
+    pub pool_size: usize,
+    /// `lua_socket_buffer_size` in bytes: the most that `receiveany` gives at once.
+    pub buffer_size: usize,
+    /// `lua_socket_log_errors`
+    pub log_errors: bool,
+    /// `lua_ssl_protocols`: names of protocols.
+    pub protocols: String,
+}
+
+impl Default for LuaSockets {
+    fn default() -> Self {
+        let minute = Duration::from_secs(60);
+        Self {
+            connect_timeout: minute,
+            send_timeout: minute,
+            read_timeout: minute,
+            keepalive_timeout: minute,
+            pool_size: 256,
+            buffer_size: 4096,
+            log_errors: false,
+            protocols: "TLSv1.2 TLSv1.3".to_owned(),
+        }
+    }
+}
+
 /// The files of `error_template_*`, absolute or relative to the working directory as Kong takes them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ErrorTemplates {
@@ -150,6 +190,10 @@ pub struct Settings {
     pub admin_client_max_body_size: u64,
     /// `nginx_http_keepalive_requests` per client connection.
     pub keepalive_requests: u64,
+    /// `nginx_http_lua_regex_match_limit`: how far `ngx.re` backtracks; 0 for PCRE2's own limit.
+    pub regex_match_limit: u32,
+    /// `nginx_http_lua_regex_cache_max_entries`: compiled patterns that a worker keeps.
+    pub regex_cache_max_entries: u32,
     /// `nginx_http_keepalive_timeout` or `moongate_keepalive_timeout`: an idle client connection's life.
     pub keepalive_timeout: Duration,
     /// `nginx_http_client_header_timeout` or `moongate_client_header_timeout`.
@@ -170,6 +214,16 @@ pub struct Settings {
     pub lua_max_uri_args: usize,
     /// `lua_max_post_args`
     pub lua_max_post_args: usize,
+    /// `nginx_http_lua_max_pending_timers`: timers of a worker that wait for their time.
+    pub lua_max_pending_timers: usize,
+    /// `nginx_http_lua_max_running_timers`: timers of a worker that run.
+    pub lua_max_running_timers: usize,
+    /// `nginx_http_lua_check_client_abort` or `nginx_proxy_lua_check_client_abort`: `ngx.on_abort` is there.
+    pub lua_check_client_abort: bool,
+    /// `nginx_http_lua_worker_thread_vm_pool_size`: calls of `ngx.run_worker_thread` of a worker at once.
+    pub lua_worker_thread_vm_pool_size: usize,
+    /// `nginx_main_thread_pool`: names of pools, and how many threads each has.
+    pub thread_pools: Vec<(String, usize)>,
     /// `plugins`
     pub plugins: PluginList,
     /// `declarative_config`, absolute.
@@ -192,6 +246,8 @@ pub struct Settings {
     pub lua_ssl_verify_depth: u32,
     /// How upstreams are spoken TLS to.
     pub upstream_tls: UpstreamTls,
+    /// Cosockets.
+    pub lua_sockets: LuaSockets,
     /// `ssl_cert`: files or PEM text, in step with `ssl_cert_key`.
     pub ssl_cert: Vec<String>,
     /// `ssl_cert_key`

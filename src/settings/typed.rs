@@ -10,9 +10,25 @@ use super::listen::{self, Listen};
 use super::source::Layer;
 use super::value::{self, parse_size, parse_time};
 use super::{
-    AccessLog, ErrorTemplates, HeaderFlags, LogLevel, LogTarget, PluginList, RouterFlavor, Settings,
-    TrustedIps, UntrustedLua, UpstreamTls, load,
+    AccessLog, ErrorTemplates, HeaderFlags, LogLevel, LogTarget, LuaSockets, PluginList, RouterFlavor,
+    Settings, TrustedIps, UntrustedLua, UpstreamTls, load,
 };
+
+/// What `tracing_instrumentations` may name.
+const SPANS: [&str; 12] = [
+    "all",
+    "off",
+    "request",
+    "balancer",
+    "router",
+    "plugin_rewrite",
+    "plugin_access",
+    "plugin_header_filter",
+    "http_client",
+    "dns_query",
+    "db_query",
+    "create_span",
+];
 
 struct Reader<'a> {
     layer: Layer,
@@ -37,6 +53,7 @@ pub(super) fn build(
     if !look_only {
         r.refuse_what_is_not_there();
         r.check_names();
+        r.check_tracing();
     }
     r.make_absolute();
     directives::warn_ignored(&r.layer, load::kong_key_of, r.warnings);
@@ -77,6 +94,8 @@ impl Reader<'_> {
             client_body_buffer_size: r.directive("client_body_buffer_size", "", 8192, parse_size),
             admin_client_max_body_size: r.size("nginx_admin_client_max_body_size"),
             keepalive_requests: r.directive("keepalive_requests", "", 10_000, |t| t.parse().ok()),
+            regex_match_limit: r.directive("lua_regex_match_limit", "", 100_000, |t| t.parse().ok()),
+            regex_cache_max_entries: r.directive("lua_regex_cache_max_entries", "", 8192, |t| t.parse().ok()),
             keepalive_timeout: r.time_directive("keepalive_timeout"),
             client_header_timeout: r.time_directive("client_header_timeout"),
             client_body_timeout: r.time_directive("client_body_timeout"),
@@ -92,6 +111,13 @@ impl Reader<'_> {
             lua_max_resp_headers: r.whole("lua_max_resp_headers", 1, 1000) as usize,
             lua_max_uri_args: r.whole("lua_max_uri_args", 1, 1000) as usize,
             lua_max_post_args: r.whole("lua_max_post_args", 1, 1000) as usize,
+            lua_max_pending_timers: r.directive("lua_max_pending_timers", "", 16_384, |t| t.parse().ok()),
+            lua_max_running_timers: r.directive("lua_max_running_timers", "", 4096, |t| t.parse().ok()),
+            lua_check_client_abort: r.directive("lua_check_client_abort", "", false, on_or_off),
+            lua_worker_thread_vm_pool_size: r.directive("lua_worker_thread_vm_pool_size", "", 10, |t| {
+                t.parse().ok().filter(|n| *n <= 1000)
+            }),
+            thread_pools: directives::thread_pools(&r.layer, r.errors),
             plugins: PluginList::parse(&r.array("plugins")),
             declarative_config: r.path("declarative_config"),
             declarative_config_string: r.layer.get("declarative_config_string").cloned(),
@@ -109,6 +135,7 @@ impl Reader<'_> {
             lua_shared_dicts: directives::shared_dicts(&r.layer, mem_cache_size as usize, r.errors),
             lua_ssl_trusted_certificate: r.array("lua_ssl_trusted_certificate"),
             lua_ssl_verify_depth: r.whole("lua_ssl_verify_depth", 0, 100) as u32,
+            lua_sockets: r.lua_sockets(),
             upstream_tls: r.upstream_tls(&prefix),
             ssl_cert: r.array("ssl_cert"),
             ssl_cert_key: r.array("ssl_cert_key"),
@@ -308,6 +335,33 @@ impl Reader<'_> {
         }
     }
 
+    fn lua_sockets(&mut self) -> LuaSockets {
+        let d = LuaSockets::default();
+        let pool = self.whole("lua_socket_pool_size", 1, 1 << 20) as usize;
+        let size = |t: &str| parse_size(t).filter(|n| (1..=1 << 20).contains(n));
+        LuaSockets {
+            connect_timeout: self.directive("lua_socket_connect_timeout", "", d.connect_timeout, parse_time),
+            send_timeout: self.directive("lua_socket_send_timeout", "", d.send_timeout, parse_time),
+            read_timeout: self.directive("lua_socket_read_timeout", "", d.read_timeout, parse_time),
+            keepalive_timeout: self.directive(
+                "lua_socket_keepalive_timeout",
+                "",
+                d.keepalive_timeout,
+                parse_time,
+            ),
+            pool_size: self.directive("lua_socket_pool_size", "", pool, |t| {
+                t.parse().ok().filter(|n| (1..=1 << 20).contains(n))
+            }),
+            buffer_size: self.directive("lua_socket_buffer_size", "", d.buffer_size as u64, size) as usize,
+            log_errors: self.directive("lua_socket_log_errors", "", d.log_errors, on_or_off),
+            protocols: self
+                .directive("lua_ssl_protocols", "lua_ssl_protocols", None, |t| {
+                    Some(Some(t.to_owned()))
+                })
+                .unwrap_or_default(),
+        }
+    }
+
     fn upstream_tls(&mut self, prefix: &Path) -> UpstreamTls {
         let depth = self.whole("lua_ssl_verify_depth", 0, 100) as u8;
         let mut trusted = self.array("lua_ssl_trusted_certificate");
@@ -379,6 +433,28 @@ impl Reader<'_> {
             }
         }
         maps
+    }
+
+    /// Which spans the gateway makes, and of which share of the traces.
+    ///
+    /// # Source
+    /// `kong/conf_loader/parse.lua`
+    fn check_tracing(&mut self) {
+        let chosen = self.array("tracing_instrumentations");
+        for name in &chosen {
+            if !SPANS.contains(&name.as_str()) {
+                self.errors.push(format!("invalid tracing type: {name}"));
+            }
+        }
+        if chosen.len() > 1 && chosen.iter().any(|name| name == "off") {
+            let said = "invalid tracing types: off, other types are mutually exclusive";
+            self.errors.push(said.to_owned());
+        }
+        let rate = self.text("tracing_sampling_rate").parse::<f64>();
+        if rate.is_ok_and(|rate| !(0.0..=1.0).contains(&rate)) {
+            let said = "tracing_sampling_rate must be between 0 and 1";
+            self.errors.push(said.to_owned());
+        }
     }
 
     /// # Source

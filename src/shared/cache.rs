@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -96,7 +96,7 @@ pub fn take_turn(locks: &Dict, key: &[u8], holder: f64, lasting: Duration) -> Re
         key,
         value: Value::Num(holder),
         flags: 0,
-        expires: Instant::now().checked_add(lasting),
+        ttl_ms: ms(lasting),
         mode: Mode::Add,
         evict: true,
     };
@@ -118,16 +118,21 @@ pub fn end_turn(locks: &Dict, key: &[u8], holder: f64) -> bool {
 /// Gives a turn that is still `holder`'s another length, from now.
 pub fn extend_turn(locks: &Dict, key: &[u8], holder: f64, lasting: Duration) -> bool {
     let found = locks.get(key, false);
-    found.is_some_and(|f| f.value == Value::Num(holder))
-        && locks.expire(key, Instant::now().checked_add(lasting)).is_ok()
+    found.is_some_and(|f| f.value == Value::Num(holder)) && locks.expire(key, ms(lasting)).is_ok()
+}
+
+/// What a dictionary takes for a time: 0 would be no end.
+fn ms(lasting: Duration) -> u64 {
+    (lasting.as_millis() as u64).max(1)
 }
 
 /// Resolves when the turn at `key` is given back, when its time is over, or after `limit`; at once if nobody has it.
 pub fn turn_over(locks: &Dict, key: &[u8], limit: Duration) -> impl Future<Output = ()> + use<> {
     // among those who wait before looking whether there is anything to wait for: a turn that ends now is noticed
     let (waiter, woken) = Waiter::new(key);
-    let left = match locks.ttl(key) {
-        Ok(left) => left.map_or(limit, |l| l.min(limit)),
+    let left = match locks.ttl_ms(key) {
+        Ok(Some(left)) => Duration::from_millis(left.max(0) as u64).min(limit),
+        Ok(None) => limit,
         Err(_) => Duration::ZERO,
     };
     async move {
@@ -144,6 +149,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Instant;
 
     const LONG: Duration = Duration::from_secs(10);
 
@@ -152,7 +158,7 @@ mod tests {
             key,
             value: Value::Str(vec![b'x'; len].into()),
             flags: 0,
-            expires: ttl.map(|t| Instant::now() + t),
+            ttl_ms: ttl.map_or(0, ms),
             mode: Mode::Set,
             evict: true,
         })

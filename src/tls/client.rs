@@ -168,6 +168,13 @@ impl<P: Clone + Eq + Hash> Clients<P> {
     }
 }
 
+/// The configuration with a memory of its own for sessions.
+pub fn with_sessions(config: &ClientConfig, sessions: Arc<PlaceSessions>) -> Arc<ClientConfig> {
+    let mut config = config.clone();
+    config.resumption = Resumption::store(sessions).tls12_resumption(Tls12Resumption::SessionIdOrTickets);
+    Arc::new(config)
+}
+
 fn build(
     profile: &ClientProfile,
     verifier: Arc<dyn ServerCertVerifier>,

@@ -30,6 +30,30 @@ pub struct TlsDefaults {
     pub versions: Versions,
     /// `proxy_ssl_session_reuse`.
     pub resume: bool,
+    /// Of cosockets.
+    pub cosockets: CosocketTls,
+}
+
+/// Whom cosockets trust, and what they offer.
+#[derive(Debug, Clone)]
+pub struct CosocketTls {
+    /// `lua_ssl_trusted_certificate`.
+    pub trust: Arc<TrustStore>,
+    /// `lua_ssl_verify_depth`.
+    pub depth: u8,
+    /// `lua_ssl_protocols`.
+    pub versions: Versions,
+}
+
+impl Default for CosocketTls {
+    /// Nobody trusted.
+    fn default() -> Self {
+        Self {
+            trust: TrustStore::empty(),
+            depth: 1,
+            versions: Versions::default(),
+        }
+    }
 }
 
 impl Default for TlsDefaults {
@@ -42,6 +66,7 @@ impl Default for TlsDefaults {
             trust: TrustStore::empty(),
             versions: Versions::default(),
             resume: true,
+            cosockets: CosocketTls::default(),
         }
     }
 }
@@ -57,12 +82,21 @@ impl TlsDefaults {
             None => None,
             Some((cert, key)) => Some(identity(cert, key)?),
         };
-        let trust = trust(&s.trusted_certificates)?;
+        let trusted = trust(&s.trusted_certificates)?;
+        let of_cosockets = match s.trusted_certificates == settings.lua_ssl_trusted_certificate {
+            true => trusted.clone(),
+            false => trust(&settings.lua_ssl_trusted_certificate)?,
+        };
         Ok(Self {
+            cosockets: CosocketTls {
+                trust: of_cosockets,
+                depth: settings.lua_ssl_verify_depth.min(100) as u8,
+                versions: Versions::parse(&settings.lua_sockets.protocols).unwrap_or_default(),
+            },
             identity,
             verify: s.verify,
             depth: s.verify_depth,
-            trust,
+            trust: trusted,
             versions: Versions::parse(&s.protocols).unwrap_or_default(),
             resume: s.session_reuse,
         })

@@ -64,6 +64,18 @@ impl TlsName {
         }
     }
 
+    /// A name or an address as it stands, without a port.
+    pub fn exactly(name: &str) -> Self {
+        let inner = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        if let Ok(address) = inner.unwrap_or(name).parse::<IpAddr>() {
+            return Self::Known(ServerName::IpAddress(address.into()));
+        }
+        match rustls::pki_types::DnsName::try_from(name) {
+            Ok(name) => Self::Known(ServerName::DnsName(name.to_owned())),
+            Err(_) => Self::Odd(name.to_owned()),
+        }
+    }
+
     /// As rustls wants it; what is no name is an address that is nobody's, since addresses are not sent.
     pub fn server_name(&self) -> ServerName<'static> {
         match self {

@@ -36,8 +36,13 @@ fn next() -> u64 {
 
 /// Keeps an object; its number, for the Lua face to wrap.
 pub fn keep<T: 'static>(object: T) -> i64 {
+    keep_shared(Rc::new(object))
+}
+
+/// The same for an object that others hold, too.
+pub fn keep_shared<T: 'static>(object: Rc<T>) -> i64 {
     let id = next();
-    OBJECTS.with(|o| o.borrow_mut().insert(id, Rc::new(object)));
+    OBJECTS.with(|o| o.borrow_mut().insert(id, object));
     id as i64
 }
 

@@ -10,9 +10,11 @@ use std::task::{Context, Poll};
 
 use mlua::ffi;
 
-use super::op::{self, Pending};
+use super::crew::{Crew, Heir, Id, Spawned};
+use super::op::{self, Ask, Pending};
 use super::scope::{self, Scope};
 use super::state::{Coroutine, Func, Vm};
+use super::thread;
 
 /// Why a run failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +52,7 @@ pub enum Flow {
 
 enum Step {
     Ended(Flow),
-    Wait(Pending),
+    Ask(Ask),
     /// A bare `coroutine.yield()` of the outermost handler: goes on at the next turn, as in OpenResty.
     Turn,
 }
@@ -65,6 +67,23 @@ pub struct Run {
     co: Option<Coroutine>,
     wait: Option<Pending>,
     started: bool,
+    /// From the first light thread on; then the coroutine is in there.
+    crew: Option<Rc<Crew>>,
+}
+
+/// How many members of a crew go on, or are looked at, before others get their turn.
+const AT_ONCE: usize = 256;
+
+/// Takes what a light thread failed with: `ngx` logs it.
+pub type ThreadReport = fn(&Scope, &Fault);
+
+thread_local! {
+    static REPORT: std::cell::Cell<Option<ThreadReport>> = const { std::cell::Cell::new(None) };
+}
+
+/// Sets who is told that a light thread of this OS thread's runs failed.
+pub fn report_threads(report: ThreadReport) {
+    REPORT.set(Some(report));
 }
 
 impl Vm {
@@ -82,6 +101,7 @@ impl Vm {
             co: None,
             wait: None,
             started: false,
+            crew: None,
         }
     }
 
@@ -90,7 +110,7 @@ impl Vm {
         let mut run = self.run(scope, func, args);
         match run.begin() {
             Step::Ended(flow) => flow,
-            Step::Wait(_) | Step::Turn => Flow::Failed(Fault {
+            Step::Ask(_) | Step::Turn => Flow::Failed(Fault {
                 kind: FaultKind::Error,
                 message: format!("attempt to yield in {}", scope.phase.get().name()),
                 traceback: String::new(),
@@ -98,54 +118,56 @@ impl Vm {
         }
     }
 
-    fn resume(&self, co: &Coroutine, scope: &Rc<Scope>, nargs: c_int) -> Step {
-        drop(op::take_pending());
+    /// Resumes a coroutine; the step, and whether it waits in a user coroutine of its own.
+    fn resume(&self, co: Id, scope: &Rc<Scope>, nargs: c_int, crew: Option<&Rc<Crew>>) -> (Step, bool) {
+        drop(op::take_asked());
         op::reset_depth();
         let entered = scope::enter(scope.clone());
+        let running = thread::running(co, crew);
         self.show(Some(scope));
         self.watch.begin();
         // SAFETY: the coroutine is alive (referenced from the registry), not running, and its stack holds the
         // function or the yield point and `nargs` arguments. lua_resume catches every Lua error.
-        let status = unsafe { ffi::lua_resume_(co.ptr, nargs) };
+        let status = unsafe { ffi::lua_resume_(co, nargs) };
         let stopped = self.watch.end();
+        drop(running);
         drop(entered);
-        match status {
-            0 => {
-                // SAFETY: shrinking a stack is total.
-                unsafe { ffi::lua_settop(co.ptr, 0) };
-                Step::Ended(Flow::Done)
-            }
+        let mut nested = false;
+        let step = match status {
+            // what it returned stays on its stack
+            0 => Step::Ended(Flow::Done),
             ffi::LUA_YIELD => {
-                // SAFETY: reads the top of the stack, then empties it.
+                // SAFETY: reads the stack, then empties it.
                 let mark = unsafe {
-                    let p = if ffi::lua_gettop(co.ptr) > 0
-                        && ffi::lua_type(co.ptr, 1) == ffi::LUA_TLIGHTUSERDATA
-                    {
-                        ffi::lua_touserdata(co.ptr, 1)
+                    let n = ffi::lua_gettop(co);
+                    let p = if n > 0 && ffi::lua_type(co, 1) == ffi::LUA_TLIGHTUSERDATA {
+                        nested = n > 1;
+                        ffi::lua_touserdata(co, 1)
                     } else {
                         std::ptr::null_mut()
                     };
-                    ffi::lua_settop(co.ptr, 0);
+                    ffi::lua_settop(co, 0);
                     p
                 };
                 if mark == op::exit_sentinel() {
                     Step::Ended(Flow::Exit(op::exit_code()))
                 } else if mark == op::wait_sentinel()
-                    && let Some(wait) = op::take_pending()
+                    && let Some(ask) = op::take_asked()
                 {
-                    Step::Wait(wait)
+                    Step::Ask(ask)
                 } else {
                     Step::Turn
                 }
             }
             status => Step::Ended(Flow::Failed(self.fault(co, status, stopped))),
-        }
+        };
+        (step, nested)
     }
 
-    fn fault(&self, co: &Coroutine, status: c_int, stopped: bool) -> Fault {
-        let message = message_of(co.ptr);
+    fn fault(&self, co: Id, status: c_int, stopped: bool) -> Fault {
+        let message = message_of(co);
         let mut traced = Traced {
-            co: co.ptr,
+            co,
             text: String::new(),
         };
         // SAFETY: `trace` runs protected; the error it may leave is popped.
@@ -222,23 +244,172 @@ impl Run {
                 ffi::lua_pushnumber(co.ptr, *a);
             }
         }
-        let step = self.vm.resume(&co, &self.scope, self.nargs as c_int);
+        let (step, _) = self.vm.resume(co.ptr, &self.scope, self.nargs as c_int, None);
         self.after(co, step)
     }
 
     /// Puts the coroutine where it belongs after a step.
     fn after(&mut self, co: Coroutine, step: Step) -> Step {
         match &step {
-            Step::Ended(Flow::Done) => self.vm.give_coroutine(co),
+            Step::Ended(Flow::Done) => {
+                // SAFETY: shrinking a stack is total.
+                unsafe { ffi::lua_settop(co.ptr, 0) };
+                self.vm.give_coroutine(co);
+            }
             Step::Ended(flow) => {
                 self.vm.drop_coroutine(co);
                 if matches!(flow, Flow::Failed(_)) {
                     self.vm.recover_memory();
                 }
             }
-            Step::Wait(_) | Step::Turn => self.co = Some(co),
+            Step::Ask(_) | Step::Turn => self.co = Some(co),
         }
         step
+    }
+}
+
+impl Run {
+    /// The entry handler makes its first light thread: from now on it is one of a crew.
+    fn gather(&mut self, spawned: Spawned) -> Option<Flow> {
+        let co = self.co.take()?;
+        let id = co.ptr;
+        let crew = Crew::new(self.vm.clone(), co, self.scope.plugin.get());
+        self.crew = Some(crew.clone());
+        let thread = self.take_in(&crew, id, spawned);
+        self.advance(&crew, thread.0, thread.1)
+    }
+
+    /// The client is gone: what `ngx.on_abort` was given runs beside what runs already. False if there is nothing
+    /// to run it beside, or nothing was given.
+    pub fn client_gone(&mut self) -> bool {
+        let Some(spawned) = self.scope.on_abort.borrow_mut().take() else {
+            return false;
+        };
+        let crew = match (&self.crew, self.co.take()) {
+            (Some(crew), _) => crew.clone(),
+            (None, None) => return false,
+            (None, Some(co)) => {
+                let id = co.ptr;
+                let crew = Crew::new(self.vm.clone(), co, self.scope.plugin.get());
+                match self.wait.take() {
+                    Some(wait) => crew.wait(id, wait),
+                    None => crew.post(id, 0),
+                }
+                self.crew.insert(crew).clone()
+            }
+        };
+        let nargs = spawned.nargs;
+        let id = crew.spawn(spawned);
+        crew.post(id, nargs);
+        true
+    }
+
+    /// Queues the member that made a thread, with the handle it gets; the thread, which is next, and its arguments.
+    fn take_in(&self, crew: &Crew, by: Id, spawned: Spawned) -> (Id, c_int) {
+        let nargs = spawned.nargs;
+        let id = crew.spawn(spawned);
+        // SAFETY: the thread's stack has room for one more (`spawn` saw to it) and the other is empty.
+        unsafe {
+            ffi::lua_pushthread(id);
+            ffi::lua_xmove(id, by, 1);
+        }
+        crew.post(by, 1);
+        (id, nargs)
+    }
+
+    /// Resumes a member, and whom that leads to at once; the flow if the run is over.
+    fn advance(&mut self, crew: &Rc<Crew>, mut id: Id, mut nargs: c_int) -> Option<Flow> {
+        loop {
+            crew.with(id, |m| self.scope.plugin.set(m.plugin));
+            let (step, nested) = self.vm.resume(id, &self.scope, nargs, Some(crew));
+            crew.with(id, |m| {
+                m.plugin = self.scope.plugin.get();
+                m.nested = nested;
+            });
+            match step {
+                Step::Ended(Flow::Exit(code)) => return Some(Flow::Exit(code)),
+                Step::Ended(flow) if crew.is_entry(id) => return self.entry_ended(crew, id, flow),
+                Step::Ended(flow) => {
+                    if let Flow::Failed(fault) = &flow {
+                        self.report(id, fault);
+                    }
+                    match crew.ended(id, matches!(flow, Flow::Done)) {
+                        Heir::Waiting(by) => {
+                            nargs = crew.results(id, by);
+                            id = by;
+                        }
+                        _ if crew.any_left() => return None,
+                        _ => return Some(Flow::Done),
+                    }
+                }
+                Step::Ask(Ask::Wait(future)) => {
+                    crew.wait(id, future);
+                    return None;
+                }
+                Step::Ask(Ask::Join(threads)) => {
+                    crew.join(id, threads);
+                    return None;
+                }
+                Step::Ask(Ask::Spawn(spawned)) => (id, nargs) = self.take_in(crew, id, spawned),
+                Step::Turn => {
+                    crew.post(id, 0);
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn entry_ended(&self, crew: &Crew, id: Id, flow: Flow) -> Option<Flow> {
+        if matches!(flow, Flow::Failed(_)) {
+            return Some(flow); // the crew goes with the run
+        }
+        let (co, any) = crew.entry_ended(id);
+        if let Some(co) = co {
+            // SAFETY: shrinking a stack is total.
+            unsafe { ffi::lua_settop(co.ptr, 0) };
+            self.vm.give_coroutine(co);
+        }
+        (!any).then_some(flow)
+    }
+
+    /// A light thread failed: logged, and its message alone left for who waits.
+    fn report(&self, id: Id, fault: &Fault) {
+        // SAFETY: keeps the value on top, which the error is, and drops what is below.
+        unsafe {
+            let top = ffi::lua_gettop(id);
+            if top > 1 {
+                ffi::lua_replace(id, 1);
+                ffi::lua_settop(id, 1);
+            }
+        }
+        if let Some(report) = REPORT.get() {
+            let entered = scope::enter(self.scope.clone());
+            report(&self.scope, fault);
+            drop(entered);
+        }
+        self.vm.recover_memory();
+    }
+
+    fn poll_crew(&mut self, crew: &Rc<Crew>, cx: &mut Context<'_>) -> Poll<Flow> {
+        crew.listen(cx.waker());
+        for _ in 0..AT_ONCE {
+            let next = match crew.next_ready() {
+                Some(next) => next,
+                None => match crew.next_woken() {
+                    None => return Poll::Pending,
+                    Some(None) => continue,
+                    Some(Some((id, out))) => {
+                        op::set_results(out);
+                        (id, 0)
+                    }
+                },
+            };
+            if let Some(flow) = self.advance(crew, next.0, next.1) {
+                return Poll::Ready(flow);
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
@@ -248,6 +419,13 @@ impl Future for Run {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Flow> {
         let this = &mut *self;
         loop {
+            if let Some(crew) = this.crew.clone() {
+                let polled = this.poll_crew(&crew, cx);
+                if polled.is_ready() {
+                    this.crew = None;
+                }
+                return polled;
+            }
             let step = if !this.started {
                 this.begin()
             } else {
@@ -259,13 +437,19 @@ impl Future for Run {
                 let Some(co) = this.co.take() else {
                     return Poll::Ready(Flow::Done);
                 };
-                let step = this.vm.resume(&co, &this.scope, 0);
+                let (step, _) = this.vm.resume(co.ptr, &this.scope, 0, None);
                 this.after(co, step)
             };
             match step {
                 Step::Ended(flow) => return Poll::Ready(flow),
-                Step::Wait(wait) => this.wait = Some(wait),
-                Step::Turn => {
+                Step::Ask(Ask::Wait(wait)) => this.wait = Some(wait),
+                Step::Ask(Ask::Spawn(spawned)) => {
+                    if let Some(flow) = this.gather(spawned) {
+                        this.crew = None;
+                        return Poll::Ready(flow);
+                    }
+                }
+                Step::Ask(Ask::Join(_)) | Step::Turn => {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
@@ -277,6 +461,7 @@ impl Future for Run {
 impl Drop for Run {
     fn drop(&mut self) {
         self.wait = None;
+        self.crew = None;
         if let Some(co) = self.co.take() {
             self.vm.drop_coroutine(co);
         }

@@ -3,6 +3,7 @@
 //! Must not: know Kong's or nginx's API, routes or sockets. This is the floor where `unsafe` lives.
 
 pub mod cdata;
+mod crew;
 pub mod driver;
 pub mod held;
 pub mod json;
@@ -10,6 +11,7 @@ pub mod loader;
 pub mod op;
 pub mod scope;
 pub mod state;
+mod thread;
 pub mod watchdog;
 
 #[cfg(test)]
@@ -19,3 +21,4 @@ pub use driver::{Fault, Flow, Run};
 pub use op::{Args, Kind, Out, Ret};
 pub use scope::Scope;
 pub use state::{Registrar, Vm, VmOptions};
+pub use thread::{YIELDABLE, check_client_abort};

@@ -16,6 +16,8 @@ use std::pin::Pin;
 use bytes::Bytes;
 use mlua::ffi;
 
+use super::crew::Spawned;
+
 /// What a Lua argument is, as `type()` says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -325,7 +327,7 @@ thread_local! {
     /// The second is for an op that a finalizer calls while the results of another are pushed.
     static RETS: [UnsafeCell<Ret>; 2] = const { [UnsafeCell::new(Ret::new()), UnsafeCell::new(Ret::new())] };
     static DEPTH: Cell<usize> = const { Cell::new(0) };
-    static PENDING: RefCell<Option<Pending>> = const { RefCell::new(None) };
+    static ASKED: RefCell<Option<Ask>> = const { RefCell::new(None) };
     static TAKEN: UnsafeCell<Out> =
         const { UnsafeCell::new(Out::empty()) };
     static EXIT_CODE: Cell<i64> = const { Cell::new(0) };
@@ -349,9 +351,26 @@ pub(super) fn reset_depth() {
     DEPTH.set(0);
 }
 
-/// The wait left by the op that yielded last.
-pub(super) fn take_pending() -> Option<Pending> {
-    PENDING.with(|p| p.borrow_mut().take())
+/// What a yield asks of the driver.
+pub(super) enum Ask {
+    /// To go on when this is done.
+    Wait(Pending),
+    /// To run a light thread first.
+    Spawn(Spawned),
+    /// To go on when one of these light threads has ended.
+    Join(Vec<*mut ffi::lua_State>),
+}
+
+/// Leaves what the yield that follows asks for.
+pub(super) fn ask(ask: Ask) {
+    let before = ASKED.with(|a| a.borrow_mut().replace(ask));
+    drop(before);
+}
+
+/// What was asked by who yielded last.
+#[inline]
+pub(super) fn take_asked() -> Option<Ask> {
+    ASKED.with(|a| a.borrow_mut().take())
 }
 
 /// The code given to the exit that yielded last.
@@ -435,8 +454,9 @@ where
                 ffi::lua_error(state)
             }
             After::Wait => {
-                let pending = (*ret).pending.take();
-                PENDING.with(|p| *p.borrow_mut() = pending);
+                if let Some(pending) = (*ret).pending.take() {
+                    ask(Ask::Wait(pending));
+                }
                 ffi::lua_settop(state, 0);
                 ffi::lua_pushlightuserdata(state, wait_sentinel());
                 ffi::lua_yield(state, 1)

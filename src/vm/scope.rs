@@ -4,10 +4,18 @@
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
 
 use super::Vm;
 use crate::exchange::{Exchange, Handshake, Phase};
+use crate::net::guard::GuardHandle;
+use crate::net::raw::RawStream;
 
 /// What Lua sees while it runs: the phase, the slot of its `ngx.ctx`, and the request if there is one.
 pub struct Scope {
@@ -41,12 +49,95 @@ pub struct Scope {
     pub ctx_phase: Cell<u32>,
     /// Streams the client's body into memory on demand (`ngx.req.read_body`); set by the proxy.
     pub body_reader: RefCell<Option<Rc<dyn BodyReader>>>,
+    /// What ends with the scope although Lua may still hold it: sockets.
+    ends: RefCell<Vec<Weak<dyn Ends>>>,
+    /// Serves requests of the gateway's own (`ngx.location.capture`); set by the proxy.
+    pub gateway: RefCell<Option<Rc<dyn Gateway>>>,
+    /// What `ngx.on_abort` was given.
+    pub(super) on_abort: RefCell<Option<super::crew::Spawned>>,
+    /// The client is gone and the handlers go on: what is to be done when they are through.
+    pub afterwards: RefCell<Afterwards>,
+}
+
+/// What happens when handlers that outlive their client are through.
+#[derive(Default)]
+pub enum Afterwards {
+    /// They do not outlive it.
+    #[default]
+    Nothing,
+    /// They do.
+    Due,
+    /// And then this is done.
+    Then(Box<dyn FnOnce()>),
+}
+
+/// Serves requests that Lua makes, as it serves those of clients.
+pub trait Gateway {
+    /// Serves the request in `scope`, a new one, from rewrite to the end of its response.
+    fn serve(self: Rc<Self>, scope: Rc<Scope>) -> Pin<Box<dyn Future<Output = Captured>>>;
+}
+
+/// The response to a request that Lua made.
+#[derive(Debug, Default)]
+pub struct Captured {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: http::HeaderMap,
+    /// The body.
+    pub body: bytes::Bytes,
+    /// The body is not whole.
+    pub truncated: bool,
+}
+
+/// What belongs to a scope and ends with it.
+pub trait Ends {
+    /// The scope is over. Must not run Lua.
+    fn end(&self);
 }
 
 /// Reads the rest of the client's body for Lua.
 pub trait BodyReader: std::fmt::Debug {
     /// Resolves when [`Exchange`]'s `request.body` holds it whole; `Err` is the nginx-style reason.
-    fn read(&self, scope: Rc<Scope>) -> std::pin::Pin<Box<dyn Future<Output = Result<(), String>>>>;
+    fn read(&self, scope: Rc<Scope>) -> Pin<Box<dyn Future<Output = Result<(), String>>>>;
+
+    /// The next piece as it comes; None behind the last.
+    fn poll_piece(&self, _: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        Poll::Ready(None)
+    }
+
+    /// Bytes of it that came so far.
+    fn received(&self) -> u64 {
+        0
+    }
+
+    /// Whether nothing more of it is to come.
+    fn is_whole(&self) -> bool {
+        true
+    }
+
+    /// Its length as the client announced it; 0 where it did not.
+    fn length(&self) -> u64 {
+        0
+    }
+
+    /// Takes the client's connection over from the HTTP server; None where it has none to give.
+    fn seize(&self) -> Option<(Rc<dyn RawStream>, GuardHandle)> {
+        None
+    }
+
+    /// Whether that was done.
+    fn is_seized(&self) -> bool {
+        false
+    }
+
+    /// Throws away what is still to come of it, without being waited for.
+    fn discard(&self) {}
+
+    /// How much of a body is kept in memory, bytes, and the folder of what is not.
+    fn room(&self) -> (u64, PathBuf) {
+        (8 << 10, std::env::temp_dir())
+    }
 }
 
 /// The value of [`Scope::plugin`] outside plugins.
@@ -96,7 +187,40 @@ impl Scope {
             target_stale: Cell::new(false),
             ctx_phase: Cell::new(0),
             body_reader: RefCell::default(),
+            on_abort: RefCell::default(),
+            afterwards: RefCell::default(),
+            ends: RefCell::default(),
+            gateway: RefCell::default(),
         })
+    }
+
+    /// Ends `what` with this scope, if it still lives then.
+    pub fn end_with(&self, what: Weak<dyn Ends>) {
+        let mut ends = self.ends.borrow_mut();
+        // a timer that runs for ever may make and drop any number
+        if ends.len() >= 16 && ends.len().is_power_of_two() {
+            ends.retain(|e| e.strong_count() > 0);
+        }
+        ends.push(what);
+    }
+
+    /// Begins anew on the Lua side: `ngx.ctx` and what else hangs on the slot is gone (`ngx.exec`).
+    pub fn forget_tables(&self) {
+        self.vm.clear_slot(self.slot);
+        self.chain.borrow_mut().clear();
+        self.handled.set(0);
+        self.target_out.set(false);
+        self.target_stale.set(false);
+    }
+
+    /// What it runs with, for another scope that is to run with the same.
+    pub fn shared_guest(&self) -> Option<Rc<dyn std::any::Any>> {
+        self.guest.clone()
+    }
+
+    /// Whether `ngx.on_abort` was given something.
+    pub fn minds_abort(&self) -> bool {
+        self.on_abort.borrow().is_some()
     }
 
     /// The scope's guest, if it is a `T`.
@@ -108,6 +232,9 @@ impl Scope {
 
 impl Drop for Scope {
     fn drop(&mut self) {
+        for end in self.ends.take().iter().filter_map(Weak::upgrade) {
+            end.end();
+        }
         self.vm.free_slot(self.slot);
     }
 }

@@ -14,7 +14,7 @@ use mlua::{Lua, LuaOptions, StdLib, Table, ffi};
 
 use super::scope::{NO_PLUGIN, Scope};
 use super::watchdog::Watch;
-use super::{cdata, loader, op};
+use super::{cdata, loader, op, thread};
 use crate::exchange::Phase;
 
 /// How a state is made.
@@ -86,7 +86,7 @@ pub type Install = fn(&Registrar) -> mlua::Result<()>;
 #[derive(Debug)]
 pub(super) struct Coroutine {
     pub(super) ptr: *mut ffi::lua_State,
-    reference: c_int,
+    pub(super) reference: c_int,
 }
 
 /// A Lua function kept in the registry for [`Vm::run`].
@@ -99,6 +99,7 @@ pub struct Vm {
     pub(super) watch: Arc<Watch>,
     idle: RefCell<Vec<Coroutine>>,
     live: Cell<usize>,
+    threads: Cell<usize>,
     free_slots: RefCell<Vec<u32>>,
     next_slot: Cell<u32>,
     slots_ref: c_int,
@@ -135,17 +136,23 @@ impl Vm {
         loaded.set("moongate.ops", &ops)?;
         let slots = lua.create_table()?;
         loaded.set("moongate.slots", &slots)?;
-        let running = lua.create_sequence_from([0.0; 4])?;
+        let running = lua.create_sequence_from([0.0, 1.0, 0.0, 0.0])?;
         loaded.set("moongate.running", &running)?;
         let registrar = Registrar { lua: &lua, ops };
         cdata::install(&registrar)?;
         registrar.op("vm", "take", op::take)?;
         registrar.op("vm", "lap", op::raw(lap))?;
+        registrar.op("vm", "context", op::raw(context))?;
+        let away = thread::install(&registrar)?;
         lua.load(include_str!("coroutine.lua"))
             .set_name("@moongate/vm/coroutine.lua")
             .call::<()>((
                 mlua::LightUserData(op::wait_sentinel()),
                 mlua::LightUserData(op::exit_sentinel()),
+                thread::YIELDABLE,
+                away,
+                &running,
+                registrar.ops.get::<Table>("vm")?,
             ))?;
         loader::search_paths(
             &lua,
@@ -170,6 +177,7 @@ impl Vm {
             watch: Watch::new(main, options.handler_timeout),
             idle: RefCell::default(),
             live: Cell::new(0),
+            threads: Cell::new(0),
             free_slots: RefCell::default(),
             next_slot: Cell::new(1),
             slots_ref,
@@ -228,6 +236,16 @@ impl Vm {
         self.live.get()
     }
 
+    /// Light threads that are running, waiting or not yet waited for.
+    pub fn live_threads(&self) -> usize {
+        self.threads.get()
+    }
+
+    /// Counts light threads as they come and go.
+    pub(super) fn count_thread(&self, n: isize) {
+        self.threads.set(self.threads.get().saturating_add_signed(n));
+    }
+
     /// Registry references held: kept functions and coroutines, idle ones included.
     pub fn references(&self) -> usize {
         self.references.get()
@@ -281,8 +299,14 @@ impl Vm {
         }
     }
 
-    /// Forgets the slot's tables.
+    /// Forgets the slot's tables and lets another scope have it.
     pub(super) fn free_slot(&self, slot: u32) {
+        self.clear_slot(slot);
+        self.free_slots.borrow_mut().push(slot);
+    }
+
+    /// Forgets the slot's tables.
+    pub(super) fn clear_slot(&self, slot: u32) {
         // SAFETY: rawgeti on the registry and rawseti of nil on a plain table neither allocate nor raise; the
         // main state is not running (drops happen outside Lua), and its stack is put back.
         unsafe {
@@ -297,7 +321,6 @@ impl Vm {
             }
             ffi::lua_settop(self.main, top);
         }
-        self.free_slots.borrow_mut().push(slot);
     }
 
     /// A fresh or used coroutine; None when Lua is out of memory.
@@ -359,6 +382,13 @@ impl Vm {
     }
 }
 
+/// How OpenResty names the running phase in its messages; nothing outside any.
+fn context(_: &op::Args, ret: &mut op::Ret) {
+    if super::scope::with(|_| ()).is_some() {
+        ret.lit(super::scope::phase().lua_context());
+    }
+}
+
 /// Set-up code that works through a long list says that it has come a step further.
 fn lap(_: &op::Args, _: &mut op::Ret) {
     super::watchdog::lap();
@@ -384,6 +414,7 @@ unsafe extern "C-unwind" fn new_coroutine(state: *mut ffi::lua_State) -> c_int {
     unsafe {
         let made = ffi::lua_touserdata(state, 1).cast::<Coroutine>();
         let ptr = ffi::lua_newthread(state);
+        thread::mark_driven(state);
         let reference = ffi::luaL_ref(state, ffi::LUA_REGISTRYINDEX);
         *made = Coroutine { ptr, reference };
     }

@@ -81,8 +81,54 @@ fn chunks() -> Vec<PathBuf> {
     found
 }
 
+/// Peers that both sides talk to, a port for each: TCP and UDP that say everything back, TCP that closes after a byte.
+struct Peers {
+    echo: u16,
+    udp: u16,
+    shut: u16,
+}
+
+impl Peers {
+    fn start() -> Self {
+        use std::io::{Read as _, Write as _};
+        let listen = |serve: fn(std::net::TcpStream)| {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = listener.local_addr().unwrap().port();
+            std::thread::spawn(move || {
+                for stream in listener.incoming().flatten() {
+                    std::thread::spawn(move || serve(stream));
+                }
+            });
+            port
+        };
+        let echo = listen(|mut stream| {
+            let mut buffer = [0; 65536];
+            while let Ok(n @ 1..) = stream.read(&mut buffer) {
+                if stream.write_all(&buffer[..n]).is_err() {
+                    return;
+                }
+            }
+        });
+        let shut = listen(|mut stream| {
+            let mut buffer = [0; 4096];
+            if let Ok(n @ 1..) = stream.read(&mut buffer) {
+                let _ = stream.write_all(&buffer[..n]);
+            }
+        });
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let udp = socket.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 65536];
+            while let Ok((n, from)) = socket.recv_from(&mut buffer) {
+                let _ = socket.send_to(&buffer[..n], from);
+            }
+        });
+        Self { echo, udp, shut }
+    }
+}
+
 /// The request that a chunk asks for.
-fn request(chunk: &Path) -> String {
+fn request(chunk: &Path, peers: &Peers) -> String {
     let text = std::fs::read_to_string(chunk).unwrap();
     let name = chunk.file_stem().unwrap().to_str().unwrap();
     let (mut line, mut headers, mut body) = ("GET /".to_owned(), String::new(), String::new());
@@ -102,6 +148,10 @@ fn request(chunk: &Path) -> String {
     }
     if !body.is_empty() {
         headers += &format!("Content-Length: {}\r\n", body.len());
+    }
+    if name.starts_with("socket") || name == "udp" {
+        let Peers { echo, udp, shut } = peers;
+        headers += &format!("X-Echo: {echo}\r\nX-Udp: {udp}\r\nX-Shut: {shut}\r\n");
     }
     format!("{line} HTTP/1.1\r\n{headers}X-Chunk: {name}\r\nConnection: close\r\n\r\n{body}")
 }
@@ -145,12 +195,13 @@ fn a11_differential_with_nginx_lua() {
         .plugin("chunks", RUNNER)
         .set("nginx_http_lua_shared_dict", "differential 1m")
         .start();
+    let peers = Peers::start();
     let all = chunks();
     assert!(all.len() >= 20, "where are the chunks?");
     let mut differing = Vec::new();
     for chunk in &all {
         let name = chunk.file_stem().unwrap().to_str().unwrap();
-        let request = request(chunk);
+        let request = request(chunk, &peers);
         let (want, got) = (answer(nginx.port, &request), answer(gateway.port, &request));
         assert!(
             want.contains('\n') && !want.starts_with("500"),

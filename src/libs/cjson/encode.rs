@@ -121,6 +121,12 @@ impl Encoder {
             let s = std::slice::from_raw_parts(p, len);
             let slash = (*self.cfg).escape_slash != 0;
             self.buf.byte(b'"');
+            // without a branch in the loop it goes many bytes at a time
+            let odd = |b: u8| (b < 0x20) | (b == b'"') | (b == b'\\') | (b == b'/') | (b >= 0x7f);
+            if !s.iter().fold(false, |any, &b| any | odd(b)) {
+                self.buf.bytes(s);
+                return self.buf.byte(b'"');
+            }
             let mut from = 0;
             for (i, &b) in s.iter().enumerate() {
                 let esc = ESCAPE[usize::from(b)];

@@ -1,7 +1,8 @@
--- `resty.http`: a client of HTTP/1.1 over cosockets, without TLS.
+-- `resty.http`: a client of HTTP/1.1 over cosockets, with TLS or without.
 
 local http_headers = require "resty.http_headers"
 local bodies = require "moongate.libs.http_body"
+local connecting = require "moongate.libs.http_connect"
 
 local type, pairs, pcall, error, setmetatable = type, pairs, pcall, error, setmetatable
 local tonumber, tostring = tonumber, tostring
@@ -16,12 +17,7 @@ local mt = { __index = M }
 local EMPTY_BODY = { POST = true, PUT = true, PATCH = true }
 local VERSIONS = { [1.0] = " HTTP/1.0\r\n", [1.1] = " HTTP/1.1\r\n" }
 
-for _, name in ipairs { "request_pipeline", "proxy_request", "proxy_response", "get_client_body_reader",
-  "ssl_handshake", "connect_proxy" } do
-  M[name] = function()
-    error("not supported: resty.http:" .. name, 2)
-  end
-end
+require "moongate.libs.http_pipeline" (M)
 
 --- A client with a socket that is not yet connected.
 function M.new()
@@ -123,41 +119,15 @@ function M:get_proxy_uri(scheme, host)
   return options[scheme .. "_proxy"]
 end
 
-local function by_options(self, options)
-  local scheme, host, port = options.scheme, options.host, options.port
-  if scheme and scheme ~= "http" and scheme ~= "https" then
-    return nil, "unsupported scheme: " .. tostring(scheme)
-  elseif scheme == "https" then
-    error("not supported: resty.http with TLS", 3)
-  elseif scheme and not port then
-    port = 80
-  end
-  if options.proxy_opts then
-    self:set_proxy_options(options.proxy_opts)
-  end
-  self.host, self.port, self.proxied = host, type(port) == "number" and port or nil, nil
-  local proxy = scheme and self:get_proxy_uri(scheme, host)
-  if not proxy then
-    return self.sock:connect(host, port or { pool = options.pool }, port and { pool = options.pool } or nil)
-  end
-  local parsed, err = self:parse_uri(proxy, false)
-  if not parsed then
-    return nil, err
-  elseif parsed[1] ~= "http" then
-    return nil, "protocol " .. parsed[1] .. " not supported for proxy connections"
-  end
-  self.proxied = "http://" .. host .. (port == 80 and "" or ":" .. port)
-  return self.sock:connect(parsed[2], parsed[3], { pool = options.pool })
-end
-
 --- Connects: `connect(host, port, options)`, `connect("unix:/path")` or
--- `connect { scheme =, host =, port =, pool =, proxy_opts = }`.
+-- `connect { scheme =, host =, port =, pool =, pool_size =, backlog =, proxy_opts =, ssl_verify =, ssl_server_name =,
+-- ssl_reused_session =, ssl_client_cert =, ssl_client_priv_key = }`, which gives the session as the third result.
 function M:connect(host, port, ...)
   self.keepalive, self.unread = true, nil
   if type(host) == "table" then
-    return by_options(self, host)
+    return connecting.by_options(self, host)
   end
-  self.host, self.port, self.proxied = host, type(port) == "number" and port or nil, nil
+  self.host, self.port, self.proxied, self.ssl = host, type(port) == "number" and port or nil, nil, nil
   return self.sock:connect(host, port, ...)
 end
 
@@ -194,7 +164,8 @@ local function head_of(self, params)
     if self.host:sub(1, 5) == "unix:" then
       return nil, "Unable to generate a useful Host header for a unix domain socket. Please provide one."
     end
-    headers.Host = self.port and self.port ~= 80 and self.host .. ":" .. self.port or self.host
+    local usual = self.ssl and 443 or 80
+    headers.Host = self.port and self.port ~= usual and self.host .. ":" .. self.port or self.host
   end
   headers["User-Agent"] = headers["User-Agent"] or M._USER_AGENT
   if version == 1.0 and not headers.Connection then
@@ -341,7 +312,9 @@ function M:read_response(params)
     self.unread, trailers = nil, read
   end
   local coding, length = headers["Transfer-Encoding"], headers["Content-Length"]
-  if params.method == "HEAD" or status == 204 or status == 304 or status == 101 then
+  if params.method == "HEAD" or status == 204 or status == 304 or status == 101
+    or params.method == "CONNECT" and status < 300
+  then
     done()
     res.body_reader = function() return nil end
   elseif type(coding) == "string" and lower(coding) == "chunked" and version == 1.1 then
@@ -392,11 +365,22 @@ function M:request_uri(uri, params)
     return nil, err
   end
   params.path, params.query = params.path or parsed[4], params.query or parsed[5]
+  local authorization = (params.headers or {})["Proxy-Authorization"]
+  if self.proxy_opts or params.proxy_opts then
+    params.proxy_opts = copy(params.proxy_opts or self.proxy_opts)
+    if authorization then
+      params.proxy_opts.http_proxy_authorization = authorization
+      params.proxy_opts.https_proxy_authorization = authorization
+    end
+  end
+  local to = copy(params)
+  to.scheme, to.host, to.port = parsed[1], parsed[2], parsed[3]
+  to.ssl_server_name = params.ssl_server_name or parsed[2]
+  if type(params.keepalive_pool) == "string" then
+    to.pool = params.keepalive_pool
+  end
   local ok
-  ok, err = self:connect {
-    scheme = parsed[1], host = parsed[2], port = parsed[3], proxy_opts = params.proxy_opts,
-    pool = params.keepalive_pool and type(params.keepalive_pool) == "string" and params.keepalive_pool or nil,
-  }
+  ok, err = self:connect(to)
   if not ok then
     return nil, err
   end

@@ -37,7 +37,7 @@ local function class(name)
   return digest
 end
 
-for _, name in ipairs { "md5", "sha1", "sha256", "sha384", "sha512" } do
+for _, name in ipairs { "md5", "sha1", "sha224", "sha256", "sha384", "sha512" } do
   M["resty." .. name] = class(name)
 end
 

@@ -1,4 +1,4 @@
--- Small OpenResty modules: `resty.string`, `resty.random`, `ngx.base64`, `resty.jit-uuid`, `resty.core.*`.
+-- Small OpenResty modules: `resty.string`, `resty.random`, `ngx.base64`, `resty.jit-uuid`.
 
 local ops = require("moongate.ops").libs
 
@@ -20,67 +20,73 @@ M["resty.random"] = {
 }
 
 M["ngx.base64"] = {
-  _VERSION = "0.1.29",
+  version = "0.1.31",
+  _VERSION = "0.1.31",
   encode_base64 = ops.base64,
-  encode_base64url = ops.base64url,
   decode_base64 = ops.unbase64,
-  decode_base64url = ops.unbase64url,
+  encode_base64url = function(s)
+    if type(s) ~= "string" then
+      return nil, "must provide a string"
+    end
+    return ops.base64url(s)
+  end,
+  decode_base64url = function(s)
+    if type(s) ~= "string" then
+      return nil, "must provide a string"
+    end
+    return ops.unbase64url((s:match("^[^=]*")))
+  end,
 }
 
-local uuid = { _VERSION = "0.0.7", seed = function() end, generate_v4 = ops.uuid_v4, generate_v5 = ops.uuid_v5 }
+local uuid = { _VERSION = "0.0.7", seed = function() end, generate_v4 = ops.uuid_v4 }
 
 function uuid.is_valid(s)
   return require("kong.tools.uuid").is_valid_uuid(s)
 end
 
-function uuid.factory_v5(namespace)
-  if not uuid.is_valid(namespace) then
-    return nil, "namespace must be a valid UUID"
+-- version 3: the digest is MD5
+local function uuid_v3(namespace, name)
+  local bytes = namespace:gsub("-", ""):gsub("%x%x", function(pair)
+    return string.char(tonumber(pair, 16))
+  end)
+  local hex = ngx.md5(bytes .. name)
+  local variant = bit.bor(bit.band(tonumber(hex:sub(17, 18), 16), 0x3f), 0x80)
+  return ("%s-%s-3%s-%02x%s-%s"):format(hex:sub(1, 8), hex:sub(9, 12), hex:sub(14, 16), variant, hex:sub(19, 20),
+    hex:sub(21, 32))
+end
+
+local function factory(make)
+  return function(namespace)
+    if not uuid.is_valid(namespace) then
+      return nil, "namespace must be a valid UUID"
+    end
+    return function(name)
+      if type(name) ~= "string" then
+        return nil, "name must be a string"
+      end
+      return make(namespace, name)
+    end
   end
-  return function(name)
-    return ops.uuid_v5(namespace, name)
+end
+
+uuid.factory_v3, uuid.factory_v5 = factory(uuid_v3), factory(ops.uuid_v5)
+
+function uuid.generate_v3(namespace, name)
+  local make, err = uuid.factory_v3(namespace)
+  if not make then
+    return nil, err
   end
+  return make(name)
+end
+
+function uuid.generate_v5(namespace, name)
+  local make, err = uuid.factory_v5(namespace)
+  if not make then
+    return nil, err
+  end
+  return make(name)
 end
 
 M["resty.jit-uuid"] = setmetatable(uuid, { __call = ops.uuid_v4, __tostring = ops.uuid_v4 })
-
-M["resty.core"] = { version = "0.1.29" }
-
-local running = require "moongate.running"
-
-M["resty.core.base"] = {
-  version = "0.1.29",
-  FFI_OK = 0, FFI_NO_REQ_CTX = -100, FFI_BAD_CONTEXT = -101, FFI_ERROR = -1, FFI_DECLINED = -5,
-  new_tab = require "table.new",
-  clear_tab = require "table.clear",
-  -- Something in a request, nil outside.
-  get_request = function()
-    local slot = running[1]
-    return slot > 0 and slot or nil
-  end,
-}
-
-M["resty.core.utils"] = {
-  version = "0.1.29",
-  str_replace_char = function(str, find, replace)
-    return (str:gsub("%" .. find, replace == "%" and "%%" or replace))
-  end,
-}
-
-M["resty.core.time"] = {
-  version = "0.1.29",
-  monotonic_msec = ops.monotonic_ms,
-  monotonic_time = function()
-    return ops.monotonic_ms() / 1000
-  end,
-}
-
--- In OpenResty these put their functions into `ngx`, where they are here from the start.
-for _, name in ipairs {
-  "regex", "uri", "hash", "base64", "exit", "misc", "request", "response", "var", "worker", "ctx", "phase",
-  "shdict", "ndk",
-} do
-  M["resty.core." .. name] = { version = "0.1.29" }
-end
 
 return M

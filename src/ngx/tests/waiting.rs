@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{EQ, exchange, fails, vm};
 use crate::exchange::Phase;
-use crate::ngx::{tcp, timer, worker};
+use crate::ngx::{sockets, timer, worker};
 use crate::vm::{Flow, Scope, Vm};
 
 /// Runs `src` in access, then lets the worker go on for `after`.
@@ -177,7 +177,7 @@ fn a09_tcp_cosocket() {
         Duration::ZERO,
     );
     assert!(matches!(flow, Flow::Done), "{flow:?}");
-    assert_eq!(tcp::counts(), (0, 0), "the handler's sockets end with it");
+    assert_eq!(sockets::counts(), (0, 0), "the handler's sockets end with it");
     let e = fails(Phase::Log, "ngx.socket.tcp()");
     assert!(e.contains("API disabled in the context of log_by_lua*"), "{e}");
     let e = fails(Phase::Access, "ngx.socket.tcp():connect('a.b', 1, {pool = {}})");
@@ -212,7 +212,7 @@ fn a09_abandoned_cosocket_closes() {
                 .is_err()
         );
         drop(scope);
-        assert_eq!(tcp::counts(), (0, 0));
+        assert_eq!(sockets::counts(), (0, 0));
     });
     assert_eq!((vm.live_coroutines(), vm.live_slots()), (0, 0));
 }

@@ -1,9 +1,11 @@
 //! `kong.request`.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::Bench;
 use crate::exchange::{Body, Captures, Matched, Phase, testing};
+use crate::net::body_file::BodyFile;
 use crate::pdk::configuration;
 use crate::vm::Scope;
 use crate::vm::scope::BodyReader;
@@ -191,7 +193,7 @@ fn a11_a_body_in_a_file_needs_a_limit() {
     std::fs::write(&path, "in a file").unwrap();
     let mut exchange = testing::exchange("POST / HTTP/1.1\nHost: a");
     exchange.request.has_body = true;
-    exchange.request.body = Body::File(path.clone().into(), 9);
+    exchange.request.body = Body::File(Arc::new(BodyFile::temporary(path)), 9);
     Bench::new(exchange).ok(
         Phase::Access,
         "local b, err = kong.request.get_raw_body() eq(b, nil)
@@ -199,5 +201,4 @@ fn a11_a_body_in_a_file_needs_a_limit() {
          local b, err = kong.request.get_raw_body(3) eq(b, nil) eq(err, 'request body file too big: 9 > 3')
          eq(kong.request.get_raw_body(0), 'in a file') eq(kong.request.get_raw_body(9), 'in a file')",
     );
-    std::fs::remove_file(path).unwrap();
 }

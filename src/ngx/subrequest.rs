@@ -1,0 +1,398 @@
+//! `ngx.location.capture(_multi)` and `ngx.exec`: requests of the gateway's own, and sending one on elsewhere.
+//!
+//! A subrequest is prepared by one op (the face then gives its slot the `ctx` it asked for) and all prepared ones
+//! are run by another. Must not: know how a request is served; the scope's `gateway` does.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+use super::call::{self, CONTENT};
+use super::core::head_sent;
+use super::header::{escape_name, escape_value};
+use super::log::{self, Level};
+use super::req::METHODS;
+use super::var;
+use crate::exchange::request::Redirect;
+use crate::exchange::{Body, Client, Exchange, Outbound, Phase, Request, Response, ServiceTarget, Timing};
+use crate::vm::scope::{self, Captured, Gateway, Scope};
+use crate::vm::{Args, Kind, Out, Registrar, Ret, op};
+
+pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
+    r.op("ngx_subrequest", "check", op::raw(check))?;
+    r.op("ngx_subrequest", "prepare", op::raw(prepare))?;
+    r.op("ngx_subrequest", "run", op::raw(run))?;
+    r.op("ngx_subrequest", "exec", op::raw(exec))
+}
+
+/// How deep captures may go (nginx's `NGX_HTTP_MAX_SUBREQUESTS`).
+const MAX_DEPTH: u8 = 50;
+
+/// How many subrequests one call may make.
+const MAX_AT_ONCE: usize = 1024;
+
+thread_local! {
+    /// Subrequests between `prepare` and `run`; no handler runs in between.
+    static PREPARED: RefCell<Vec<Rc<Scope>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A path and a query out of an argument of Lua's; None where it could lead out of its folder.
+///
+/// # Source
+/// nginx, `ngx_http_parse_unsafe_uri`
+fn parse_uri(uri: &[u8]) -> Option<(String, Option<String>)> {
+    if uri.is_empty() || uri[0] == b'?' || uri.contains(&0) {
+        return None;
+    }
+    let (path, args) = match memchr::memchr(b'?', uri) {
+        Some(at) => (&uri[..at], Some(&uri[at + 1..])),
+        None => (uri, None),
+    };
+    let plain: Vec<u8> = percent_encoding::percent_decode(path).collect();
+    if climbs(path) || climbs(&plain) || plain.contains(&0) {
+        return None;
+    }
+    let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+    Some((text(&plain), args.map(text)))
+}
+
+/// Whether `..` stands between slashes.
+fn climbs(path: &[u8]) -> bool {
+    path.split(|b| *b == b'/').any(|part| part == b"..")
+}
+
+/// `check()`: raises where no subrequest can be made.
+fn check(_: &Args, r: &mut Ret) {
+    if scope::read(|_| ()).is_none() {
+        return call::no_request(r);
+    }
+    call::allowed(r, CONTENT);
+}
+
+/// What the options of one subrequest say.
+struct Wanted<'a> {
+    uri: String,
+    args: Option<String>,
+    method: &'static str,
+    body: Option<&'a [u8]>,
+    forward: bool,
+    copy: bool,
+}
+
+/// `prepare(uri, args, method, body, forward, copy, nvars, name, value, ..., name, value, ...)`: variables, then
+/// headers. Answers the slot of the new request's tables, or `nil, why not`.
+fn prepare(a: &Args, r: &mut Ret) {
+    let uri = call::text(a, 1).unwrap_or_default();
+    let Some((uri, args)) = parse_uri(&uri) else {
+        let shown = String::from_utf8_lossy(&uri);
+        r.fail(format!("unsafe uri in argument #1: {shown}"));
+        return;
+    };
+    let extra = call::text(a, 2).map(|t| String::from_utf8_lossy(&t).into_owned());
+    let args = match (args.filter(|a| !a.is_empty()), extra.filter(|e| !e.is_empty())) {
+        (Some(one), Some(two)) => Some(format!("{one}&{two}")),
+        (one, two) => one.or(two),
+    };
+    let depth = scope::read(|x| x.request.depth).unwrap_or_default();
+    if depth > MAX_DEPTH || PREPARED.with_borrow(Vec::len) >= MAX_AT_ONCE {
+        log::emit(
+            Level::ERR,
+            format!("lua subrequests cycle while processing \"{uri}\"").as_bytes(),
+        );
+        r.fail("failed to issue subrequest: -1");
+        return;
+    }
+    let number = a.num(3).unwrap_or_default();
+    let Some((_, method)) = METHODS.iter().find(|(bit, _)| *bit == number as i64) else {
+        log::emit(
+            Level::ERR,
+            format!("unsupported HTTP method: {}", number as i64).as_bytes(),
+        );
+        r.fail("failed to adjust the subrequest: -1");
+        return;
+    };
+    let body = call::text(a, 4);
+    let wanted = Wanted {
+        uri,
+        args,
+        method,
+        body: body.as_deref(),
+        forward: a.truthy(5),
+        copy: a.truthy(6),
+    };
+    let made = scope::read(|x| derive(x, &wanted));
+    let (Some(mut made), Some(parent)) = (made, scope::current()) else {
+        return call::no_request(r);
+    };
+    let headers = 8 + 2 * a.int(7).and_then(|n| usize::try_from(n).ok()).unwrap_or_default();
+    for i in (8..a.len()).step_by(2) {
+        let (name, value) = (
+            call::text(a, i).unwrap_or_default(),
+            call::text(a, i + 1).unwrap_or_default(),
+        );
+        if i >= headers {
+            set_header(&mut made.request, &name, &value);
+        } else if let Err(code) = set_variable(&mut made, &name, &value) {
+            r.fail(format!("failed to adjust the subrequest: {code}"));
+            return;
+        }
+    }
+    let vm = &parent.vm;
+    let scope = Scope::of_guest(vm, Phase::Rewrite, Some(made), parent.shared_guest());
+    r.num(scope.slot);
+    PREPARED.with_borrow_mut(|all| all.push(scope));
+}
+
+fn set_header(q: &mut Request, name: &[u8], value: &[u8]) {
+    if value.is_empty() {
+        q.headers.remove(&escape_name(name));
+    } else {
+        q.headers.set(&escape_name(name), &escape_value(value));
+    }
+}
+
+fn set_variable(x: &mut Exchange, name: &[u8], value: &[u8]) -> Result<(), i32> {
+    let lower = name.to_ascii_lowercase();
+    let shown = lower.escape_ascii();
+    match var::assign(x, &lower, Some(String::from_utf8_lossy(value).into_owned())) {
+        var::Assigned::Yes => Ok(()),
+        var::Assigned::ReadOnly => {
+            let text = format!("variable \"{shown}\" not changeable");
+            log::emit(Level::ERR, text.as_bytes());
+            Err(500)
+        }
+        var::Assigned::Never | var::Assigned::Unknown => {
+            let text = format!(
+                "variable \"{shown}\" cannot be assigned a value (maybe you forgot to define it first?) "
+            );
+            log::emit(Level::ERR, text.as_bytes());
+            Err(-1)
+        }
+    }
+}
+
+/// The request that follows from its parent's.
+fn derive(parent: &Exchange, wanted: &Wanted) -> Exchange {
+    let q = &parent.request;
+    let mut headers = q.headers.clone();
+    let mut length = q.content_length;
+    let forwards =
+        wanted.forward || matches!(wanted.method, "POST" | "PUT") || q.content_length.is_none_or(|n| n == 0);
+    let body = match wanted.body {
+        Some(given) => {
+            headers.remove(b"content-length");
+            headers.add(b"Content-Length", given.len().to_string().as_bytes());
+            length = Some(given.len() as u64);
+            Body::Memory(Bytes::copy_from_slice(given))
+        }
+        // what the client still sends is its own request's
+        None if forwards && !matches!(q.body, Body::Streaming) => {
+            let len = match &q.body {
+                Body::Memory(b) => b.len() as u64,
+                Body::File(_, len) => *len,
+                Body::Streaming => 0,
+            };
+            if length.is_none() && len > 0 {
+                headers.set(b"Content-Length", len.to_string().as_bytes());
+                length = Some(len);
+            }
+            q.body.clone()
+        }
+        None => {
+            headers.remove(b"content-length");
+            length = None;
+            Body::Memory(Bytes::new())
+        }
+    };
+    let has_body = length.is_some_and(|n| n > 0);
+    Exchange {
+        id: parent.id,
+        connection: parent.connection.clone(),
+        snapshot: parent.snapshot.clone(),
+        request: Request {
+            method: wanted.method.into(),
+            target: q.target.clone(),
+            version: q.version,
+            scheme: q.scheme,
+            host: q.host.clone(),
+            uri: wanted.uri.clone(),
+            rewritten: true,
+            args: wanted.args.clone(),
+            headers,
+            body,
+            content_length: length,
+            has_body,
+            length: q.length,
+            internal: true,
+            depth: q.depth + 1,
+            ..Request::default()
+        },
+        matched: None,
+        client: Client {
+            addr: parent.client.addr,
+            trusted: parent.client.trusted,
+            consumer: None,
+        },
+        outbound: if wanted.copy {
+            parent.outbound.clone()
+        } else {
+            Outbound::default()
+        },
+        target: ServiceTarget::default(),
+        attempts: Vec::new(),
+        response: Response::default(),
+        timing: Timing::start(),
+    }
+}
+
+/// `run(cancel)`: waits for all that were prepared; a table for each. With `cancel` they are let go, where no Lua
+/// runs.
+fn run(a: &Args, r: &mut Ret) {
+    let prepared = PREPARED.take();
+    if a.truthy(1) {
+        return r.wait(async move {
+            drop(prepared);
+            Out::new()
+        });
+    }
+    let gateway = scope::with(|s| s.gateway.borrow().clone()).flatten();
+    let Some(gateway) = gateway else {
+        return r.wait(async move {
+            drop(prepared);
+            let mut out = Out::new();
+            out.nil().lit("no gateway to ask here");
+            out
+        });
+    };
+    r.wait(async move {
+        // all are under way before the first is waited for
+        let serve = |scope| Gateway::serve(gateway.clone(), scope);
+        let under_way: Vec<_> = prepared.into_iter().map(serve).collect();
+        let mut out = Out::new();
+        for one in under_way {
+            push(&mut out, &one.await);
+        }
+        out
+    });
+}
+
+/// The table of one response.
+fn push(out: &mut Out, one: &Captured) {
+    out.table(0, 4, |t| {
+        t.lit("status").num(one.status).set();
+        t.lit("truncated").bool(one.truncated).set();
+        t.lit("body").held(one.body.clone()).set();
+        t.lit("header").table(0, one.headers.keys_len(), |h| {
+            for name in one.headers.keys() {
+                h.str(spelled(name.as_str()));
+                let mut values = one.headers.get_all(name).iter();
+                match (values.next(), values.next()) {
+                    (Some(first), None) => {
+                        h.str(first.as_bytes());
+                    }
+                    _ => {
+                        h.table(2, 0, |l| {
+                            for (i, v) in one.headers.get_all(name).iter().enumerate() {
+                                l.str(v.as_bytes()).seti(i + 1);
+                            }
+                        });
+                    }
+                }
+                h.set();
+            }
+        });
+        t.set();
+    });
+}
+
+/// A header's name as it is usually written: names are kept in lower case.
+pub(super) fn spelled(name: &str) -> String {
+    match name {
+        "etag" => return "ETag".into(),
+        "www-authenticate" => return "WWW-Authenticate".into(),
+        _ => {}
+    }
+    let mut up = true;
+    name.chars()
+        .map(|c| {
+            let c = if up { c.to_ascii_uppercase() } else { c };
+            up = c == '-';
+            c
+        })
+        .collect()
+}
+
+/// `exec(uri, args)`: leaves the handler; the face has checked and encoded the arguments.
+fn exec(a: &Args, r: &mut Ret) {
+    let uri = call::text(a, 1).unwrap_or_default();
+    if scope::read(|_| ()).is_none() {
+        return call::no_request(r);
+    }
+    if !call::allowed(r, CONTENT) {
+        return;
+    }
+    let Some((path, args)) = parse_uri(&uri) else {
+        return r.raise("unsafe uri");
+    };
+    let extra = match a.kind(2) {
+        Kind::String | Kind::Number => call::text(a, 2).map(|t| String::from_utf8_lossy(&t).into_owned()),
+        _ => None,
+    };
+    if scope::read(head_sent) == Some(true) {
+        return r.raise("attempt to call ngx.exec after sending out response headers");
+    }
+    let args = match (args.filter(|a| !a.is_empty()), extra.filter(|e| !e.is_empty())) {
+        (Some(one), Some(two)) => Some(format!("{one}&{two}")),
+        (one, two) => one.or(two),
+    };
+    let to = if path.starts_with('@') {
+        if let Some(args) = &args {
+            let text = format!("query strings {args} ignored when exec'ing named location {path}");
+            log::emit(Level::WARN, text.as_bytes());
+        }
+        Redirect::Named(path)
+    } else {
+        Redirect::Exec(path, args)
+    };
+    scope::write(|x| x.request.redirect = Some(to));
+    r.exit(0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d02_what_could_lead_out_is_no_uri() {
+        for bad in [
+            "",
+            "?a",
+            "..",
+            "../a",
+            "/../a",
+            "/a/..",
+            "/a/%2e%2e/b",
+            "/a\0",
+            "/a%00",
+        ] {
+            assert!(parse_uri(bad.as_bytes()).is_none(), "{bad}");
+        }
+        for (uri, path, args) in [
+            ("/a", "/a", None),
+            ("/a?b=1?c", "/a", Some("b=1?c")),
+            ("/a%20b/..c?%20", "/a b/..c", Some("%20")),
+            ("@name", "@name", None),
+        ] {
+            let (p, a) = parse_uri(uri.as_bytes()).unwrap_or_default();
+            assert_eq!((p.as_str(), a.as_deref()), (path, args));
+        }
+    }
+
+    #[test]
+    fn d02_names_are_spelled_as_usual() {
+        assert_eq!(spelled("content-type"), "Content-Type");
+        assert_eq!(spelled("etag"), "ETag");
+        assert_eq!(spelled("x-kong-upstream-latency"), "X-Kong-Upstream-Latency");
+    }
+}

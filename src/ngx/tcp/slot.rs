@@ -1,0 +1,177 @@
+//! A socket as Lua holds it: whose it is, its connection, and what is under way on it.
+//!
+//! Must not: do I/O.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use super::super::call;
+use super::super::sockets::{Owner, log_error};
+use super::wire::Conn;
+use crate::vm::scope::Ends;
+use crate::vm::{Args, Ret, cdata, scope};
+
+/// What kind of socket it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(in crate::ngx) enum Kind {
+    /// To somewhere.
+    #[default]
+    Upstream,
+    /// The client's body.
+    Body,
+    /// The client's connection.
+    Raw,
+}
+
+/// See the module.
+#[derive(Default)]
+pub(in crate::ngx) struct Slot {
+    pub owner: Owner,
+    pub conn: RefCell<Option<Rc<Conn>>>,
+    pub kind: Cell<Kind>,
+    /// The name of the pool that `setkeepalive` gives it to.
+    pub pool: RefCell<String>,
+    pub connecting: Cell<bool>,
+    pub reading: Cell<bool>,
+    pub writing: Cell<bool>,
+    pub read_closed: Cell<bool>,
+    pub write_closed: Cell<bool>,
+}
+
+impl Ends for Slot {
+    fn end(&self) {
+        self.read_closed.set(true);
+        self.write_closed.set(true);
+        drop(self.conn.take());
+    }
+}
+
+/// Parts of a socket that operations claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::ngx) enum Part {
+    Connect,
+    Read,
+    Write,
+}
+
+impl Slot {
+    fn flag(&self, part: Part) -> &Cell<bool> {
+        match part {
+            Part::Connect => &self.connecting,
+            Part::Read => &self.reading,
+            Part::Write => &self.writing,
+        }
+    }
+
+    /// Whether one of `parts` is busy; leaves OpenResty's error then.
+    pub fn busy(&self, parts: &[Part], r: &mut Ret) -> bool {
+        for part in parts {
+            if self.flag(*part).get() {
+                r.fail(match part {
+                    Part::Connect => "socket busy connecting",
+                    Part::Read => "socket busy reading",
+                    Part::Write => "socket busy writing",
+                });
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Takes a new connection in.
+    pub fn adopt(&self, conn: Rc<Conn>) {
+        self.read_closed.set(false);
+        self.write_closed.set(false);
+        *self.conn.borrow_mut() = Some(conn);
+    }
+
+    /// Nothing more is read; the connection goes when nothing is written any more, either.
+    pub fn close_reading(&self) {
+        self.read_closed.set(true);
+        self.close_if_both();
+    }
+
+    /// Nothing more is written.
+    pub fn close_writing(&self) {
+        self.write_closed.set(true);
+        self.close_if_both();
+    }
+
+    fn close_if_both(&self) {
+        if self.read_closed.get() && self.write_closed.get() {
+            drop(self.conn.take());
+        }
+    }
+}
+
+/// As [`open`]; that it is closed is logged as an attempt to `what`.
+pub(in crate::ngx) fn open_to(
+    a: &Args,
+    r: &mut Ret,
+    what: &str,
+    closed: impl FnOnce(&Slot) -> bool,
+) -> Option<(Rc<Slot>, Rc<Conn>)> {
+    let mut is_closed = false;
+    let opened = open(a, r, |slot| {
+        is_closed = closed(slot);
+        is_closed
+    });
+    let has_conn = || cdata::object::<Slot>(a, 1).is_some_and(|s| s.conn.borrow().is_some());
+    if opened.is_none() && (is_closed || !has_conn()) {
+        log_error(|| format!("attempt to {what} data on a closed socket"));
+    }
+    opened
+}
+
+/// Argument 1 as a socket with its connection; `closed` says what counts as closed. Leaves OpenResty's error.
+pub(in crate::ngx) fn open(
+    a: &Args,
+    r: &mut Ret,
+    closed: impl FnOnce(&Slot) -> bool,
+) -> Option<(Rc<Slot>, Rc<Conn>)> {
+    let slot = cdata::object::<Slot>(a, 1);
+    let conn = slot.as_ref().and_then(|s| s.conn.borrow().clone());
+    match (slot, conn) {
+        (Some(slot), Some(conn)) if !closed(&slot) => {
+            if slot.owner.is_current(r) {
+                return Some((slot, conn));
+            }
+        }
+        _ if scope::with(|_| ()).is_none() => call::no_request(r),
+        _ => {
+            r.fail("closed");
+        }
+    }
+    None
+}
+
+/// Marks a part of a socket busy while an operation waits; one that is given up closes the socket.
+pub(in crate::ngx) struct Busy {
+    slot: Rc<Slot>,
+    part: Part,
+    done: bool,
+}
+
+impl Busy {
+    pub fn new(slot: &Rc<Slot>, part: Part) -> Self {
+        slot.flag(part).set(true);
+        Self {
+            slot: slot.clone(),
+            part,
+            done: false,
+        }
+    }
+
+    pub fn done(mut self) {
+        self.done = true;
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.slot.flag(self.part).set(false);
+        if !self.done {
+            self.slot.end();
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Requests of the gateway's own (`ngx.location.capture`): the same story without a client's connection.
+//!
+//! Each runs as a task of its own, so that captures within captures do not pile up on one stack. Must not: log or
+//! run the log phase, as subrequests on nginx do not.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use http_body::Body as _;
+use tokio::task::{JoinHandle, spawn_local};
+
+use super::Generation;
+use super::body_in::{BodyLimits, ClientStream};
+use super::body_out::ClientBody;
+use super::log::Tail;
+use super::serve::{Way, story};
+use crate::vm::Scope;
+use crate::vm::scope::{Captured, Gateway};
+
+/// The largest body that is captured, bytes.
+const MAX_CAPTURED: usize = 64 << 20;
+
+/// Ends the task when nobody waits for it any more.
+struct Own(JoinHandle<Captured>);
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Gateway for Generation {
+    fn serve(self: Rc<Self>, scope: Rc<Scope>) -> Pin<Box<dyn Future<Output = Captured>>> {
+        let mut own = Own(spawn_local(whole(self, scope)));
+        Box::pin(async move {
+            let ended = Pin::new(&mut own.0).await;
+            ended.unwrap_or_else(|_| Captured {
+                status: 500,
+                truncated: true,
+                ..Captured::default()
+            })
+        })
+    }
+}
+
+async fn whole(g: Rc<Generation>, scope: Rc<Scope>) -> Captured {
+    let stream = ClientStream::none(BodyLimits::new(&g.settings));
+    let tail = Tail::new(g.clone(), scope.clone()).quiet();
+    match story(g, scope.clone(), tail, stream, Way::default()).await {
+        Ok(response) => {
+            let (parts, mut body) = response.into_parts();
+            let (bytes, truncated) = collect(&mut body).await;
+            Captured {
+                status: parts.status.as_u16(),
+                headers: parts.headers,
+                body: bytes.into(),
+                truncated,
+            }
+        }
+        Err(_) => Captured {
+            status: scope
+                .exchange
+                .as_ref()
+                .map_or(500, |x| x.borrow().response.status),
+            truncated: true,
+            ..Captured::default()
+        },
+    }
+}
+
+/// The body as far as it came, and whether something is missing.
+async fn collect(body: &mut ClientBody) -> (Vec<u8>, bool) {
+    let mut all = Vec::new();
+    loop {
+        match poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
+            None => return (all, false),
+            Some(Err(_)) => return (all, true),
+            Some(Ok(frame)) => {
+                let Ok(data) = frame.into_data() else { continue };
+                if all.len() + data.len() > MAX_CAPTURED {
+                    return (all, true);
+                }
+                all.extend_from_slice(&data);
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+"""The table of results that the repository keeps (figures.md): a section for each suite, a row for each file.
+
+Must not: hold any text of a checkout.
+"""
+
+import collections
+import os
+import re
+
+HEAD = """# What passes of others' test blocks
+
+Test::Nginx blocks of Kong (`t/01-pdk`), lua-nginx-module and lua-resty-core, run on the gateway by `run.py` from checkouts;
+`make blocks KONG=path NGX_LUA=path RESTY_CORE=path` compares with this table and fails when a file passes fewer. The
+last column says why what fails fails. `run.py --record` writes the numbers anew and keeps the reasons.
+"""
+COLUMNS = "| file | passed | failed | skipped | why what fails fails |\n|---|--:|--:|--:|---|\n"
+
+
+def suite(checkout):
+    """The section that a checkout belongs to."""
+    if os.path.isdir(checkout + "/kong/pdk"):
+        return "Kong"
+    return "lua-resty-core" if os.path.isdir(checkout + "/lib/resty/core") else "lua-nginx-module"
+
+
+def read(path):
+    """Sections: their rows by file, [passed, failed, skipped, why], and the text after the table."""
+    sections, current = collections.OrderedDict(), None
+    if not os.path.exists(path):
+        return sections
+    with open(path, encoding="utf-8") as f:
+        for line in f:
+            title = re.match(r"## (.*)", line)
+            row = re.match(r"\| (t/\S+) \| (\d+) \| (\d+) \| (\d+) \| ?(.*?) ?\|$", line)
+            if title:
+                current = sections.setdefault(title.group(1), {})
+            elif row and current is not None:
+                current[row.group(1)] = [int(row.group(i)) for i in (2, 3, 4)] + [row.group(5)]
+    return sections
+
+
+def compare(path, checkout, table):
+    """What is worse than the table says."""
+    wrong, rows = [], read(path).get(suite(checkout), {})
+    if not rows:
+        return ["no figures for %s" % suite(checkout)]
+    for file, row in rows.items():
+        passed = table[file][0] if file in table else 0
+        if passed < row[0]:
+            wrong.append("%s: %d passed, not %d" % (file, passed, row[0]))
+    return wrong
+
+
+def write(path, checkout, results, table):
+    """Writes the section of a checkout anew."""
+    sections = read(path)
+    name = suite(checkout)
+    before = sections.get(name, {})
+    sections[name] = {f: list(t) + [before.get(f, [0, 0, 0, ""])[3] if t[1] else ""] for f, t in table.items()}
+    skips = collections.Counter(r.skipped for r in results if r.skipped)
+    kept = _notes(path)
+    kept[name] = "Skipped: " + "; ".join("%s %d" % (why, n) for why, n in skips.most_common()) + "."
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(HEAD)
+        for title, rows in sections.items():
+            total = [sum(r[i] for r in rows.values()) for i in range(3)]
+            f.write("\n## %s\n\n%d passed, %d failed, %d skipped.\n\n%s\n\n%s" % (
+                title, *total, _wrapped(kept.get(title, "")), COLUMNS))
+            for file, r in rows.items():
+                f.write("| %s | %d | %d | %d | %s |\n" % (file, *r))
+
+
+def _notes(path):
+    if not os.path.exists(path):
+        return {}
+    with open(path, encoding="utf-8") as f:
+        parts = re.split(r"(?m)^## (.*)\n", f.read())
+    notes = {}
+    for title, text in zip(parts[1::2], parts[2::2]):
+        m = re.search(r"(?ms)^(Skipped: .*?)\n\n", text)
+        notes[title] = " ".join(m.group(1).split()) if m else ""
+    return notes
+
+
+def _wrapped(text):
+    import textwrap
+    return "\n".join(textwrap.wrap(text, 118, break_long_words=False))

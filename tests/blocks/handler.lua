@@ -1,0 +1,620 @@
+-- A small nginx in a plugin: what a block's configuration says (convert.py made tables of it) happens in the
+-- gateway's phases. MOONGATE_BLOCKS is the folder of these tables.
+--
+-- nginx's rewrite and content phases are the beginning and the end of `access` here (what a block's rewrite decided
+-- would be overruled by the gateway's router); the request ends with content, and ngx.get_phase says "content" (the one function of the gateway that is exchanged, with ngx.exit for its `ngx.exit(ngx.OK)`, and ngx.var for
+-- variables that `set` makes). An error in Lua is logged with the words that nginx's Lua module has for it.
+
+local K, DIR = kong, os.getenv("MOONGATE_BLOCKS")
+local real_phase, real_exit, real_var = ngx.get_phase, ngx.exit, ngx.var
+local log, ERR = ngx.log, ngx.ERR
+local index = assert(loadfile(DIR .. "/index.lua"))()
+local blocks, current = {}, nil
+local base_path, base_loaded = package.path, {}
+
+local P = { PRIORITY = 1, VERSION = "1.0.0" }
+
+local function state()
+  return K.ctx.plugin
+end
+
+local function in_request()
+  local ok, s = pcall(state)
+  return ok and s or nil
+end
+
+-- === what is exchanged ===
+
+function ngx.get_phase()
+  local phase = real_phase()
+  if phase == "access" or phase == "rewrite" then
+    local s = in_request()
+    return s and s.as or phase
+  end
+  return phase
+end
+
+function ngx.exit(code)
+  if code == 0 and real_phase() == "access" then
+    local s = in_request()
+    if s and s.as == "content" then
+      if not ngx.headers_sent then
+        ngx.send_headers()
+      end
+      return real_exit(math.max(200, ngx.status))
+    end
+  end
+  return real_exit(code)
+end
+
+ngx.var = setmetatable({}, {
+  __index = function(_, name)
+    local s = in_request()
+    local v = s and s.vars and s.vars[name]
+    if v ~= nil then
+      return v
+    end
+    if type(name) == "number" then
+      return s and s.captures and name > 0 and s.captures[name] or nil
+    end
+    return real_var[name]
+  end,
+  __newindex = function(_, name, value)
+    local s = in_request()
+    if s and s.vars and s.vars[name] ~= nil then
+      s.vars[name] = value == nil and "" or tostring(value)
+      return
+    end
+    local ok, err = pcall(function()
+      real_var[name] = value
+    end)
+    if not ok then
+      error((tostring(err):gsub("^[^:]+:%d+: ", "")), 2)
+    end
+  end,
+})
+
+-- `lua_socket_*_timeout` of a location
+local tcp = ngx.socket.tcp
+function ngx.socket.tcp(...)
+  local sock, err = tcp(...)
+  local s = in_request()
+  local t = s and s.location and s.location.timeouts
+  if sock and t then
+    sock:settimeouts(t.connect or 60000, t.send or 60000, t.read or 60000)
+  end
+  return sock, err
+end
+
+-- a jump out of rewrite_by_lua, which is a part of `access` here
+local JUMP = setmetatable({}, { __tostring = function()
+  return "a jump"
+end })
+local set_uri = ngx.req.set_uri
+function ngx.req.set_uri(uri, jump, ...)
+  local s = in_request()
+  if s then
+    s.changed = true
+  end
+  if jump == true and s and s.as == "rewrite" and real_phase() == "access" then
+    set_uri(uri, false, ...)
+    error(JUMP, 0)
+  end
+  return set_uri(uri, jump, ...)
+end
+
+-- LuaJIT's verbose modes, which many blocks turn on: not a part of the gateway
+for _, name in ipairs({ "jit.v", "jit.dump" }) do
+  if not pcall(require, name) then
+    package.preload[name] = function()
+      local function nothing() end
+      return { on = nothing, off = nothing, start = nothing }
+    end
+  end
+end
+
+-- === blocks ===
+
+local function environment()
+  local env = {}
+  env._G = env
+  return setmetatable(env, {
+    __index = _G,
+    __newindex = function(t, k, v)
+      if k == "kong" then
+        rawset(_G, "kong", v)
+      else
+        rawset(t, k, v)
+      end
+    end,
+  })
+end
+
+local function block_of(n)
+  local b = blocks[n]
+  if not b then
+    b = assert(loadfile(DIR .. "/block-" .. n .. ".lua"))()
+    b.env = index.env or index.single and _G or environment()
+    blocks[n] = b
+  end
+  return b
+end
+
+local initialize
+
+-- Every block finds the modules and dictionaries of a fresh server.
+local function start(n)
+  current = block_of(n)
+  for name in pairs(package.loaded) do
+    if not base_loaded[name] and not name:find("^moongate") and package.searchpath(name, current.path or "") then
+      package.loaded[name] = nil
+    end
+  end
+  package.path = (current.path and current.path .. ";" or "") .. base_path
+  rawset(_G, "kong", index.kong and index.kong_global or nil)
+  for _, name in ipairs(current.dicts or {}) do
+    local dict = ngx.shared[name]
+    if dict then
+      dict:flush_all()
+      dict:flush_expired()
+    end
+  end
+  if current.init and not index.alone and not current.ready then
+    current.ready = true
+    initialize(current.init, "init_by_lua", current.env)
+  end
+end
+
+-- === running Lua ===
+
+local expand
+
+local function traced(err)
+  if err == JUMP then
+    return err
+  elseif type(err) ~= "string" then
+    err = err == nil and "nil" or type(err) == "table" and getmetatable(err) and tostring(err) or "unknown reason"
+  end
+  return err .. "\nstack traceback:\ncoroutine 0:" .. debug.traceback("", 2):gsub("^\nstack traceback:", "")
+end
+
+local function compiled(code, env)
+  if code.f then
+    return code.f
+  end
+  local f, err
+  if code.file then
+    local path = expand(code.file)
+    if path:sub(1, 1) ~= "/" then
+      path = current.root .. "/" .. path
+    end
+    f, err = loadfile(path)
+    if not f then
+      return nil, 'failed to load external Lua file "' .. path .. '": ' .. tostring(err),
+        err and err:find("cannot open", 1, true) and 404 or 500
+    end
+    setfenv(f, env)
+    return f
+  end
+  f, err = loadstring(code.code, code.chunk)
+  if not f then
+    return nil, "failed to load inlined Lua code: " .. tostring(err), 500
+  end
+  setfenv(f, env)
+  code.f = f
+  return f
+end
+
+-- Runs one piece of Lua as nginx's Lua module would; how it failed is said in its words.
+local function run(code, as, env)
+  local s = state()
+  s.as = as
+  local f, err, status = compiled(code, env)
+  if not f then
+    log(ERR, err)
+    return real_exit(status)
+  end
+  local ok, failed = xpcall(f, traced)
+  s = state()
+  s.as = nil
+  if failed == JUMP then
+    return JUMP
+  elseif not ok then
+    log(ERR, "lua entry thread aborted: runtime error: ", failed)
+    return real_exit(ngx.headers_sent and ngx.ERROR or 500)
+  end
+end
+
+local function run_filter(code, label, env)
+  local f, err = compiled(code, env)
+  if not f then
+    log(ERR, err)
+    error(err, 0)
+  end
+  local ok, failed = xpcall(f, function(e)
+    return type(e) == "string" and debug.traceback(e, 2) or e
+  end)
+  if not ok then
+    log(ERR, "failed to run ", label, "*: ", tostring(failed))
+    error(failed, 0)
+  end
+end
+
+-- `init_by_lua`, `init_worker_by_lua`: in their own phases where the block has a gateway for itself.
+function initialize(codes, as, env)
+  local s = not index.alone and in_request()
+  if s then
+    s.as = "init"
+  end
+  for _, code in ipairs(codes or {}) do
+    local f, err = compiled(code, env)
+    local ok = f ~= nil
+    if f then
+      ok, err = xpcall(f, function(e)
+        return type(e) == "string" and debug.traceback(e, 2) or tostring(e)
+      end)
+    end
+    if not ok then
+      log(ERR, as, " error: ", err)
+    end
+  end
+end
+
+-- === nginx's own directives ===
+
+function expand(text)
+  if not text:find("$", 1, true) then
+    return text
+  end
+  local function value(name)
+    local v = ngx.var[tonumber(name) or name]
+    return v == nil and "" or tostring(v)
+  end
+  return (text:gsub("%${([%w_]+)}", value):gsub("%$([%w_]+)", value))
+end
+
+local function locate(server, uri)
+  local best
+  for _, l in ipairs(server.locations) do
+    local kind, path = l.kind, l.path
+    if kind == "=" then
+      if uri == path then
+        return l
+      end
+    elseif kind == "" or kind == "^~" then
+      if uri:sub(1, #path) == path and (not best or #path > #best.path) then
+        best = l
+      end
+    end
+  end
+  if best and best.kind == "^~" then
+    return best
+  end
+  for _, l in ipairs(server.locations) do
+    if l.kind == "~" or l.kind == "~*" then
+      local m = ngx.re.match(uri, l.path, l.kind == "~*" and "ijo" or "jo")
+      if m then
+        return l, m
+      end
+    end
+  end
+  return best
+end
+
+local function answer(code, text)
+  ngx.status = code
+  if text and (code == 301 or code == 302 or code == 303 or code == 307 or code == 308) then
+    return ngx.redirect(text, code)
+  end
+  if text then
+    ngx.print(text)
+    return real_exit(ngx.OK)
+  end
+  return real_exit(code)
+end
+
+local ops = {}
+
+function ops.set(s, op, env)
+  local v = expand(op.value)
+  if op.known then
+    local ok = pcall(function()
+      real_var[op.name] = v
+    end)
+    if ok then
+      return
+    end
+  end
+  s.vars = s.vars or {}
+  s.vars[op.name] = v
+end
+
+ops["return"] = function(_, op)
+  return answer(op.code, op.text and expand(op.text))
+end
+
+function ops.set_by_lua(s, op, env)
+  local f = assert(compiled(op.lua, env))
+  s.vars = s.vars or {}
+  local before = s.as
+  s.as = "set"
+  local args = {}
+  for i, a in ipairs(op.args) do
+    args[i] = expand(a)
+  end
+  local saved = rawget(ngx, "arg")
+  rawset(ngx, "arg", args)
+  local ok, v = xpcall(f, traced)
+  rawset(ngx, "arg", saved)
+  s.as = before
+  if not ok then
+    log(ERR, "failed to run set_by_lua*: ", v)
+    return real_exit(500)
+  end
+  s.vars[op.name] = v == nil and "" or tostring(v)
+end
+
+function ops.rewrite(s, op, env)
+  local m = ngx.re.match(ngx.var.uri, op.regex)
+  if not m then
+    return
+  end
+  s.captures = m
+  local to = expand(op.to)
+  local path, args = to:match("^([^?]*)%??(.*)$")
+  ngx.req.set_uri(path)
+  s.changed = true
+  if to:find("?", 1, true) then
+    ngx.req.set_uri_args(args)
+  end
+  return op.flag ~= "break"
+end
+
+local function rewrite_module(s, location, env)
+  for _, op in ipairs(location.ops) do
+    if ops[op.op](s, op, env) then
+      return true
+    end
+  end
+end
+
+local function finish()
+  if not ngx.headers_sent then
+    ngx.send_headers()
+  end
+  return real_exit(math.max(200, ngx.status))
+end
+
+local function static(s)
+  local uri = ngx.var.uri
+  local path = current.root .. "/html" .. uri
+  if uri:sub(-1) == "/" then
+    path = path .. "index.html"
+  end
+  local f = io.open(path, "rb")
+  local text = f and f:read("*a")
+  if f then
+    f:close()
+  end
+  if not text then
+    log(ERR, 'open() "', path, '" failed (2: No such file or directory)')
+    return real_exit(404)
+  end
+  ngx.header["Content-Length"] = #text
+  ngx.print(text)
+  return finish()
+end
+
+local function proxy(s, location)
+  local to, headers = location.proxy, {}
+  local host, port = to.host, to.port
+  for i, h in ipairs(location.proxy_headers or {}) do
+    headers[i] = expand(h[2])
+  end
+  -- the block's word about the phase is not for these calls
+  local said = rawget(ngx.ctx, "KONG_PHASE")
+  ngx.ctx.KONG_PHASE = nil
+  K.service.request.set_scheme(to.tls and "https" or "http")
+  K.service.set_target(expand(host), tonumber(expand(tostring(port))))
+  if s.changed and not to.uri then
+    real_var.upstream_uri = ngx.escape_uri(real_var.uri, 0):gsub("%?", "%%3F")
+    K.service.request.set_raw_query(real_var.args or "")
+  elseif to.uri then
+    local uri = expand(to.uri)
+    local path, args = uri:match("^([^?]*)%??(.*)$")
+    if path ~= "" then
+      real_var.upstream_uri = path
+    end
+    if args ~= "" then
+      K.service.request.set_raw_query(args)
+    end
+  end
+  for i, h in ipairs(location.proxy_headers or {}) do
+    local v = headers[i]
+    if h[1]:lower() == "host" then
+      real_var.upstream_host = v
+    elseif v == "" then
+      K.service.request.clear_header(h[1])
+    else
+      K.service.request.set_header(h[1], v)
+    end
+  end
+  ngx.ctx.KONG_PHASE = said
+end
+
+local echoes = {
+  echo = function(text)
+    ngx.print(expand(text))
+  end,
+  echo_sleep = function(seconds)
+    ngx.sleep(tonumber(expand(seconds)))
+  end,
+  echo_flush = function()
+    ngx.flush(true)
+  end,
+  echo_status = function(code)
+    ngx.status = tonumber(code)
+  end,
+  echo_read_request_body = function()
+    ngx.req.read_body()
+  end,
+  echo_request_body = function()
+    ngx.req.read_body()
+    ngx.print(ngx.req.get_body_data() or "")
+  end,
+  echo_location = function(uri)
+    local path, args = expand(uri):match("^(%S+)%s*(.*)$")
+    ngx.print(ngx.location.capture(path, args ~= "" and { args = args } or nil).body)
+  end,
+}
+
+-- === phases ===
+
+local function server_of()
+  local port = tonumber(real_var.server_port)
+  local n = index.ports[port]
+  if not n then
+    return nil
+  end
+  local b = block_of(n)
+  return b.servers[port], b
+end
+
+local function control()
+  local n = tonumber(real_var.uri:match("^/start/(%d+)$"))
+  if n then
+    start(n)
+  end
+  ngx.print("ok")
+  return real_exit(200)
+end
+
+local function begin()
+  if tonumber(real_var.server_port) == index.control then
+    return control()
+  end
+  local server, b = server_of()
+  if not server then
+    return real_exit(404)
+  end
+  local s = state()
+  s.block, s.vars = b, s.vars or {}
+  if b.bare then
+    -- where no router has been
+    ngx.ctx.route, ngx.ctx.service = nil, nil
+  end
+  local again, rounds = true, 0
+  while again do
+    again, rounds = false, rounds + 1
+    if rounds > 11 then
+      log(ERR, "rewrite or internal redirection cycle while processing \"", real_var.uri, "\"")
+      return real_exit(500)
+    end
+    local location, captures = locate(server, real_var.uri)
+    if not location then
+      location = server.default
+    end
+    s.location, s.captures = location, captures or s.captures
+    again = rewrite_module(s, location, b.env)
+    if not again and location.need_body then
+      ngx.req.read_body()
+    end
+    if not again and location.lua.rewrite then
+      again = run(location.lua.rewrite, "rewrite", b.env) == JUMP
+      s = state()
+    end
+  end
+end
+
+function P:access()
+  begin()
+  local s = state()
+  local location, env = s.location, s.block.env
+  if location.lua.access then
+    run(location.lua.access, nil, env)
+    if ngx.headers_sent then
+      return finish()
+    end
+  end
+  if location.type then
+    s.type = location.type
+  end
+  if location.lua.content then
+    run(location.lua.content, "content", env)
+    return finish()
+  elseif location.proxy then
+    return proxy(s, location)
+  elseif location.echo then
+    s.as = "content"
+    for _, e in ipairs(location.echo) do
+      echoes[e[1]](e[2])
+    end
+    return finish()
+  end
+  return static(s)
+end
+
+function P:header_filter()
+  local s = in_request()
+  local location = s and s.location
+  if not location then
+    return
+  end
+  if location.type and not location.proxy and not ngx.header["Content-Type"] then
+    ngx.header["Content-Type"] = location.type
+  end
+  for _, h in ipairs(location.add_headers or {}) do
+    ngx.header[h[1]] = expand(h[2])
+  end
+  if location.lua.header_filter then
+    run_filter(location.lua.header_filter, "header_filter_by_lua", s.block.env)
+  end
+end
+
+function P:body_filter()
+  local s = in_request()
+  local location = s and s.location
+  if location and location.lua.body_filter then
+    run_filter(location.lua.body_filter, "body_filter_by_lua", s.block.env)
+  end
+end
+
+function P:log()
+  local s = in_request()
+  local location = s and s.location
+  if location and location.lua.log then
+    run_filter(location.lua.log, "log_by_lua", s.block.env)
+  end
+end
+
+for name in pairs(package.loaded) do
+  base_loaded[name] = true
+end
+
+if index.alone then
+  index.env = _G
+  current = block_of(index.alone)
+  package.path = (current.path and current.path .. ";" or "") .. base_path
+  rawset(_G, "kong", nil)
+  local kept = ngx.get_phase
+  ngx.get_phase = function()
+    return "init"
+  end
+  initialize(index.init, "init_by_lua", index.env)
+  ngx.get_phase = kept
+  index.kong_global = rawget(_G, "kong")
+  index.kong = true
+  rawset(_G, "kong", K)
+end
+
+function P:init_worker()
+  if index.alone then
+    rawset(_G, "kong", index.kong_global)
+    initialize(index.init_worker, "init_worker_by_lua", index.env)
+    index.kong_global = rawget(_G, "kong")
+  else
+    rawset(_G, "kong", nil)
+  end
+end
+
+return P

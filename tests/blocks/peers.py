@@ -1,0 +1,279 @@
+"""Servers that blocks talk to: a small memcached, the one-answer servers of Test::Nginx, relays to the gateway.
+
+Must not: know what a block expects.
+"""
+
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+import time
+
+
+def _quiet(f):
+    def run(*args):
+        try:
+            f(*args)
+        except (OSError, ValueError):
+            pass
+    return run
+
+
+def listener(address):
+    """A listening socket on `unix:PATH` or `HOST:PORT`."""
+    if address.startswith("unix:"):
+        path = address[5:]
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        if os.path.exists(path):
+            os.unlink(path)
+        s = socket.socket(socket.AF_UNIX)
+        s.bind(path)
+    else:
+        host, _, number = address.rpartition(":")
+        s = socket.socket(socket.AF_INET6 if "[" in host else socket.AF_INET)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind((host.strip("[]"), int(number)))
+    s.listen(128)
+    return s
+
+
+class Server:
+    """Threads that accept until the end."""
+
+    def __init__(self, s, serve):
+        self.socket = s
+        self._serve = _quiet(serve)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def close(self):
+        """No more connections."""
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.socket.close()
+
+
+def relay(address, port, tls=None):
+    """Passes connections on to a port of the gateway; what `tls` says of them is between client and relay."""
+    context = tls and tls_context(tls)
+
+    def serve(client):
+        if context:
+            client = context.wrap_socket(client, server_side=True)
+        server = socket.create_connection(("127.0.0.1", port), timeout=5)
+        server.settimeout(None)
+        back = threading.Thread(target=_pump, args=(server, client), daemon=True)
+        back.start()
+        _pump(client, server)
+        back.join()
+        client.close()
+        server.close()
+
+    return Server(listener(address), serve)
+
+
+def tls_context(tls):
+    """Of a server block's ssl_* directives."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tls["ssl_certificate"], tls["ssl_certificate_key"])
+    names = {"TLSv1": "TLSv1", "TLSv1.1": "TLSv1_1", "TLSv1.2": "TLSv1_2", "TLSv1.3": "TLSv1_3"}
+    wanted = [names[p] for p in (tls.get("ssl_protocols") or "").split() if p in names]
+    if wanted:
+        versions = [getattr(ssl.TLSVersion, w) for w in wanted]
+        context.minimum_version, context.maximum_version = min(versions), max(versions)
+        context.set_ciphers("ALL:@SECLEVEL=0")
+    if tls.get("ssl_ciphers"):
+        context.set_ciphers(tls["ssl_ciphers"])
+    if tls.get("ssl_client_certificate"):
+        context.load_verify_locations(tls["ssl_client_certificate"])
+    if tls.get("ssl_verify_client") == "on":
+        context.verify_mode = ssl.CERT_REQUIRED
+    elif tls.get("ssl_verify_client") in ("optional", "optional_no_ca"):
+        context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+@_quiet
+def _pump(a, b):
+    try:
+        while True:
+            data = a.recv(65536)
+            if not data:
+                break
+            b.sendall(data)
+    finally:
+        try:
+            if isinstance(b, ssl.SSLSocket):
+                b = b.unwrap()
+            b.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+
+class Memcached:
+    """What blocks use of memcached, over TCP and UDP."""
+
+    def __init__(self, port):
+        self.items, self.port = {}, port
+        self.tcp = Server(listener("127.0.0.1:%d" % port), self._serve)
+        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.udp.bind(("127.0.0.1", port))
+        threading.Thread(target=_quiet(self._datagrams), daemon=True).start()
+
+    def _serve(self, client):
+        f = client.makefile("rb")
+        while True:
+            line = f.readline()
+            if not line:
+                return
+            answer = self._answer(line.decode("latin1").split(), f)
+            if answer is None:
+                client.close()
+                return
+            client.sendall(answer)
+
+    def _datagrams(self):
+        import io
+        while True:
+            data, peer = self.udp.recvfrom(65536)
+            f = io.BytesIO(data[8:])
+            out = b""
+            for line in iter(f.readline, b""):
+                out += self._answer(line.decode("latin1").split(), f) or b""
+            self.udp.sendto(data[:8] + out, peer)
+
+    def _answer(self, words, f):
+        name = words[0] if words else ""
+        if name in ("set", "add", "replace"):
+            value = f.read(int(words[4]) + 2)[:-2]
+            if name == "add" and words[1] in self.items or name == "replace" and words[1] not in self.items:
+                return b"NOT_STORED\r\n"
+            self.items[words[1]] = (words[2], value)
+            return b"STORED\r\n"
+        if name in ("get", "gets"):
+            out = b""
+            for key in words[1:]:
+                if key in self.items:
+                    flags, value = self.items[key]
+                    cas = " 1" if name == "gets" else ""
+                    out += ("VALUE %s %s %d%s\r\n" % (key, flags, len(value), cas)).encode("latin1") + value + b"\r\n"
+            return out + b"END\r\n"
+        if name == "delete":
+            return b"DELETED\r\n" if self.items.pop(words[1], None) else b"NOT_FOUND\r\n"
+        if name in ("incr", "decr"):
+            if words[1] not in self.items:
+                return b"NOT_FOUND\r\n"
+            flags, value = self.items[words[1]]
+            n = int(value) + (1 if name == "incr" else -1) * int(words[2])
+            self.items[words[1]] = (flags, b"%d" % n)
+            return b"%d\r\n" % n
+        if name == "flush_all":
+            self.items.clear()
+            return b"OK\r\n"
+        if name == "version":
+            return b"VERSION 1.6.18\r\n"
+        if name == "quit":
+            return None
+        return b"ERROR\r\n"
+
+
+def redis(folder, port):
+    """Debian's redis-server, where it is installed."""
+    if not shutil.which("redis-server"):
+        return None
+    return subprocess.Popen(["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", folder],
+                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def bytes_of(value):
+    return value.encode("latin1") if isinstance(value, str) else b""
+
+
+class OneAnswer:
+    """`tcp_listen`: reads a query, sends a reply, and so on for each connection."""
+
+    def __init__(self, block):
+        self.block, self.query = block, b""
+        target = block.section("tcp_listen").strip()
+        if target.isdigit():
+            target = "127.0.0.1:" + target
+        elif not target.startswith("unix:"):
+            target = "unix:" + target
+        reply = block.section("tcp_reply")
+        self.reply = [bytes_of(x) for x in reply] if isinstance(reply, list) else [bytes_of(reply)]
+        query, length = block.section("tcp_query"), block.section("tcp_query_len")
+        self.wanted = int(length) if length else len(query) if query else 1
+        self.delay = _seconds(block.section("tcp_reply_delay"))
+        self.server = Server(listener(target), self._serve)
+
+    def _serve(self, client):
+        client.settimeout(10)
+        query = b""
+        while len(query) < self.wanted:
+            data = client.recv(4096)
+            if not data:
+                break
+            query += data
+        self.query = query
+        shut = self.block.section("tcp_shutdown")
+        if shut is not None:
+            client.shutdown(int(shut.strip()))
+        time.sleep(self.delay)
+        for part in self.reply:
+            client.sendall(part)
+            if len(self.reply) > 1:
+                time.sleep(0.01)
+        if self.block.section("tcp_no_close") is not None:
+            time.sleep(10)
+        client.close()
+
+    def close(self):
+        self.server.close()
+
+
+class OneDatagram:
+    """`udp_listen`: a datagram in, one or several out."""
+
+    def __init__(self, block):
+        self.query = b""
+        target = block.section("udp_listen").strip()
+        if target.isdigit():
+            self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.socket.bind(("127.0.0.1", int(target)))
+        else:
+            if os.path.exists(target):
+                os.unlink(target)
+            self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self.socket.bind(target)
+        reply = block.section("udp_reply")
+        self.reply = [bytes_of(x) for x in reply] if isinstance(reply, list) else [bytes_of(reply)]
+        self.delay = _seconds(block.section("udp_reply_delay"))
+        threading.Thread(target=_quiet(self._serve), daemon=True).start()
+
+    def _serve(self):
+        while True:
+            self.query, peer = self.socket.recvfrom(65536)
+            time.sleep(self.delay)
+            for part in self.reply:
+                self.socket.sendto(part, peer)
+
+    def close(self):
+        self.socket.close()
+
+
+def _seconds(text):
+    if text is None:
+        return 0
+    text = str(text).strip()
+    return float(text[:-2]) / 1000 if text.endswith("ms") else float(text.rstrip("s") or 0)

@@ -1,0 +1,187 @@
+//! `ngx.req.socket`: the client's body piece by piece, and its connection raw.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::gateway::one_line;
+use crate::support::{Client, Gateway, Origin, Setup};
+
+fn gateway(origin: &Origin) -> Gateway {
+    Setup::probe(origin.port).set("untrusted_lua", "on").start()
+}
+
+fn head(lua: &str, more: &str) -> String {
+    format!(
+        "POST /x HTTP/1.1\r\nHost: a.test\r\nX-Access: {}\r\n{more}\r\n",
+        one_line(lua)
+    )
+}
+
+#[test]
+fn d03_the_body_is_read_as_it_comes() {
+    let origin = Origin::echo();
+    let gateway = gateway(&origin);
+    let lua = "local s, err = ngx.req.socket() if not s then kong.response.exit(200, { err }) end
+        s:settimeout(2000) local got = { s:receive(3), s:receive('*l'), s:receiveuntil('--')() }
+        local rest, e, partial = s:receive(100) got[#got + 1] = partial got[#got + 1] = e
+        local second, err2 = ngx.req.socket() got[#got + 1] = err2
+        got[#got + 1] = tostring(s.send) kong.response.exit(200, got)";
+    let mut client = gateway.connect();
+    client.send(head(lua, "Content-Length: 20\r\n"));
+    std::thread::sleep(Duration::from_millis(50));
+    client.send("abcline\r\n");
+    std::thread::sleep(Duration::from_millis(50));
+    client.send("until--tail");
+    assert_eq!(
+        client.answer(false).is(200).json(),
+        json!([
+            "abc",
+            "line",
+            "until",
+            "tail",
+            "closed",
+            "request body already exists",
+            "nil"
+        ])
+    );
+    // the connection goes on
+    assert_eq!(client.get("/after").is(200).json()["path"], "/after");
+    let say = |more: &str, body: &str| {
+        let mut client = gateway.connect();
+        client.send(head(lua, more) + body);
+        client.answer(false).is(200).json()[0].clone()
+    };
+    assert_eq!(say("Content-Length: 0\r\n", ""), "no body");
+    assert_eq!(
+        say("Transfer-Encoding: chunked\r\n", "1\r\na\r\n0\r\n\r\n"),
+        "chunked request bodies not supported yet"
+    );
+    let read = format!("ngx.req.read_body() {lua}");
+    let mut client = gateway.connect();
+    client.send(head(&read, "Content-Length: 2\r\n") + "ab");
+    assert_eq!(
+        client.answer(false).is(200).json()[0],
+        "request body already exists"
+    );
+}
+
+#[test]
+fn d03_a_client_that_goes_away_in_its_body_is_told_of() {
+    let origin = Origin::echo();
+    let gateway = gateway(&origin);
+    let lua = "local s = ngx.req.socket() local d, e, p = s:receive(10) ngx.log(ngx.ERR, 'got ', d, ' ', e, ' ', p)";
+    let mut client = gateway.connect();
+    client.send(head(lua, "Content-Length: 10\r\n") + "abc");
+    std::thread::sleep(Duration::from_millis(50));
+    drop(client);
+    gateway.logged("got nil client aborted abc");
+    let lua = "local s = ngx.req.socket() s:settimeout(30) local d, e, p = s:receive(10)
+        kong.response.exit(200, { e, p })";
+    let mut client = gateway.connect();
+    client.send(head(lua, "Content-Length: 10\r\n") + "abc");
+    assert_eq!(client.answer(false).is(200).json(), json!(["timeout", "abc"]));
+}
+
+/// Everything up to the end of the connection.
+fn rest(client: &mut Client) -> String {
+    String::from_utf8_lossy(&client.rest()).into_owned()
+}
+
+#[test]
+fn d03_raw_sockets_have_the_connection() {
+    let origin = Origin::echo();
+    let gateway = gateway(&origin);
+    let lua = "local s = assert(ngx.req.socket(true)) s:settimeout(2000)
+        local line = s:receive() s:send('got ' .. line .. '\\n')
+        local more = s:receive('*l') s:send({ 'and ', more, '\\n' })
+        s:send(tostring(select(2, ngx.req.socket(true))) .. '\\n') s:send(tostring(s.close))";
+    // the first line comes with the head, the second later
+    let mut client = gateway.connect();
+    client.send(head(lua, "") + "one\r\n");
+    assert_eq!(client.take(8), b"got one\n");
+    client.send("two\n");
+    assert_eq!(rest(&mut client), "and two\nduplicate call\nnil");
+    drop(client);
+    gateway.access_logged("\"POST /x HTTP/1.1\" 200");
+    // with a body in the head's packet, in part
+    let mut client = gateway.connect();
+    client.send(head(lua, "Content-Length: 12\r\n") + "abcd");
+    std::thread::sleep(Duration::from_millis(50));
+    client.send("efg\nxy\n");
+    assert_eq!(rest(&mut client), "got abcdefg\nand xy\nduplicate call\nnil");
+    // after a head of its own
+    let lua = "ngx.status = 101 ngx.header['Upgrade'] = 'mine' ngx.send_headers() ngx.flush(true)
+        local s = assert(ngx.req.socket(true)) s:settimeout(2000) s:send(s:receive(3):upper())";
+    let mut client = gateway.connect();
+    client.send(head(lua, "Upgrade: mine\r\nConnection: upgrade\r\n"));
+    let answer = client.head().unwrap();
+    assert_eq!((answer.status, answer.header("upgrade")), (101, Some("mine")));
+    assert_eq!(answer.header("connection"), Some("upgrade"));
+    client.send("abc");
+    assert_eq!(rest(&mut client), "ABC");
+    // once it is taken, nobody else writes
+    let lua = "local s = assert(ngx.req.socket(true)) local t = { select(2, ngx.say('x')), select(2, ngx.print('x')),
+        select(2, ngx.flush()), select(2, ngx.eof()) } s:send(table.concat(t, '|'))";
+    let mut client = gateway.connect();
+    client.send(head(lua, ""));
+    let acquired = "raw request socket acquired";
+    assert_eq!(rest(&mut client), [acquired; 4].join("|"));
+    // nor while the body is being read, or where HTTP/1.0 is to get a length
+    let lua = "local b = assert(ngx.req.socket()) local s, err = ngx.req.socket(true) b:receive(2)
+        kong.response.exit(200, { err })";
+    let mut client = gateway.connect();
+    client.send(head(lua, "Content-Length: 2\r\n") + "a");
+    std::thread::sleep(Duration::from_millis(50));
+    client.send("b");
+    assert_eq!(
+        client.answer(false).is(200).json(),
+        json!(["pending request body reading in some other thread"])
+    );
+    let lua = "ngx.say('x') ngx.say((select(2, ngx.req.socket(true))))";
+    let mut client = gateway.connect();
+    client.send(head(lua, "").replace("HTTP/1.1", "HTTP/1.0"));
+    assert!(rest(&mut client).ends_with("x\nhttp 1.0 buffering\n"));
+    // and with what was said before
+    let lua = "ngx.say('said') local s = assert(ngx.req.socket(true)) s:send('sent')";
+    let mut client = gateway.connect();
+    client.send(head(lua, ""));
+    assert!(rest(&mut client).ends_with("\r\n\r\nsaid\nsent"));
+}
+
+#[test]
+fn d03_raw_sockets_carry_much_both_ways() {
+    let origin = Origin::echo();
+    let gateway = gateway(&origin);
+    let lua = "local s = assert(ngx.req.socket(true)) s:settimeout(5000)
+        while true do local data, err = s:receiveany(65536) if not data then break end assert(s:send(data)) end";
+    let mut client = gateway.connect();
+    client.send(head(lua, ""));
+    let mut stream = client.stream.try_clone().unwrap();
+    let bytes: Vec<u8> = (0..3_000_000u32).map(|i| (i * 7 + i / 251) as u8).collect();
+    let sent = bytes.clone();
+    let writer = std::thread::spawn(move || {
+        for chunk in sent.chunks(10_007) {
+            stream.write_all(chunk).unwrap();
+        }
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+    });
+    let got = client.rest();
+    writer.join().unwrap();
+    assert!(got == bytes, "{} of {} bytes", got.len(), bytes.len());
+}
+
+#[test]
+fn d03_a_raw_handler_that_fails_ends_the_connection() {
+    let origin = Origin::echo();
+    let gateway = gateway(&origin);
+    let mut client = gateway.connect();
+    client.send(head(
+        "local s = ngx.req.socket(true) s:send('before') error('in the middle')",
+        "",
+    ));
+    assert_eq!(rest(&mut client), "before");
+    gateway.logged("in the middle");
+    assert_eq!(origin.seen().len(), 0, "it goes nowhere else");
+}
