@@ -80,7 +80,7 @@ function client.get_protocol(allow_terminated)
   return https and "https" or "http"
 end
 
-client.tls = require "moongate.client_tls"
+client.tls = require("kong.pdk.client.tls").new()
 
 return {
   new = function()

@@ -21,9 +21,12 @@ local makers = {}
 -- Comes and goes, so pairs() leaves nothing of it.
 local passing = { delay_response = true }
 
+-- the id that the default workspace has in every declarative configuration
+local DEFAULT_WORKSPACE = "0dc6f45b-8f8d-40d2-a504-473544ee190b"
+
 function makers.workspace()
   local kong = rawget(_G, "kong")
-  return kong and kong.default_workspace or require("kong.constants").DECLARATIVE_DEFAULT_WORKSPACE_ID
+  return kong and kong.default_workspace or DEFAULT_WORKSPACE
 end
 
 local function value(ctx, name)

@@ -179,6 +179,7 @@ pub fn respond(tail: Tail, upstream: Option<UpstreamBody>, close: bool) -> Respo
         let passed = x.timing.head_at.filter(|_| upstream.is_some());
         x.timing.filter_start = Some(passed.unwrap_or_else(Instant::now));
     });
+    scope.soft_exit.set(0);
     let flow = g.phases.run_now(&g.vm, &scope, Phase::HeaderFilter);
     if flow.is_some() {
         tail.with(|x| x.timing.filter_end = Some(Instant::now()));
@@ -192,6 +193,14 @@ pub fn respond(tail: Tail, upstream: Option<UpstreamBody>, close: bool) -> Respo
             x.response.source = Made::Error;
             render(&g, &mut x, 500, Some("An unexpected error occurred"));
         }
+    }
+    if let (code @ 300..=999, Some(cell)) = (scope.soft_exit.take(), &scope.exchange) {
+        // ngx.exit in header_filter: that status's own answer instead
+        upstream = None;
+        let mut x = cell.borrow_mut();
+        x.response.headers = HeaderMap::new();
+        x.response.body = None;
+        answer_exit(&g, &mut x, code as u16);
     }
     let Some(cell) = &scope.exchange else {
         return Response::new(ClientBody::new(Source::Empty, false, tail));
