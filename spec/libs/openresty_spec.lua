@@ -158,6 +158,42 @@ describe("D4 OpenResty's smaller libraries", function()
     assert.is_false((run(zlib.inflateGzip, "not gzip")))
   end)
 
+  it("D4 MessagePack", function()
+    local mp = require "MessagePack"
+    for _, v in ipairs { 0, 1, 127, 128, 255, 256, 65535, 65536, 2 ^ 32, 2 ^ 40, -1, -32, -33, -128, -129, -32769, -2 ^ 31 - 1,
+                         1.5, true, false, "", "abc", ("x"):rep(40), ("x"):rep(300), ("x"):rep(70000) } do
+      assert.equal(v, mp.unpack(mp.pack(v)))
+    end
+    assert.equal("\147\1\2\161a", mp.pack({ 1, 2, "a" }))
+    assert.equal("\129\161a\1", mp.pack({ a = 1 }))
+    assert.same({ a = { 1, { b = true } }, [5] = "x" }, mp.unpack(mp.pack({ a = { 1, { b = true } }, [5] = "x" })))
+    assert.is_nil(mp.unpack("\192"))
+    local seen = {}
+    for at, v in mp.unpacker("\1\161a\195") do
+      seen[#seen + 1] = { at, v }
+    end
+    assert.same({ { 1, 1 }, { 2, "a" }, { 4, true } }, seen)
+    assert.error_matches(function() mp.unpack("\221\255\255\255\255") end, "missing bytes")
+    assert.error_matches(function() mp.unpack("\1\1") end, "extra bytes")
+    assert.error_matches(function() mp.unpack(("\145"):rep(1000)) end, "too deep")
+    assert.error_matches(function() mp.pack(print) end, "pack 'function' is unimplemented")
+  end)
+
+  it("D4 resty.jit-uuid", function()
+    local uuid = require "resty.jit-uuid"
+    local dns = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
+    assert.equal("9073926b-929f-31c2-abc9-fad77ae3e8eb", uuid.generate_v3(dns, "example.com"))
+    assert.equal("cfbff0d1-9375-5685-968c-48ce8b15ae17", uuid.generate_v5(dns, "example.com"))
+    assert.equal(uuid.generate_v5(dns, "a"), uuid.factory_v5(dns)("a"))
+    assert.is_true(uuid.is_valid(uuid.generate_v4()))
+    assert.is_true(uuid.is_valid(tostring(uuid)))
+    assert.is_true(uuid.is_valid(uuid()))
+    local none, err = uuid.generate_v3("x", "a")
+    assert.same({ nil, "namespace must be a valid UUID" }, { none, err })
+    none, err = uuid.generate_v5(dns, 5)
+    assert.same({ nil, "name must be a string" }, { none, err })
+  end)
+
   it("D4 resty.signal", function()
     local signal = require "resty.signal"
     assert.equal(15, signal.signum("TERM"))

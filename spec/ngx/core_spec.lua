@@ -73,6 +73,7 @@ describe("D4 resty.core", function()
     assert.is_number(ngx.config.nginx_version)
     assert.is_number(ngx.config.ngx_lua_version)
     assert.is_string(ngx.get_phase())
+    assert.is_number(ngx.get_raw_phase())
   end)
 
   it("D4 ngx.balancer outside its phase", function()

@@ -75,6 +75,22 @@ describe("D4 ngx.re.match, find and gmatch", function()
     assert.equal("n1", match("n1", "^n1$", "o")[0])
   end)
 
+  it("D4 metamethods of the caller's tables may use other patterns", function()
+    local function churn()
+      for i = 1, 20000 do
+        match("x", "x|churn" .. i, "")
+      end
+    end
+    local ctx = setmetatable({}, { __index = function() churn() return 2 end, __newindex = churn })
+    assert.same({ 2, 2 }, { find("ab", "b(c)?", "jo", ctx) })
+    local seen = {}
+    local res = setmetatable({}, { __newindex = function(_, k, v) churn() seen[k] = v end })
+    match("ab", "(a)(b)(?<n>c)?", "jo", nil, res)
+    assert.same({ "a", "b", false, [0] = "ab" }, seen)
+    local subject = setmetatable({}, { __tostring = function() churn() return "ab" end })
+    assert.equal("cb", (ngx.re.sub(subject, "a", "c", "jo")))
+  end)
+
   it("D4 zero bytes and long subjects", function()
     assert.equal("b\0c", match("a\0b\0c", "b.c")[0])
     local s = ("x"):rep(1000000) .. "y"

@@ -15,6 +15,7 @@ use mlua::{Function, Lua, Table, Value};
 
 use crate::vm::Registrar;
 
+mod request;
 #[cfg(test)]
 mod tests;
 
@@ -96,6 +97,7 @@ modules! {
     "moongate.spec.constants" => "helpers/constants.lua",
     "moongate.spec.database" => "helpers/database.lua",
     "moongate.spec.misc" => "helpers/misc.lua",
+    "moongate.spec.request" => "request.lua",
     "moongate.spec.wait" => "helpers/wait.lua",
     "say" => "say.lua",
     "spec.helpers" => "helpers/init.lua",
@@ -111,7 +113,7 @@ pub fn install(r: &Registrar) -> mlua::Result<()> {
     for (name, source) in MODULES {
         r.module(name, *source)?;
     }
-    Ok(())
+    request::install(r)
 }
 
 /// A run of specs as a Lua function without arguments, to be called on a coroutine of the driver

@@ -43,6 +43,8 @@ pub struct Connection {
     pub tls: Option<Box<Facts>>,
     /// Whether the client does not speak TLS where it should.
     pub plain_on_tls: bool,
+    /// When it was accepted.
+    pub opened: Instant,
     /// Requests so far on this connection (`$connection_requests`).
     pub requests: std::cell::Cell<u64>,
 }
@@ -57,6 +59,7 @@ impl Connection {
             local,
             tls: None,
             plain_on_tls: false,
+            opened: Instant::now(),
             requests: std::cell::Cell::new(0),
         }
     }

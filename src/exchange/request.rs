@@ -71,6 +71,8 @@ pub struct Building {
     pub memory: Vec<u8>,
     /// How large that may become, bytes.
     pub size: usize,
+    /// All of it is to stand in a file.
+    pub file_only: bool,
     /// Where the file comes.
     pub folder: PathBuf,
     /// The part in a file.

@@ -39,6 +39,8 @@ pub struct Response {
     pub body: Option<Vec<u8>>,
     /// The upstream's status (`$upstream_status`).
     pub upstream_status: Option<u16>,
+    /// Body bytes that came from the upstream (`$upstream_response_length`).
+    pub upstream_length: u64,
     /// Body bytes handed to the client (`$body_bytes_sent`).
     pub body_bytes_sent: u64,
     /// The chunk under body_filter (`ngx.arg[1]`).

@@ -25,8 +25,15 @@ pub struct Outbound {
     pub x_forwarded_port: String,
     pub x_forwarded_path: String,
     pub x_forwarded_prefix: Option<String>,
-    /// `$upstream_te`, `$upstream_connection`, `$upstream_upgrade`.
+    /// `$upstream_upgrade`.
     pub upgrade: Option<String>,
+    /// `$upstream_te`, `$upstream_via` and `$upstream_connection` where a plugin wrote them.
+    pub te: Option<String>,
+    pub via: Option<String>,
+    pub connection: Option<String>,
+    /// `$kong_proxy_mode` and `$ctx_ref` where a plugin wrote them: only kept.
+    pub proxy_mode: Option<String>,
+    pub ctx_ref: Option<String>,
 }
 
 /// Kong's `balancer_data`: host, port and limits of the upstream call, and what plugins say of its TLS.

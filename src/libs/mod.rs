@@ -107,6 +107,7 @@ const MODULES: &[(&str, Source)] = &[
     ("moongate.libs.http_pipeline", crate::embed!("http/pipeline.lua")),
     ("moongate.libs.tablex_pairs", crate::embed!("pl/tablex_pairs.lua")),
     ("binaryheap", crate::embed!("openresty/binaryheap.lua")),
+    ("MessagePack", crate::embed!("openresty/msgpack.lua")),
     ("ffi-zlib", crate::embed!("openresty/ffi_zlib.lua")),
     ("lua_pack", crate::embed!("openresty/lua_pack.lua")),
     ("luaxxhash", crate::embed!("openresty/xxhash.lua")),

@@ -64,7 +64,12 @@ function ngx.req.get_uri_args(max, into)
   return into, err
 end
 
-function ngx.req.set_uri_args(value)
+function ngx.req.set_uri_args(...)
+  local n = select("#", ...)
+  if n ~= 1 then
+    error("expecting 1 argument but seen " .. n, 2)
+  end
+  local value = ...
   if type(value) == "table" then
     value = encode(value)
   end

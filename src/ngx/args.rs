@@ -107,6 +107,13 @@ fn uri(a: &Args, r: &mut Ret) {
 
 /// `post(max)`: the body's arguments.
 fn post(a: &Args, r: &mut Ret) {
+    if !call::count(a, r, 0, 1, "0 or 1 arguments") {
+        return;
+    }
+    if a.len() == 1 && call::check_num(a, r, 1, "get_post_args").is_none() {
+        return;
+    }
+    // what is below 0 is no limit here, as in OpenResty
     let max = limit(a, 1);
     match scope::read(|x| x.request.body.clone()) {
         Some(Body::Memory(body)) => parse(&body, max, Count::Reached, r),

@@ -161,12 +161,14 @@ fn set_file(a: &Args, r: &mut Ret) {
     }
     // a nul ends the name as it does for the system
     let shown = name.split(|b| *b == 0).next().unwrap_or_default().escape_ascii();
-    let length = std::fs::File::open(&path)
-        .and_then(|f| f.metadata())
-        .map(|m| m.len());
-    let Ok(length) = length else {
-        return r.raise(format!("open() \"{shown}\" failed"));
+    let Ok(found) = std::fs::metadata(&path) else {
+        return r.raise(format!("stat() \"{shown}\" failed"));
     };
+    // a pipe, say, could keep the worker waiting
+    if !found.is_file() || std::fs::File::open(&path).is_err() {
+        return r.raise(format!("open() \"{shown}\" failed"));
+    }
+    let length = found.len();
     let clean = a.truthy(2);
     scope::write(|x| {
         let file = if clean {

@@ -49,13 +49,16 @@ fn init(a: &Args, r: &mut Ret) {
     } else {
         size
     };
-    if size == 0 {
-        return r.raise("no buffer space available");
-    }
     scope::write(|x| {
         let building = Building {
             memory: Vec::new(),
-            size: size.min(MOST_IN_MEMORY) as usize,
+            // written in pieces of this size where nothing is to stay in memory
+            size: if size == 0 {
+                64 << 10
+            } else {
+                size.min(MOST_IN_MEMORY) as usize
+            },
+            file_only: size == 0,
             folder,
             file: None,
         };
@@ -72,12 +75,22 @@ fn append(a: &Args, r: &mut Ret) {
     let Some(data) = call::check_text(a, r, 1, "append_body") else {
         return;
     };
-    let done = scope::write(|x| x.request.building.as_mut().map(|b| add(b, &data)));
+    let done = scope::write(|x| {
+        x.request.building.as_mut().map(|b| {
+            let before = b.file.is_some();
+            add(b, &data)?;
+            let new = b.file.as_ref().filter(|_| !before);
+            Ok::<_, std::io::Error>(new.map(|file| file.name.to_path_buf()))
+        })
+    });
+    if let Some(Some(Ok(Some(path)))) = &done {
+        buffered_to_file(path);
+    }
     match done {
         None => call::no_request(r),
         Some(None) => r.raise("request_body not initialized"),
         Some(Some(Err(_))) => r.raise("fail to write file"),
-        Some(Some(Ok(()))) => {}
+        Some(Some(Ok(_))) => {}
     }
 }
 
@@ -100,7 +113,6 @@ fn flush(b: &mut Building) -> std::io::Result<()> {
             std::fs::create_dir_all(&b.folder)?;
             let path = b.folder.join(uuid::Uuid::new_v4().simple().to_string());
             let open = File::options().write(true).create_new(true).open(&path)?;
-            buffered_to_file(&path);
             b.file.insert(BuildingFile {
                 open,
                 name: BodyFile::temporary(path),
@@ -121,7 +133,7 @@ fn finish(a: &Args, r: &mut Ret) {
     }
     let done = scope::write(|x| {
         let mut b = x.request.building.take()?;
-        if b.file.is_some() && flush(&mut b).is_err() {
+        if (b.file.is_some() || b.file_only) && flush(&mut b).is_err() {
             return Some(false);
         }
         let body = match b.file {

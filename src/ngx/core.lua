@@ -34,6 +34,20 @@ function ngx.get_phase()
   local phase = running[2]
   return running[1] == 0 and phase == 1 and core.get_phase() or phase_names[phase]
 end
+
+local RAW_PHASES = {
+  rewrite = 0x2, access = 0x4, content = 0x8, log = 0x10, header_filter = 0x20, body_filter = 0x40, timer = 0x80,
+  init_worker = 0x100, balancer = 0x200, ssl_cert = 0x400, ssl_client_hello = 0x4000,
+}
+
+-- the number that OpenResty's own Lua knows a phase by
+function ngx.get_raw_phase()
+  if running[1] == 0 then
+    error("no request found", 2)
+  end
+  return RAW_PHASES[ngx.get_phase()]
+end
+
 ngx.exit = core.exit
 
 -- What the router found, into ngx.ctx when it is first looked at after that; `fill` is the pdk room's.

@@ -48,7 +48,7 @@ local by_any_spelling = {
 ngx.resp = {}
 
 function ngx.resp.get_headers(max, raw)
-  local t, err = get_all(max)
+  local t, err = get_all(max, raw)
   if not raw then
     setmetatable(t, by_any_spelling)
   end
@@ -75,3 +75,16 @@ function ngx.resp.add_header(key, value)
     error(err, 2)
   end
 end
+
+-- the module of OpenResty's library; its functions are not in ngx.resp itself
+package.loaded["ngx.resp"] = {
+  add_header = ngx.resp.add_header,
+  set_status = function(status, reason)
+    if type(reason) ~= "string" then
+      error("attempt to get length of local 'reason' (a " .. type(reason) .. " value)", 2)
+    end
+    -- the reason itself: the client's side of HTTP has no room for one
+    ngx.status = status
+  end,
+  bypass_if_checks = ops.bypass,
+}

@@ -9,6 +9,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use super::call;
 use super::core::head_sent;
 use super::log::{self, Level};
+use super::subrequest::spelled;
 use crate::exchange::Exchange;
 use crate::vm::{Args, Kind, Out, Registrar, Ret, op, scope};
 
@@ -16,7 +17,8 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_header", "get", op::raw(get))?;
     r.op("ngx_header", "set", op::raw(set))?;
     r.op("ngx_header", "add", op::raw(add))?;
-    r.op("ngx_header", "get_all", op::raw(get_all))
+    r.op("ngx_header", "get_all", op::raw(get_all))?;
+    r.op("ngx_header", "bypass", op::raw(bypass))
 }
 
 /// A header's value with control characters percent-encoded.
@@ -89,10 +91,18 @@ fn get(a: &Args, r: &mut Ret) {
         return;
     };
     let got = scope::read(|x| {
-        let Some(name) = header_name(&key) else {
+        // a name that was escaped when it was set is not found by what it was before, as in OpenResty
+        let name = header_name(&key).filter(|n| n.as_str().len() == key.len());
+        let Some(name) = name else {
             r.nil();
             return;
         };
+        if name == header::LAST_MODIFIED {
+            // kept as a time there: what is none is not found
+            let time = x.response.headers.get(&name).map(HeaderValue::as_bytes);
+            r.opt(time.filter(|t| super::time::parse(t).is_some()));
+            return;
+        }
         let mut values = x.response.headers.get_all(&name).iter();
         let first = values.next();
         match (first, values.next()) {
@@ -117,7 +127,7 @@ fn get(a: &Args, r: &mut Ret) {
 }
 
 fn put(x: &mut Exchange, name: HeaderName, a: &Args, from: usize, replace: bool) -> Result<(), &'static str> {
-    if replace {
+    if replace && name != header::CONTENT_LENGTH {
         x.response.headers.remove(&name);
     }
     for i in from..=a.len() {
@@ -127,6 +137,9 @@ fn put(x: &mut Exchange, name: HeaderName, a: &Args, from: usize, replace: bool)
         let Ok(value) = HeaderValue::from_bytes(&escape_value(&text)) else {
             return Err("invalid header value");
         };
+        if name == header::CONTENT_LENGTH && !text.iter().all(u8::is_ascii_digit) {
+            return Err("failed to set header");
+        }
         if single(&name) {
             x.response.headers.insert(&name, value);
         } else if x.response.headers.try_append(&name, value).is_err() {
@@ -171,11 +184,7 @@ fn change(a: &Args, r: &mut Ret, replace: bool) {
         }
         Some(Err(None)) => log::emit(
             Level::ERR,
-            format!(
-                "attempt to set ngx.header.{} after sending out response headers",
-                key.escape_ascii()
-            )
-            .as_bytes(),
+            b"attempt to set ngx.header.HEADER after sending out response headers",
         ),
         None => {
             r.lit("no request found");
@@ -185,26 +194,62 @@ fn change(a: &Args, r: &mut Ret, replace: bool) {
 
 /// `get_all(max, raw)`: all response headers; a second result "truncated" where there are more than `max`.
 fn get_all(a: &Args, r: &mut Ret) {
-    let max = limit(a, 1);
+    if !matches!(a.kind(1), Kind::None | Kind::Nil) && call::check_num(a, r, 1, "get_headers").is_none() {
+        return;
+    }
+    let (max, raw) = (limit(a, 1), a.truthy(2));
     let got = scope::read(|x| {
         let map = &x.response.headers;
-        let mut left = max;
-        r.table(0, map.keys_len(), |t| {
+        let named = map.contains_key(header::CONNECTION);
+        let mut left = max.saturating_sub(usize::from(!named));
+        r.table(0, map.keys_len() + 1, |t| {
+            if !named {
+                t.lit("connection").lit(connection(x)).set();
+            }
             for name in map.keys() {
                 if left == 0 {
                     break;
                 }
                 let values: Vec<&HeaderValue> = map.get_all(name).iter().take(left).collect();
                 left -= values.len();
-                one_or_many(t, name.as_str().as_bytes(), values.iter().map(|v| v.as_bytes()));
+                let values = values.iter().map(|v| v.as_bytes());
+                if raw {
+                    one_or_many(t, spelled(name.as_str()).as_bytes(), values);
+                } else {
+                    one_or_many(t, name.as_str().as_bytes(), values);
+                }
             }
         });
-        if map.len() > max {
+        if map.len() + usize::from(!named) > max {
             r.lit("truncated");
         }
     });
     if got.is_none() {
         call::no_request(r);
+    }
+}
+
+/// `bypass_if_checks()`: `If-Modified-Since` and its kin are the upstream's to judge; there is nothing to pass by.
+fn bypass(_: &Args, r: &mut Ret) {
+    if scope::read(|_| ()).is_none() {
+        call::no_request(r);
+    }
+}
+
+/// What becomes of the client's connection, as the response will say.
+fn connection(x: &Exchange) -> &'static str {
+    let says = |word: &str| {
+        let lists = x.request.headers.get_all(b"connection");
+        lists
+            .flat_map(|list| list.split(|b| *b == b','))
+            .any(|token| token.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
+    };
+    if x.response.status == 101 {
+        "upgrade"
+    } else if says("close") || (x.request.version == 10 && !says("keep-alive")) {
+        "close"
+    } else {
+        "keep-alive"
     }
 }
 

@@ -5,12 +5,15 @@ local ops = require("moongate.ops")
 local append, started = ops.ngx_output.append, ops.ngx_output.started
 local set_arg = ops.ngx_output.set_arg
 local running, slots = require("moongate.running"), require("moongate.slots")
-local error, type, tostring, select, pairs = error, type, tostring, select, pairs
+local error, type, tostring, select, next, rawget = error, type, tostring, select, next, rawget
 local concat = table.concat
 
 local function wrong(i, name, why)
   return "bad argument #" .. i .. " to '" .. name .. "' (" .. why .. ")"
 end
+
+-- how deep tables may stand in tables
+local DEEPEST = 100
 
 -- appends a value's text to `parts`; answers what is wrong with it, if anything
 local function flatten(parts, value, i, name, depth)
@@ -19,9 +22,9 @@ local function flatten(parts, value, i, name, depth)
     parts[#parts + 1] = value
   elseif kind == "number" or kind == "boolean" or kind == "nil" then
     parts[#parts + 1] = tostring(value)
-  elseif kind == "table" and depth < 100 then
+  elseif kind == "table" and depth < DEEPEST then
     local max = 0
-    for key in pairs(value) do
+    for key in next, value do
       if type(key) ~= "number" or key ~= math.floor(key) or key < 1 then
         return wrong(i, name, "non-array table found")
       end
@@ -31,13 +34,15 @@ local function flatten(parts, value, i, name, depth)
       return wrong(i, name, "non-array table found")
     end
     for k = 1, max do
-      local bad = flatten(parts, value[k], i, name, depth + 1)
+      local bad = flatten(parts, rawget(value, k), i, name, depth + 1)
       if bad then
         return bad
       end
     end
   elseif value == ngx.null then
     parts[#parts + 1] = "null"
+  elseif depth > 0 then
+    return wrong(i, name, "bad data type " .. kind .. " found")
   else
     return wrong(i, name, "string, number, boolean, nil, ngx.null, or array table expected, but got " .. kind)
   end
@@ -84,15 +89,23 @@ end
 ngx.say = writer("say", true)
 ngx.print = writer("print", false)
 
-function ngx.flush(wait)
-  if wait ~= nil and type(wait) ~= "boolean" then
+function ngx.flush(...)
+  local n = select("#", ...)
+  if n > 1 then
+    error("attempt to pass " .. n .. " arguments, but accepted 0 or 1", 2)
+  end
+  local wait = ...
+  if n == 1 and type(wait) ~= "boolean" then
     error("bad argument #1 to 'flush' (boolean expected, got " .. type(wait) .. ")", 2)
   end
+  -- what is written leaves when the handlers are done: there is nothing to wait for
+  local begun, bare = started(false)
   local why = over()
-  if why then
+  if why and not (bare and why == "seen eof") then
     return nil, why
-  end
-  if not started(false) then
+  elseif bare then
+    return nil, "header only"
+  elseif not begun then
     return nil, "nothing to flush"
   end
   return 1

@@ -7,7 +7,8 @@ use http::HeaderValue;
 
 use super::call::{self, CONTENT};
 use super::core::head_sent;
-use crate::exchange::Phase;
+use super::req::unsafe_byte;
+use crate::exchange::{Exchange, Phase};
 use crate::vm::{Args, Kind, Registrar, Ret, op, scope};
 
 /// How much a handler may write itself.
@@ -47,6 +48,10 @@ fn append(a: &Args, r: &mut Ret) {
             Some(n) => size += n,
             None => return,
         }
+    }
+    if scope::read(|x| x.response.body.is_some() && header_only(x)) == Some(true) {
+        r.fail("header only");
+        return;
     }
     let ok = scope::write(|x| {
         let status = &mut x.response.status;
@@ -100,6 +105,17 @@ fn started(a: &Args, r: &mut Ret) {
         begun
     });
     r.bool(begun == Some(true));
+    r.bool(begun == Some(true) && scope::read(header_only) == Some(true));
+}
+
+/// Whether the response, once its head is fixed, has no body.
+fn header_only(x: &Exchange) -> bool {
+    let head = if x.request.depth > 0 {
+        x.request.method == "HEAD"
+    } else {
+        x.request.headers.raw().starts_with(b"HEAD ")
+    };
+    head || matches!(x.response.status, 100..200 | 204 | 304)
 }
 
 /// `ngx.redirect(uri, status?)`.
@@ -133,11 +149,12 @@ fn redirect(a: &Args, r: &mut Ret) {
     if scope::read(head_sent) == Some(true) {
         return r.raise("attempt to call ngx.redirect after sending out the headers");
     }
-    let Ok(value) = HeaderValue::from_bytes(&uri) else {
-        let byte = uri.iter().find(|b| b.is_ascii_control()).copied().unwrap_or(0);
+    let value = HeaderValue::from_bytes(&uri);
+    let (None, Ok(value)) = (unsafe_byte(&uri), value) else {
+        let byte = unsafe_byte(&uri).unwrap_or_default();
         return r.raise(format!(
             "unsafe byte \"0x{byte:02x}\" in redirect uri \"{}\"",
-            uri.escape_ascii()
+            call::escape_log(&uri)
         ));
     };
     scope::write(|x| {
@@ -149,8 +166,8 @@ fn redirect(a: &Args, r: &mut Ret) {
 
 /// `ngx.arg[i]` in body_filter.
 fn get_arg(a: &Args, r: &mut Ret) {
-    if !call::allowed(r, Phase::BodyFilter as u32) {
-        return;
+    if scope::phase() != Phase::BodyFilter {
+        return r.raise("API disabled in the current context");
     }
     let which = a.int(2).unwrap_or(0);
     let got = scope::read(|x| match which {

@@ -185,6 +185,9 @@ local function failed(rc)
   return "pcre_exec() failed: " .. rc
 end
 
+-- Where a caller's own tables are asked, their metamethods may use other patterns until the cache forgets this one:
+-- `pinned` leaves it to the collector.
+
 local re = {}
 ngx.re = re
 
@@ -195,6 +198,9 @@ function re.match(subj, regex, opts, ctx, res)
   local compiled, flags = compiled_of(regex, opts)
   if not compiled then
     return nil, flags
+  end
+  if ctx or res then
+    compiled.pinned = 1
   end
   local pos = ctx and ctx.pos
   pos = (not pos or pos <= 0) and 0 or pos - 1
@@ -218,6 +224,9 @@ function re.find(subj, regex, opts, ctx, nth)
   local compiled, flags = compiled_of(regex, opts)
   if not compiled then
     return nil, nil, flags
+  end
+  if ctx then
+    compiled.pinned = 1
   end
   local pos = ctx and ctx.pos
   pos = (not pos or pos <= 0) and 0 or pos - 1
@@ -333,12 +342,12 @@ local replaced = ffi.new("moongate_replaced_t")
 local write = require("moongate.ops").ngx_log.write
 
 local function replace_text(subj, regex, replace, opts, global)
+  if type(subj) ~= "string" then
+    subj = tostring(subj)
+  end
   local compiled, flags = compiled_of(regex, opts)
   if not compiled then
     return nil, nil, flags
-  end
-  if type(subj) ~= "string" then
-    subj = tostring(subj)
   end
   local count = c_replace(compiled, flags, subj, #subj, replace, #replace, global and 1 or 0, replaced)
   if count > 0 then

@@ -27,6 +27,8 @@ const JIT_STACK: usize = 32 * 1024;
 const WORKSPACE: usize = 100;
 /// What a match with the interpreter may leave allocated.
 const FRAMES_KEPT: usize = 1 << 20;
+/// How much memory one match may take for backtracking, in KiB (PCRE2 itself would allow 20 GB).
+const HEAP_LIMIT: u32 = 256 * 1024;
 /// How much a replacement may grow.
 const RESULT_CAP: usize = 256 << 20;
 
@@ -97,23 +99,27 @@ impl Engine {
             unsafe {
                 self.context = pcre::pcre2_match_context_create_8(null_mut());
                 let limit = LIMITS.get().0;
-                if limit > 0 && !self.context.is_null() {
-                    pcre::pcre2_set_match_limit_8(self.context, limit);
+                if !self.context.is_null() {
+                    pcre::pcre2_set_heap_limit_8(self.context, HEAP_LIMIT);
+                    if limit > 0 {
+                        pcre::pcre2_set_match_limit_8(self.context, limit);
+                    }
                 }
             }
         }
         self.context
     }
 
-    /// Room for `pairs` pairs of offsets; null when out of memory.
+    /// Room for at least `pairs` pairs of offsets; null when out of memory.
     fn data(&mut self, pairs: u32) -> *mut pcre::pcre2_match_data_8 {
-        if self.data.is_null() || self.pairs != pairs {
+        if self.data.is_null() || self.pairs < pairs {
+            let pairs = pairs.max(16);
             // SAFETY: the old one is ours and no match is under way.
             unsafe {
                 pcre::pcre2_match_data_free_8(self.data);
                 self.data = pcre::pcre2_match_data_create_8(pairs, null_mut());
+                self.pairs = pairs;
             }
-            self.pairs = pairs;
         }
         self.data
     }
@@ -157,7 +163,7 @@ impl Engine {
             }
         };
         if rc >= 0 {
-            // SAFETY: the data holds `pairs` pairs; those that a match did not reach are PCRE2_UNSET, whose low
+            // SAFETY: the data holds at least `pairs` pairs; of a pattern's own, those that a match did not reach are PCRE2_UNSET, whose low
             // half is -1.
             let found = unsafe {
                 std::slice::from_raw_parts(pcre::pcre2_get_ovector_pointer_8(data), 2 * pairs as usize)

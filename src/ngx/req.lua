@@ -81,3 +81,6 @@ end
 function ngx.req.clear_header(name)
   set_header(type(name) == "string" and name or tostring(name), nil)
 end
+
+-- the module of OpenResty's library
+package.loaded["ngx.req"] = { add_header = ngx.req.add_header }

@@ -2,6 +2,7 @@
 //!
 //! Must not: let a control character into a header; they are escaped, as OpenResty does.
 
+use std::fmt::Write as _;
 use std::time::UNIX_EPOCH;
 
 use super::call;
@@ -109,9 +110,16 @@ fn change(a: &Args, r: &mut Ret, replace: bool) {
     if name.is_empty() {
         return;
     }
+    if let Some(value) = call::text(a, 2).filter(|v| !v.is_empty())
+        && !acceptable(&name, &value)
+    {
+        return r.raise("failed to set header");
+    }
     scope::write(|x| {
         let headers = &mut x.request.headers;
-        if matches!(a.kind(2), Kind::Nil | Kind::None) {
+        // a header without a value is no header
+        let none = a.len() <= 2 && call::text(a, 2).is_none_or(|v| v.is_empty());
+        if none && replace {
             headers.remove(&name);
         } else {
             for i in 2..=a.len() {
@@ -128,6 +136,18 @@ fn change(a: &Args, r: &mut Ret, replace: bool) {
     });
 }
 
+/// Whether a header that the gateway itself reads may have this value.
+fn acceptable(name: &[u8], value: &[u8]) -> bool {
+    if name.eq_ignore_ascii_case(b"host") {
+        let dots = value.windows(2).any(|two| two == b"..");
+        !dots && !value.iter().any(|b| matches!(b, b'/' | 0)) && !matches!(value[0], b':' | b'.')
+    } else if name.eq_ignore_ascii_case(b"content-length") {
+        value.iter().all(u8::is_ascii_digit)
+    } else {
+        true
+    }
+}
+
 /// Keeps what was read from the headers in step with them.
 fn follow(x: &mut Exchange, name: &[u8]) {
     if name.eq_ignore_ascii_case(b"host") {
@@ -136,7 +156,8 @@ fn follow(x: &mut Exchange, name: &[u8]) {
             Some(b'[') => memchr::memchr(b']', host).map_or(host.len(), |i| i + 1),
             _ => memchr::memchr(b':', host).unwrap_or(host.len()),
         };
-        x.request.host = String::from_utf8_lossy(&host[..end]).to_ascii_lowercase();
+        let host = host[..end].strip_suffix(b".").unwrap_or(&host[..end]);
+        x.request.host = String::from_utf8_lossy(host).to_ascii_lowercase();
     } else if name.eq_ignore_ascii_case(b"content-length") {
         x.request.content_length = x
             .request
@@ -236,19 +257,25 @@ fn set_uri(a: &Args, r: &mut Ret) {
 
 /// `set_args(query)`: the face encodes tables.
 fn set_args(a: &Args, r: &mut Ret) {
-    let Some(args) = call::text(a, 1) else {
+    let Some(given) = call::text(a, 1) else {
         return r.raise(format!(
             "bad argument #1 to 'set_uri_args' (string, number, or table expected, but got {})",
             call::type_name(a.kind(1))
         ));
     };
-    if let Some(byte) = unsafe_byte(&args) {
-        return r.raise(format!(
-            "unsafe byte \"0x{byte:02x}\" in uri args \"{}\"",
-            args.escape_ascii()
-        ));
+    let mut args = String::with_capacity(given.len());
+    for chunk in given.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c <= ' ' || c == '\x7f' {
+                let _ = write!(args, "%{:02X}", u32::from(c));
+            } else {
+                args.push(c);
+            }
+        }
+        for b in chunk.invalid() {
+            let _ = write!(args, "%{b:02X}");
+        }
     }
-    let args = String::from_utf8_lossy(&args).into_owned();
     if scope::write(|x| x.request.args = Some(args)).is_none() {
         call::no_request(r);
     }

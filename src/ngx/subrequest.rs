@@ -162,7 +162,7 @@ fn set_variable(x: &mut Exchange, name: &[u8], value: &[u8]) -> Result<(), i32> 
             log::emit(Level::ERR, text.as_bytes());
             Err(500)
         }
-        var::Assigned::Unknown => {
+        var::Assigned::Never | var::Assigned::Unknown => {
             let text = format!(
                 "variable \"{shown}\" cannot be assigned a value (maybe you forgot to define it first?) "
             );

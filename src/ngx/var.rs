@@ -145,6 +145,9 @@ fn connection(x: &Exchange, name: &[u8], r: &mut Ret) -> bool {
         b"time_local" => r.str(super::time::local(super::time::LOG)),
         b"time_iso8601" => r.str(super::time::local(super::time::ISO8601)),
         b"request_time" => r.str(format!("{:.3}", x.timing.elapsed().as_secs_f64())),
+        b"connection_time" => r.str(format!("{:.3}", c.opened.elapsed().as_secs_f64())),
+        b"pipe" => r.lit("."),
+        b"limit_rate" => r.lit("0"),
         b"request_completion" => r.lit(if x.timing.ended.is_some() { "OK" } else { "" }),
         _ => return false,
     };
@@ -164,15 +167,51 @@ fn outbound(x: &Exchange, name: &[u8], r: &mut Ret) -> bool {
         b"upstream_x_forwarded_path" => r.str(&o.x_forwarded_path),
         b"upstream_x_forwarded_prefix" => r.str(o.x_forwarded_prefix.as_deref().unwrap_or_default()),
         b"upstream_upgrade" => r.str(o.upgrade.as_deref().unwrap_or_default()),
-        b"upstream_connection" => r.lit(if o.upgrade.is_some() {
-            "upgrade"
-        } else {
-            "keep-alive"
-        }),
-        b"upstream_te" => r.lit(te(x)),
+        b"upstream_connection" => match (&o.connection, &o.upgrade) {
+            (Some(written), _) => r.str(written),
+            (None, Some(_)) => r.lit("upgrade"),
+            (None, None) => r.lit("keep-alive"),
+        },
+        b"upstream_te" => match &o.te {
+            Some(written) => r.str(written),
+            None => r.lit(te(x)),
+        },
+        b"upstream_via" => r.str(via(x)),
+        b"kong_proxy_mode" => r.str(o.proxy_mode.as_deref().unwrap_or("http")),
+        b"ctx_ref" => r.str(o.ctx_ref.as_deref().unwrap_or_default()),
+        b"proxy_add_x_forwarded_for" => {
+            let before: Vec<&[u8]> = x.request.headers.get_all(b"x-forwarded-for").collect();
+            let addr = x.client.addr.ip().to_string();
+            if before.is_empty() {
+                r.str(addr)
+            } else {
+                r.str([&before.join(&b", "[..])[..], b", ", addr.as_bytes()].concat())
+            }
+        }
         _ => return false,
     };
     true
+}
+
+/// The Via header as the upstream gets it.
+fn via(x: &Exchange) -> Vec<u8> {
+    if let Some(written) = &x.outbound.via {
+        return written.clone().into_bytes();
+    }
+    let own = concat!(" moongate/", env!("CARGO_PKG_VERSION"));
+    let version = if x.request.version == 10 { "1.0" } else { "1.1" };
+    let mut all: Vec<u8> = x
+        .request
+        .headers
+        .get_all(b"via")
+        .collect::<Vec<_>>()
+        .join(&b", "[..]);
+    if !all.is_empty() {
+        all.extend_from_slice(b", ");
+    }
+    all.extend_from_slice(version.as_bytes());
+    all.extend_from_slice(own.as_bytes());
+    all
 }
 
 fn te(x: &Exchange) -> &'static str {
@@ -203,6 +242,13 @@ fn response(x: &Exchange, name: &[u8], r: &mut Ret) -> bool {
         b"upstream_connect_time" if !x.attempts.is_empty() => r.str(tries(x, |a, _| seconds(a.connect_time))),
         b"upstream_header_time" if !x.attempts.is_empty() => r.str(tries(x, |_, last| {
             seconds(if last { x.timing.upstream_latency() } else { None })
+        })),
+        b"upstream_response_length" if !x.attempts.is_empty() => r.str(tries(x, |a, last| {
+            if last && a.error.is_none() {
+                s.upstream_length.to_string()
+            } else {
+                "0".into()
+            }
         })),
         b"upstream_response_time" if !x.attempts.is_empty() => r.str(tries(x, |_, last| {
             let spent = x
@@ -245,6 +291,8 @@ fn dynamic(x: &Exchange, name: &[u8], r: &mut Ret) {
         } else {
             r.nil();
         }
+    } else if let Some(key) = name.strip_prefix(b"upstream_cookie_") {
+        r.opt(set_cookie(x, key));
     } else if let Some(key) = name
         .strip_prefix(b"sent_trailer_")
         .or_else(|| name.strip_prefix(b"upstream_trailer_"))
@@ -296,6 +344,23 @@ fn cookie<'a>(x: &'a Exchange, key: &[u8]) -> Option<&'a [u8]> {
     })
 }
 
+/// The value that the upstream set for a cookie.
+fn set_cookie(x: &Exchange, key: &[u8]) -> Option<Vec<u8>> {
+    x.response.upstream_status?;
+    x.response
+        .headers
+        .get_all(http::header::SET_COOKIE)
+        .iter()
+        .find_map(|line| {
+            let pair = line.as_bytes().split(|b| *b == b';').next()?;
+            let eq = memchr::memchr(b'=', pair)?;
+            pair[..eq]
+                .trim_ascii()
+                .eq_ignore_ascii_case(key)
+                .then(|| pair[eq + 1..].to_vec())
+        })
+}
+
 fn remote_user(x: &Exchange) -> Option<Vec<u8>> {
     use base64::Engine as _;
     let value = x.request.headers.get("authorization")?;
@@ -318,6 +383,44 @@ fn hostname() -> String {
 }
 
 const READ_ONLY: &[&[u8]] = &[
+    b"http_host",
+    b"http_user_agent",
+    b"http_referer",
+    b"http_via",
+    b"http_x_forwarded_for",
+    b"http_cookie",
+    b"sent_http_content_type",
+    b"sent_http_content_length",
+    b"sent_http_location",
+    b"sent_http_last_modified",
+    b"sent_http_connection",
+    b"sent_http_keep_alive",
+    b"sent_http_transfer_encoding",
+    b"sent_http_cache_control",
+    b"sent_http_link",
+    b"document_root",
+    b"realpath_root",
+    b"request_filename",
+    b"limit_req_status",
+    b"limit_conn_status",
+    b"connection_time",
+    b"pipe",
+    b"proxy_host",
+    b"proxy_port",
+    b"proxy_add_x_forwarded_for",
+    b"proxy_protocol_addr",
+    b"proxy_protocol_port",
+    b"proxy_protocol_server_addr",
+    b"proxy_protocol_server_port",
+    b"upstream_response_length",
+    b"upstream_bytes_received",
+    b"upstream_bytes_sent",
+    b"upstream_cache_status",
+    b"gzip_ratio",
+    b"tcpinfo_rtt",
+    b"tcpinfo_rttvar",
+    b"tcpinfo_snd_cwnd",
+    b"tcpinfo_rcv_space",
     b"request_method",
     b"request_uri",
     b"uri",
@@ -366,16 +469,6 @@ const READ_ONLY: &[&[u8]] = &[
     b"request_completion",
 ];
 
-const PREFIXES: &[&[u8]] = &[
-    b"http_",
-    b"arg_",
-    b"cookie_",
-    b"sent_http_",
-    b"upstream_http_",
-    b"sent_trailer_",
-    b"upstream_trailer_",
-];
-
 /// `set(name, value)`: nothing, or the message that the face raises.
 fn set(a: &Args, r: &mut Ret) {
     let Some(name) = a.str(1) else {
@@ -389,6 +482,9 @@ fn set(a: &Args, r: &mut Ret) {
         Some(Assigned::Yes) => {}
         Some(Assigned::ReadOnly) => {
             r.str(format!("variable \"{shown}\" not changeable"));
+        }
+        Some(Assigned::Never) => {
+            r.str(format!("variable \"{shown}\" cannot be assigned a value"));
         }
         Some(Assigned::Unknown) => {
             r.str(format!(
@@ -409,6 +505,8 @@ pub(super) enum Assigned {
     Yes,
     /// It is there, but not to be written.
     ReadOnly,
+    /// It is there, but what it tells is nobody's to write (TLS).
+    Never,
     /// There is no such variable.
     Unknown,
 }
@@ -417,8 +515,10 @@ pub(super) enum Assigned {
 pub(super) fn assign(x: &mut Exchange, name: &[u8], value: Option<String>) -> Assigned {
     if written(x, name, value) {
         Assigned::Yes
-    } else if READ_ONLY.contains(&name) || PREFIXES.iter().any(|p| name.starts_with(p)) {
+    } else if READ_ONLY.contains(&name) {
         Assigned::ReadOnly
+    } else if name.starts_with(b"ssl_") {
+        Assigned::Never
     } else {
         Assigned::Unknown
     }
@@ -438,6 +538,26 @@ fn written(x: &mut Exchange, name: &[u8], value: Option<String>) -> bool {
         }
         b"upstream_upgrade" => {
             o.upgrade = value.filter(|v| !v.is_empty());
+            return true;
+        }
+        b"upstream_te" => {
+            o.te = value;
+            return true;
+        }
+        b"upstream_via" => {
+            o.via = value;
+            return true;
+        }
+        b"upstream_connection" => {
+            o.connection = value;
+            return true;
+        }
+        b"kong_proxy_mode" => {
+            o.proxy_mode = value;
+            return true;
+        }
+        b"ctx_ref" => {
+            o.ctx_ref = value;
             return true;
         }
         b"upstream_x_forwarded_prefix" => {

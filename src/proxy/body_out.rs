@@ -102,6 +102,12 @@ impl ClientBody {
         }
     }
 
+    fn received(&self, n: usize) {
+        if let Some(t) = &self.tail {
+            t.with(|x| x.response.upstream_length += n as u64);
+        }
+    }
+
     fn end(&mut self) {
         self.source = Source::Empty;
         if let Some(t) = self.tail.take() {
@@ -191,6 +197,7 @@ impl Body for ClientBody {
                     let ended = upstream.is_end_stream();
                     match frame.into_data() {
                         Ok(data) => {
+                            this.received(data.len());
                             if this.filter && !ended {
                                 match this.filtered(data, false) {
                                     Ok((out, false)) if out.is_empty() => continue,

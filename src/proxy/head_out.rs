@@ -88,8 +88,8 @@ fn request_line(out: &mut Vec<u8>, x: &Exchange) {
 pub fn write(out: &mut Vec<u8>, x: &Exchange, settings: &Settings, host_header: &str, framing: Framing) {
     request_line(out, x);
     line(out, "Host", host_header);
-    line(out, "Connection", "keep-alive");
     let o = &x.outbound;
+    line(out, "Connection", o.connection.as_deref().unwrap_or("keep-alive"));
     line(out, "X-Forwarded-For", &o.x_forwarded_for);
     line(out, "X-Forwarded-Proto", &o.x_forwarded_proto);
     line(out, "X-Forwarded-Host", &o.x_forwarded_host);
@@ -128,7 +128,14 @@ fn client_headers(out: &mut Vec<u8>, x: &Exchange, own_id: bool) {
             !n.is_empty() && !n.eq_ignore_ascii_case(b"keep-alive") && !n.eq_ignore_ascii_case(b"close")
         })
         .collect();
-    let mut via_seen = false;
+    let o = &x.outbound;
+    if let Some(te) = &o.te {
+        line(out, "TE", te);
+    }
+    if let Some(via) = &o.via {
+        line(out, "Via", via);
+    }
+    let mut via_seen = o.via.is_some();
     for (name, value) in headers.iter() {
         let written = !headers.is_raw(name);
         if written && !is_token(name) {
@@ -137,8 +144,11 @@ fn client_headers(out: &mut Vec<u8>, x: &Exchange, own_id: bool) {
         if is_own(name, own_id) || dropped.iter().any(|d| d.eq_ignore_ascii_case(name)) {
             continue;
         }
+        if o.via.is_some() && name.eq_ignore_ascii_case(b"via") {
+            continue;
+        }
         if name.len() == 2 && name.eq_ignore_ascii_case(b"te") {
-            if contains_token(value, b"trailers") {
+            if o.te.is_none() && contains_token(value, b"trailers") {
                 line(out, "TE", "trailers");
             }
             continue;

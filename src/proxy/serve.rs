@@ -331,6 +331,7 @@ async fn buffered(
     {
         let mut x = cell.borrow_mut();
         x.response.buffering = true;
+        x.response.upstream_length = body.len() as u64;
         x.response.buffered = Some(body.clone());
     }
     let next = if scope.handled.get() & Phase::Response as u32 == 0 {

@@ -52,5 +52,8 @@ mod d02_capture;
 mod d03_model;
 mod d03_req_socket;
 mod d03_sockets;
+mod d06_bodies;
+mod d04_libs;
+mod d04_regex;
 mod house;
 mod support;

@@ -103,6 +103,8 @@ function M.split(subj, regex, opts, ctx, max, res)
   if not compiled then
     return nil, flags
   end
+  -- the tables given may have metamethods, which may use other patterns
+  compiled.pinned = 1
   return split(subj, compiled, flags, ctx, max, res)
 end
 

@@ -41,7 +41,7 @@ fn a11_ngx_args() {
             "ngx.encode_args({ k = print })",
             "attempt to use function as query arg value",
         ),
-        ("ngx.req.set_uri_args()", "string, number, or table expected"),
+        ("ngx.req.set_uri_args(nil)", "string, number, or table expected"),
         ("ngx.req.get_post_args()", "no request body found"),
     ] {
         let e = fails(Phase::Access, src);

@@ -1,0 +1,157 @@
+//! A request around a piece of a spec: a function runs as a handler would, in a phase, and its answer comes back.
+//!
+//! There is no client and no upstream; what is sent is what the exchange holds at the end. Must not: route.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mlua::Function;
+
+use crate::exchange::header_list::Span;
+use crate::exchange::{
+    Body, Client, Connection, Exchange, HeaderList, Outbound, Phase, Request, Response, ServiceTarget, Timing,
+};
+use crate::store::Snapshot;
+use crate::vm::scope::{self, BodyReader, Scope};
+use crate::vm::{Args, Flow, Out, Registrar, Ret, op};
+
+pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
+    r.op("spec", "request", op::raw(request))
+}
+
+/// Gives the body that the spec named when it is asked for.
+#[derive(Debug)]
+struct Given(Bytes);
+
+impl BodyReader for Given {
+    fn read(&self, scope: Rc<Scope>) -> Pin<Box<dyn Future<Output = Result<(), String>>>> {
+        let body = self.0.clone();
+        Box::pin(async move {
+            if let Some(x) = &scope.exchange {
+                x.borrow_mut().request.body = Body::Memory(body);
+            }
+            Ok(())
+        })
+    }
+}
+
+fn phase(name: &[u8]) -> Option<Phase> {
+    let all = [
+        Phase::Rewrite,
+        Phase::Access,
+        Phase::Balancer,
+        Phase::Response,
+        Phase::HeaderFilter,
+        Phase::BodyFilter,
+        Phase::Log,
+    ];
+    all.into_iter().find(|p| p.name().as_bytes() == name)
+}
+
+/// The request of a head with its last empty line.
+fn exchange(head: &[u8], body: &[u8]) -> Exchange {
+    let mut spans = Vec::new();
+    let mut at = memchr::memchr(b'\n', head).map_or(head.len(), |i| i + 1);
+    while let Some(end) = memchr::memchr(b'\n', &head[at..]).map(|i| at + i) {
+        let line = &head[at..end];
+        if let Some(colon) = memchr::memchr(b':', line) {
+            let value = line[colon + 1..].trim_ascii();
+            let from = value.as_ptr() as usize - head.as_ptr() as usize;
+            spans.push((Span::new(at, colon), Span::new(from, value.len())));
+        }
+        at = end + 1;
+    }
+    let headers = HeaderList::from_raw(Bytes::copy_from_slice(head), spans);
+    let line = String::from_utf8_lossy(head.split(|b| *b == b'\r').next().unwrap_or_default()).into_owned();
+    let mut words = line.split(' ').map(str::to_owned);
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let (path, args) = match target.split_once('?') {
+        Some((path, args)) => (path.to_owned(), Some(args.to_owned())),
+        None => (target.clone(), None),
+    };
+    let host = headers
+        .get("host")
+        .map(|h| String::from_utf8_lossy(h).to_lowercase());
+    let host = host.and_then(|h| h.split(':').next().map(str::to_owned));
+    let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 51_000));
+    let local = std::net::SocketAddr::from(([127, 0, 0, 1], 8000));
+    let uri: Vec<u8> = percent_encoding::percent_decode(path.as_bytes()).collect();
+    Exchange {
+        id: *b"0123456789abcdef0123456789abcdef",
+        connection: Rc::new(Connection::new(1, peer, local)),
+        snapshot: Arc::new(Snapshot::empty()),
+        request: Request {
+            method,
+            uri: String::from_utf8_lossy(&uri).into_owned(),
+            target,
+            version: 11,
+            scheme: "http",
+            host: host.unwrap_or_default(),
+            args,
+            content_length: (!body.is_empty()).then_some(body.len() as u64),
+            has_body: !body.is_empty(),
+            length: head.len() as u64,
+            headers,
+            ..Request::default()
+        },
+        matched: None,
+        client: Client {
+            addr: peer,
+            trusted: false,
+            consumer: None,
+        },
+        outbound: Outbound::default(),
+        target: ServiceTarget::default(),
+        attempts: Vec::new(),
+        response: Response::default(),
+        timing: Timing::start(),
+    }
+}
+
+/// `request(phase, head, body)`: runs `moongate.spec.request`'s `call` around it. Answers how it ended (`done`,
+/// `exit`, `failed`), the code or message, and the exchange's status, headers and body.
+fn request(a: &Args, r: &mut Ret) {
+    let Some(phase) = a.str(1).and_then(phase) else {
+        return r.raise("no such phase");
+    };
+    let (head, body) = (a.str(2).unwrap_or_default(), a.str(3).unwrap_or_default());
+    let exchange = exchange(head, body);
+    let Some(vm) = scope::with(|s| s.vm.clone()) else {
+        return r.raise("no scope");
+    };
+    let reader = Rc::new(Given(Bytes::copy_from_slice(body)));
+    r.wait(async move {
+        let mut out = Out::new();
+        let call = vm.lua().load("return require('moongate.spec.request').call");
+        let kept = call.eval::<Function>().and_then(|f| vm.keep(f));
+        let func = match kept {
+            Ok(func) => func,
+            Err(e) => {
+                out.lit("failed").str(e.to_string());
+                return out;
+            }
+        };
+        let scope = Scope::new(&vm, phase, Some(exchange));
+        scope.body_reader.replace(Some(reader));
+        let flow = vm.run(&scope, func, &[]).await;
+        vm.release(func);
+        match flow {
+            Flow::Done => out.lit("done").nil(),
+            Flow::Exit(code) => out.lit("exit").int(code),
+            Flow::Failed(fault) => out.lit("failed").str(fault.message),
+        };
+        if let Some(cell) = &scope.exchange {
+            let x = cell.borrow();
+            out.num(x.response.status);
+            out.table(0, x.response.headers.len(), |t| {
+                for (name, value) in &x.response.headers {
+                    t.str(name.as_str()).str(value.as_bytes()).set();
+                }
+            });
+            out.opt(x.response.body.as_ref());
+        }
+        out
+    });
+}
