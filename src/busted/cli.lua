@@ -184,6 +184,8 @@ local function run(args, host)
     host.write(core.version .. "\n")
     return 0
   end
+  -- specs may write globals, as on Kong's command line
+  setmetatable(_G, nil)
   local old_path, old_cpath, old_arg = package.path, package.cpath, rawget(_G, "arg")
   rawset(_G, "arg", { [0] = NAME, unpack(args) })
   local snapshot = luassert:snapshot()

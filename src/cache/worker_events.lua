@@ -1,5 +1,6 @@
 -- kong.worker_events (resty.events.compat): news between workers. What is posted reaches the handlers of
--- every worker, the poster's too, a moment later, one event after the other; nobody waits for that.
+-- every worker, the poster's too, a moment later, one event after the other; nobody waits for that. What is posted
+-- to this worker alone is heard at once.
 
 local ffi = require("ffi")
 local buffer = require("string.buffer")
@@ -7,7 +8,7 @@ local ops = require("moongate.ops").cache
 
 local encode, decode = buffer.encode, buffer.decode
 local type, error, pcall, ipairs, pairs = type, error, pcall, ipairs, pairs
-local tostring, select, unpack = tostring, select, unpack
+local tostring, select, unpack, xpcall, traceback = tostring, select, unpack, xpcall, debug.traceback
 local ngx_log, ERR, WARN = ngx.log, ngx.ERR, ngx.WARN
 
 -- Nobody else has a number from here: `me` is told everything, by whomever it was posted.
@@ -23,13 +24,22 @@ local M = { _VERSION = "0.1.0" }
 -- handlers[source][event] = list; "*" stands for all sources, or all events of one
 local handlers = {}
 
+local function text_of(data)
+  if type(data) ~= "table" then
+    return tostring(data)
+  end
+  local text, err = require("cjson.safe").encode(data)
+  return text or tostring(err)
+end
+
 local function tell(list, data, event, source, wid)
   -- a copy: a handler may unregister itself or others
   local now = { unpack(list or {}) }
   for i = 1, #now do
-    local ok, err = pcall(now[i], data, event, source, wid)
+    local ok, err = xpcall(now[i].callback, traceback, data, event, source, wid)
     if not ok then
-      ngx_log(ERR, "worker-events: event callback failed; source=", source, ", event=", event, ", err: ", err)
+      ngx_log(ERR, "worker-events: event callback failed; source=", source, ", event=", event, ", wid=", wid,
+        " error='", tostring(err), "', data=", text_of(data))
     end
   end
 end
@@ -71,30 +81,24 @@ end
 
 local function check(source, event)
   if type(source) ~= "string" or source == "" then
-    return nil, "source is required"
+    error("source is required", 3)
   elseif type(event) ~= "string" or event == "" then
-    return nil, "event is required"
+    error("event is required", 3)
   end
-  return true
 end
 
---- Posts an event to all workers; with `unique`, only one of those who post the same is heard, by one worker.
-function M.post(source, event, data, unique)
-  local ok, err = check(source, event)
-  if not ok then
-    return nil, err
-  end
+-- Posts to all workers; with `unique`, only one of those who post the same is heard, by one worker.
+local function post(source, event, data, unique)
   local to
   if unique then
     local dict = ngx.shared.kong
     to = me
     if dict and not dict:add("worker_events:unique:" .. tostring(unique), true, UNIQUE) then
-      return "done"
+      return true
     end
   end
-  local posted
   local wid = ngx.worker.id() or 0
-  ok, posted = pcall(encode, { source = source, event = event, data = data, wid = wid, to = to })
+  local ok, posted = pcall(encode, { source = source, event = event, data = data, wid = wid, to = to })
   if not ok then
     return nil, "failed to publish event: " .. posted
   end
@@ -104,60 +108,118 @@ function M.post(source, event, data, unique)
   end
   ops.log_post(log, me, 0, source, posted)
   ops.pump()
+  return true
+end
+
+local function done(ok, err)
+  if not ok then
+    return nil, err
+  end
   return "done"
+end
+
+--- Posts an event to all workers; with `unique`, only one of those who post the same is heard, by one worker.
+-- "done", or nil and an error.
+function M.post(source, event, data, unique)
+  check(source, event)
+  return done(post(source, event, data, unique ~= "all" and unique or nil))
 end
 
 --- Runs the handlers of this worker, now.
 function M.post_local(source, event, data)
-  local ok, err = check(source, event)
-  if not ok then
-    return nil, err
-  end
+  check(source, event)
   tell_all(source, event, data, ngx.worker.id() or 0)
   return "done"
+end
+
+--- The same by target: "all", "current" (this worker), or anything else, a name for what is unique. True, or nil
+-- and an error.
+function M.publish(target, source, event, data)
+  if type(target) ~= "string" or target == "" then
+    error("target is required", 2)
+  end
+  check(source, event)
+  if target == "current" then
+    tell_all(source, event, data, ngx.worker.id() or 0)
+    return true
+  end
+  return post(source, event, data, target ~= "all" and target or nil)
+end
+
+local last_id = 0
+
+local function add(callback, source, event)
+  local of = handlers[source] or {}
+  handlers[source] = of
+  local list = of[event] or {}
+  of[event] = list
+  last_id = last_id + 1
+  list[#list + 1] = { callback = callback, id = tostring(last_id) }
+  ops.pump()
+  return tostring(last_id)
+end
+
+local function check_callback(callback)
+  if type(callback) ~= "function" then
+    error("expected function, got: " .. type(callback), 3)
+  end
 end
 
 --- Calls `callback(data, event, source, worker id)` for events of a source (all, if nil), for those named or
 -- all.
 function M.register(callback, source, ...)
-  if type(callback) ~= "function" then
-    error("expected function, got: " .. type(callback), 2)
-  end
-  source = source or "*"
-  local of = handlers[source] or {}
-  handlers[source] = of
+  check_callback(callback)
   local names = select("#", ...) > 0 and { ... } or { "*" }
-  for _, event in ipairs(names) do
-    local list = of[event] or {}
-    of[event] = list
-    list[#list + 1] = callback
+  for i = 1, math.max(#names, 1) do
+    add(callback, source or "*", names[i] or "*")
   end
-  ops.pump()
 end
 
 M.register_weak = M.register
 
-local function remove(list, callback)
+--- The same for one event; "*" stands for every source or event. An id for `unsubscribe`.
+function M.subscribe(source, event, callback)
+  check(source, event)
+  check_callback(callback)
+  return add(callback, source, event)
+end
+
+local function remove(list, field, value)
   for i = list and #list or 0, 1, -1 do
-    if list[i] == callback then
+    if list[i][field] == value then
       table.remove(list, i)
     end
   end
 end
 
---- Takes back what `register` was told: for the events named, or all of the source's.
-function M.unregister(callback, source, ...)
-  local of = handlers[source or "*"]
-  if not of then
-    return
+local function remove_all(field, value)
+  for _, of in pairs(handlers) do
+    for _, list in pairs(of) do
+      remove(list, field, value)
+    end
   end
+end
+
+function M.unsubscribe(id)
+  if type(id) ~= "string" or id == "" then
+    error("id is required", 2)
+  end
+  remove_all("id", id)
+end
+
+--- Takes back what `register` was told: all of it, all of a source's, or that for the events named.
+function M.unregister(callback, source, ...)
+  if source == nil then
+    return remove_all("callback", callback)
+  end
+  local of = handlers[source] or {}
   if select("#", ...) == 0 then
     for _, list in pairs(of) do
-      remove(list, callback)
+      remove(list, "callback", callback)
     end
   end
   for _, event in ipairs({ ... }) do
-    remove(of[event], callback)
+    remove(of[event], "callback", callback)
   end
 end
 
@@ -165,6 +227,10 @@ end
 function M.poll()
   M.deliver()
   return "done"
+end
+
+function M.is_ready()
+  return true
 end
 
 function M.configure(opts)

@@ -4,12 +4,13 @@
 //! missing module, never an empty one. Must not: know the request (that is `ngx` and `pdk`); Lua faces may call
 //! `ngx.*` when they run.
 
+mod ada;
 mod cjson;
 mod files;
 mod gzip;
 mod openssl;
 mod ops;
-mod semaphore;
+pub mod semaphore;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use crate::vm::loader::Source;
 
 const MODULES: &[(&str, Source)] = &[
     ("inspect", crate::embed!("lua/inspect.lua")),
+    ("tablepool", crate::embed!("lua/tablepool.lua")),
     ("socket.url", crate::embed!("lua/socket_url.lua")),
     ("kong.constants", crate::embed!("lua/constants.lua")),
     ("kong.plugins.base_plugin", crate::embed!("lua/base_plugin.lua")),
@@ -63,6 +65,36 @@ const MODULES: &[(&str, Source)] = &[
         crate::embed!("llm/parse_request.lua"),
     ),
     ("kong.llm.schemas", crate::embed!("llm/schemas.lua")),
+    (
+        "kong.dynamic_hook",
+        crate::embed!("observability/dynamic_hook.lua"),
+    ),
+    ("kong.observability.otlp", crate::embed!("observability/otlp.lua")),
+    (
+        "kong.observability.otlp.proto",
+        crate::embed!("observability/otlp_proto.lua"),
+    ),
+    ("kong.tools.grpc", crate::embed!("grpc/tools.lua")),
+    ("lua_pack", crate::embed!("grpc/lua_pack.lua")),
+    ("moongate.libs.pb_wire", crate::embed!("grpc/pb_wire.lua")),
+    ("moongate.libs.proto_files", crate::embed!("grpc/proto_files.lua")),
+    ("moongate.libs.proto_lexer", crate::embed!("grpc/proto_lexer.lua")),
+    ("pb", crate::embed!("grpc/pb.lua")),
+    ("protoc", crate::embed!("grpc/protoc.lua")),
+    ("kong.observability.logs", crate::embed!("observability/logs.lua")),
+    (
+        "kong.observability.tracing.instrumentation",
+        crate::embed!("observability/instrumentation.lua"),
+    ),
+    (
+        "kong.observability.tracing.propagation",
+        crate::embed!("observability/propagation.lua"),
+    ),
+    (
+        "kong.observability.tracing.tracing_context",
+        crate::embed!("observability/tracing_context.lua"),
+    ),
+    ("resty.kong.log", crate::embed!("resty/kong_log.lua")),
     (
         "kong.observability.tracing.propagation.utils",
         crate::embed!("observability/propagation_utils.lua"),
@@ -109,7 +141,6 @@ const MODULES: &[(&str, Source)] = &[
     ("binaryheap", crate::embed!("openresty/binaryheap.lua")),
     ("MessagePack", crate::embed!("openresty/msgpack.lua")),
     ("ffi-zlib", crate::embed!("openresty/ffi_zlib.lua")),
-    ("lua_pack", crate::embed!("openresty/lua_pack.lua")),
     ("luaxxhash", crate::embed!("openresty/xxhash.lua")),
     ("resty.aes", crate::embed!("openresty/aes.lua")),
     ("resty.limit.conn", crate::embed!("openresty/limit_conn.lua")),
@@ -147,6 +178,8 @@ const MODULES: &[(&str, Source)] = &[
     ("resty.kong.tls", crate::embed!("resty/kong_tls.lua")),
     ("resty.lock", crate::embed!("resty/lock.lua")),
     ("resty.redis", crate::embed!("resty/redis.lua")),
+    ("resty.shell", crate::embed!("resty/shell.lua")),
+    ("resty.signal", crate::embed!("resty/signal.lua")),
     ("resty.timerng", crate::embed!("resty/timerng.lua")),
     ("pl.List", crate::embed!("pl/List.lua")),
     ("pl.class", crate::embed!("pl/class.lua")),
@@ -167,6 +200,47 @@ const BUNDLES: &[(&str, Source, &[&str])] = &[
         "moongate.libs.tables",
         crate::embed!("lua/tables.lua"),
         &["table.isempty", "table.isarray", "table.nkeys", "table.clone"],
+    ),
+    (
+        "moongate.libs.luajit",
+        crate::embed!("lua/luajit.lua"),
+        &["thread.exdata", "thread.exdata2"],
+    ),
+    (
+        "moongate.libs.runloop_balancer",
+        crate::embed!("lua/runloop_balancer.lua"),
+        &["kong.runloop.balancer", "kong.runloop.balancer.upstreams"],
+    ),
+    (
+        "moongate.libs.extractors",
+        crate::embed!("observability/extractors.lua"),
+        &[
+            "kong.observability.tracing.propagation.extractors._base",
+            "kong.observability.tracing.propagation.extractors.w3c",
+            "kong.observability.tracing.propagation.extractors.b3",
+            "kong.observability.tracing.propagation.extractors.jaeger",
+            "kong.observability.tracing.propagation.extractors.ot",
+            "kong.observability.tracing.propagation.extractors.datadog",
+            "kong.observability.tracing.propagation.extractors.aws",
+            "kong.observability.tracing.propagation.extractors.gcp",
+            "kong.observability.tracing.propagation.extractors.instana",
+        ],
+    ),
+    (
+        "moongate.libs.injectors",
+        crate::embed!("observability/injectors.lua"),
+        &[
+            "kong.observability.tracing.propagation.injectors._base",
+            "kong.observability.tracing.propagation.injectors.w3c",
+            "kong.observability.tracing.propagation.injectors.b3",
+            "kong.observability.tracing.propagation.injectors.b3-single",
+            "kong.observability.tracing.propagation.injectors.jaeger",
+            "kong.observability.tracing.propagation.injectors.ot",
+            "kong.observability.tracing.propagation.injectors.datadog",
+            "kong.observability.tracing.propagation.injectors.aws",
+            "kong.observability.tracing.propagation.injectors.gcp",
+            "kong.observability.tracing.propagation.injectors.instana",
+        ],
     ),
     (
         "moongate.libs.digests",
@@ -235,6 +309,7 @@ pub fn install(r: &Registrar) -> mlua::Result<()> {
     semaphore::install(r)?;
     gzip::install(r)?;
     openssl::install(r)?;
+    ada::install(r)?;
     for (name, source) in MODULES {
         r.module(name, *source)?;
     }
@@ -249,5 +324,5 @@ pub fn install(r: &Registrar) -> mlua::Result<()> {
             preload.set(*name, load)?;
         }
     }
-    Ok(())
+    r.lua.load("require 'moongate.libs.luajit'").exec()
 }

@@ -1,29 +1,94 @@
 //! What `ngx.semaphore` counts with: units that handlers of one worker post and wait for.
 //!
-//! Waiters are served in the order they came. Must not: cross threads; each worker has its own.
+//! Waiters are served in the order they came; a unit given to one that was killed meanwhile goes to the next. Must
+//! not: cross threads; each worker has its own.
 
-use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::vm::{Args, Out, Registrar, Ret, op};
+use crate::vm::{Args, Out, Registrar, Ret, cdata, op, scope};
 
 #[derive(Default)]
 struct Semaphore {
-    units: i64,
-    waiters: VecDeque<oneshot::Sender<()>>,
-}
-
-#[derive(Default)]
-struct All {
-    last: i64,
-    by_id: HashMap<i64, Semaphore>,
+    units: Cell<i64>,
+    waiters: RefCell<VecDeque<oneshot::Sender<()>>>,
 }
 
 thread_local! {
-    static ALL: RefCell<All> = RefCell::default();
+    static WAITING: Cell<usize> = const { Cell::new(0) };
+}
+
+/// How many handlers of this worker wait for a unit.
+pub fn waiting() -> usize {
+    WAITING.get()
+}
+
+impl Semaphore {
+    /// Wakes up to `n` waiters; what nobody waits for is kept.
+    fn post(&self, mut n: i64) {
+        while n > 0 {
+            let next = self.waiters.borrow_mut().pop_front();
+            match next {
+                // one that has given up does not take the unit
+                Some(waiter) => n -= i64::from(waiter.send(()).is_ok()),
+                None => {
+                    self.units.set(self.units.get() + n);
+                    n = 0;
+                }
+            }
+        }
+    }
+
+    fn count(&self) -> i64 {
+        let waiters = self.waiters.borrow();
+        self.units.get() - waiters.iter().filter(|w| !w.is_closed()).count() as i64
+    }
+}
+
+/// One that waits; what it was given and did not take goes back when it is dropped.
+struct Ticket {
+    semaphore: Rc<Semaphore>,
+    receiver: oneshot::Receiver<()>,
+    taken: bool,
+}
+
+impl Ticket {
+    fn new(semaphore: Rc<Semaphore>) -> Self {
+        let (sender, receiver) = oneshot::channel();
+        {
+            let mut waiters = semaphore.waiters.borrow_mut();
+            // those that gave up are behind the first that has not, if anywhere
+            if waiters.len() >= 64 {
+                waiters.retain(|w| !w.is_closed());
+            }
+            waiters.push_back(sender);
+        }
+        WAITING.set(WAITING.get() + 1);
+        Self {
+            semaphore,
+            receiver,
+            taken: false,
+        }
+    }
+
+    async fn wait(&mut self, patience: Duration) -> bool {
+        let came = tokio::time::timeout(patience, &mut self.receiver).await;
+        self.taken = matches!(came, Ok(Ok(())));
+        self.taken
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let _ = WAITING.try_with(|w| w.set(w.get().saturating_sub(1)));
+        if !self.taken && self.receiver.try_recv().is_ok() {
+            self.semaphore.post(1);
+        }
+    }
 }
 
 /// Registers the ops of room `semaphore`.
@@ -31,99 +96,61 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("semaphore", "new", op::raw(new))?;
     r.op("semaphore", "post", op::raw(post))?;
     r.op("semaphore", "wait", op::raw(wait))?;
-    r.op("semaphore", "count", op::raw(count))?;
-    r.op("semaphore", "free", op::raw(free))
+    r.op("semaphore", "count", op::raw(count))
 }
 
-/// `new(units)`: a number to name it by.
+/// `new(units)`: its number, for a cdata.
 fn new(a: &Args, r: &mut Ret) {
-    let units = a.int(1).unwrap_or(0).max(0);
-    let id = ALL.with_borrow_mut(|all| {
-        all.last += 1;
-        let semaphore = Semaphore {
-            units,
-            ..Semaphore::default()
-        };
-        all.by_id.insert(all.last, semaphore);
-        all.last
-    });
-    r.int(id);
+    let semaphore = Semaphore::default();
+    semaphore.units.set(a.int(1).unwrap_or(0).max(0));
+    r.int(cdata::keep(semaphore));
 }
 
-/// `post(id, n)`: wakes up to n waiters; what nobody waits for is kept.
+/// `post(id, n)`
 fn post(a: &Args, r: &mut Ret) {
-    let mut left = a.int(2).unwrap_or(1);
-    ALL.with_borrow_mut(|all| {
-        let Some(semaphore) = a.int(1).and_then(|id| all.by_id.get_mut(&id)) else {
-            return;
-        };
-        while left > 0 {
-            match semaphore.waiters.pop_front() {
-                // one that has given up does not take the unit
-                Some(waiter) => left -= i64::from(waiter.send(()).is_ok()),
-                None => {
-                    semaphore.units += left;
-                    left = 0;
-                }
-            }
-        }
-    });
+    if let Some(semaphore) = cdata::object::<Semaphore>(a, 1) {
+        semaphore.post(a.int(2).unwrap_or(1).min(i64::from(i32::MAX)));
+    }
     r.bool(true);
 }
 
-/// `wait(id, seconds)`: true if a unit was taken, false if there is none; with time to wait, nothing, and whether a
-/// unit came is the result of the wait.
+/// `wait(id, ms)`: true if a unit was taken, or `nil, err`; with time to wait, nothing, and the wait's results are
+/// true, or false and "timeout".
 fn wait(a: &Args, r: &mut Ret) {
-    let seconds = a.num(2).unwrap_or(0.0);
-    let Ok(patience) = Duration::try_from_secs_f64(seconds.min(1e9)) else {
-        r.bool(false);
+    let phase = scope::phase();
+    if phase as u32 & crate::vm::YIELDABLE == 0 {
+        r.fail(format!("API disabled in the context of {}", phase.lua_context()));
+        return;
+    }
+    let ms = a.num(2).unwrap_or(0.0).min(f64::from(i32::MAX));
+    let Some(semaphore) = cdata::object::<Semaphore>(a, 1) else {
+        r.fail("no request ctx found");
         return;
     };
-    let waiting = ALL.with_borrow_mut(|all| {
-        let Some(semaphore) = a.int(1).and_then(|id| all.by_id.get_mut(&id)) else {
-            return Err(false);
-        };
-        if semaphore.units > 0 {
-            semaphore.units -= 1;
-            return Err(true);
-        }
-        if patience.is_zero() {
-            return Err(false);
-        }
-        semaphore.waiters.retain(|waiter| !waiter.is_closed());
-        let (sender, receiver) = oneshot::channel();
-        semaphore.waiters.push_back(sender);
-        Ok(receiver)
-    });
-    match waiting {
-        Err(taken) => {
-            r.bool(taken);
-        }
-        Ok(receiver) => r.wait(async move {
-            let came = tokio::time::timeout(patience, receiver).await;
-            let mut out = Out::new();
-            out.bool(matches!(came, Ok(Ok(()))));
-            out
-        }),
+    let units = semaphore.units.get();
+    if units > 0 {
+        semaphore.units.set(units - 1);
+        r.bool(true);
+        return;
     }
+    // what is not a whole millisecond is none; NaN neither
+    if ms.is_nan() || ms < 1.0 {
+        r.fail("timeout");
+        return;
+    }
+    let mut ticket = Ticket::new(semaphore);
+    r.wait(async move {
+        let mut out = Out::new();
+        if ticket.wait(Duration::from_millis(ms as u64)).await {
+            out.bool(true);
+        } else {
+            out.bool(false).lit("timeout");
+        }
+        out
+    });
 }
 
 /// The units at hand, or the waiters as a negative number.
 fn count(a: &Args, r: &mut Ret) {
-    let n = ALL.with_borrow(|all| {
-        let semaphore = a.int(1).and_then(|id| all.by_id.get(&id))?;
-        let waiters = semaphore
-            .waiters
-            .iter()
-            .filter(|waiter| !waiter.is_closed())
-            .count();
-        Some(semaphore.units - waiters as i64)
-    });
-    r.int(n.unwrap_or(0));
-}
-
-fn free(a: &Args, _: &mut Ret) {
-    if let Some(id) = a.int(1) {
-        ALL.with_borrow_mut(|all| all.by_id.remove(&id));
-    }
+    r.int(cdata::object::<Semaphore>(a, 1).map_or(0, |s| s.count()));
 }

@@ -132,12 +132,3 @@ setmetatable(ngx, {
     end
   end,
 })
-
-local function absent(name)
-  return function()
-    error("not supported: " .. name, 2)
-  end
-end
-
-ngx.on_abort = absent("ngx.on_abort")
-ngx.run_worker_thread = absent("ngx.run_worker_thread")

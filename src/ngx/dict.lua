@@ -1,4 +1,4 @@
--- ngx.shared.DICT. A dictionary is a table whose first item is its number, as in OpenResty.
+-- ngx.shared.DICT. A dictionary is a table whose first item is a userdata that stands for it, as in OpenResty.
 
 local ngx = ...
 local ops = require("moongate.ops").ngx_dict
@@ -9,9 +9,12 @@ local getinfo = debug.getinfo
 local methods = {}
 methods.__index = methods
 
+-- the number of a dictionary by its userdata
+local numbers = {}
+
 local function zone(dict)
-  local n = type(dict) == "table" and dict[1]
-  if type(n) ~= "number" then
+  local n = type(dict) == "table" and numbers[dict[1]]
+  if not n then
     error('bad "zone" argument', 3)
   end
   return n
@@ -184,18 +187,18 @@ local function counted(op)
     if type(dict) ~= "table" then
       bad_argument(1, "table", dict)
     end
-    if type(dict[1]) ~= "number" then
+    local number = numbers[dict[1]]
+    if not number then
       error("bad user data for the ngx_shm_zone_t pointer", 2)
     end
     if count == 1 then
-      return (op(dict[1]))
+      return op(number)
     end
     local n = tonumber(max)
     if not n then
       bad_argument(2, "number", max)
     end
-    local answer = op(dict[1], n)
-    return answer
+    return op(number, n)
   end
 end
 
@@ -237,5 +240,7 @@ methods.llen = list(2, ops.llen)
 
 ngx.shared = {}
 for number, name in ipairs(ops.names()) do
-  ngx.shared[name] = setmetatable({ number }, methods)
+  local userdata = newproxy()
+  numbers[userdata] = number
+  ngx.shared[name] = setmetatable({ userdata }, methods)
 end

@@ -8,6 +8,9 @@ local getinfo, getmetatable, tostring, tonumber, type, select, error = debug.get
   tonumber, type, select, error
 local concat = table.concat
 
+-- what other rooms see of it; `observer` is run_hook of kong.dynamic_hook, once something wants to see the lines
+local self = {}
+
 ngx.STDERR, ngx.EMERG, ngx.ALERT, ngx.CRIT, ngx.ERR = 0, 1, 2, 3, 4
 ngx.WARN, ngx.NOTICE, ngx.INFO, ngx.DEBUG = 5, 6, 7, 8
 
@@ -75,6 +78,11 @@ function ngx.log(level, ...)
     return
   end
   local text = joined("log", ...)
+  local observer = self.observer
+  if observer then
+    -- 5 calls up from the observer's hook (pcall, run_hook, this) is who logs
+    observer("observability_logs", "push", 5, nil, level, ...)
+  end
   write(level, prefix(3) .. text)
 end
 
@@ -87,8 +95,7 @@ function print(...)
 end
 
 -- for the other rooms (kong.log): the level, changing it, the raw writer
-package.loaded["moongate.ngx.log"] = {
-  write = write,
-  get_level = function() return threshold end,
-  set_level = function(level) threshold = level end,
-}
+self.write = write
+self.get_level = function() return threshold end
+self.set_level = function(level) threshold = level end
+package.loaded["moongate.ngx.log"] = self

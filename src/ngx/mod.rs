@@ -12,6 +12,8 @@ mod encode;
 mod header;
 pub mod log;
 mod output;
+mod pipe;
+mod process;
 pub mod re;
 mod re_template;
 mod req;
@@ -28,6 +30,7 @@ mod udp;
 mod var;
 mod var_ssl;
 pub mod worker;
+pub mod worker_thread;
 
 #[cfg(test)]
 mod tests;
@@ -53,6 +56,13 @@ const PARTS: &[Part] = &[
     ("dict", crate::embed!("dict.lua"), dict::install),
     ("thread", crate::embed!("thread.lua"), thread::install),
     ("worker", crate::embed!("worker.lua"), worker::install),
+    (
+        "worker_thread",
+        crate::embed!("worker_thread.lua"),
+        worker_thread::install,
+    ),
+    ("pipe", crate::embed!("pipe.lua"), pipe::install),
+    ("process", crate::embed!("process.lua"), process::install),
     ("timer", crate::embed!("timer.lua"), timer::install),
     ("re", crate::embed!("re.lua"), re::install),
     ("sockets", crate::embed!("sockets.lua"), sockets::install),

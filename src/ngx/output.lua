@@ -101,10 +101,10 @@ function ngx.flush(...)
   -- what is written leaves when the handlers are done: there is nothing to wait for
   local begun, bare = started(false)
   local why = over()
-  if why and not (bare and why == "seen eof") then
-    return nil, why
-  elseif bare then
+  if bare then
     return nil, "header only"
+  elseif why then
+    return nil, why
   elseif not begun then
     return nil, "nothing to flush"
   end

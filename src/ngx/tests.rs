@@ -217,7 +217,6 @@ fn a11_ngx_req_headers() {
         ),
         ("ngx.req.set_method('GET')", "bad method number"),
         ("ngx.req.set_uri('')", "attempt to use zero-length uri"),
-        ("ngx.req.socket()", "not supported: ngx.req.socket"),
     ] {
         let e = fails(Phase::Access, src);
         assert!(e.contains(message), "{src}: {e}");

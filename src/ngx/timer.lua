@@ -1,44 +1,71 @@
 -- ngx.timer. Callbacks and their arguments wait here under a number.
 
 local ngx = ...
-local ops = require("moongate.ops").ngx_timer
+local ops, refused = require("moongate.ops").ngx_timer, require("moongate.ops").vm.refused
+local running = require "moongate.running"
 local start = ops.start
 local type, error, select, tonumber, unpack = type, error, select, tonumber, unpack
+local floor, format, getinfo = math.floor, string.format, debug.getinfo
 
 local waiting = {}
 local last = 0
 
-local function begin(name, every, delay, callback, ...)
-  local given = delay
-  delay = tonumber(delay)
-  if not delay then
-    error("bad argument #1 to '" .. name .. "' (number expected, got "
-      .. (given == nil and "no value" or type(given)) .. ")", 3)
-  elseif type(callback) ~= "function" then
-    error("bad argument #2 to '" .. name .. "' (Lua function expected)", 3)
-  elseif delay < 0 or delay ~= delay then
-    delay = 0
+-- Raises what is wrong with a call of `at` or `every`, in the words of luaL_argerror.
+local function refuse(message)
+  error(format(message, getinfo(3, "n").name or "?"), 4)
+end
+
+local function begin(every, ...)
+  local n = select("#", ...)
+  if n < 2 then
+    refuse("expecting at least 2 arguments but got " .. n)
   end
+  local given, callback = ...
+  local delay = type(given) ~= "boolean" and tonumber(given)
+  if not delay then
+    refuse("bad argument #1 to '%s' (number expected, got " .. type(given) .. ")")
+  end
+  delay = floor(delay * 1000)
   if every and delay == 0 then
-    error("delay cannot be zero", 3)
+    refuse("delay cannot be zero")
+  elseif type(callback) ~= "function" or refused(callback) then
+    refuse("bad argument #2 to '%s' (Lua function expected)")
+  elseif running[1] == 0 then
+    refuse("no request")
+  end
+  -- one that should have run before runs at once; what is no number, too
+  if not (delay >= 0) then
+    delay = every and 1 or 0
   end
   last = last + 1
   local number = last
-  waiting[number] = { callback, every, select("#", ...), ... }
-  local ok, err = start(number, delay, every)
+  waiting[number] = { callback, every, n - 2, select(3, ...) }
+  local ok, err = start(number, delay / 1000, every)
   if not ok then
     waiting[number] = nil
   end
   return ok, err
 end
 
+local function at(...)
+  local ok, err = begin(false, ...)
+  if ok then
+    return ok
+  end
+  return nil, err
+end
+
+local function every(...)
+  local ok, err = begin(true, ...)
+  if ok then
+    return ok
+  end
+  return nil, err
+end
+
 ngx.timer = {
-  at = function(delay, callback, ...)
-    return begin("at", false, delay, callback, ...)
-  end,
-  every = function(delay, callback, ...)
-    return begin("every", true, delay, callback, ...)
-  end,
+  at = at,
+  every = every,
   pending_count = ops.pending_count,
   running_count = ops.running_count,
 }

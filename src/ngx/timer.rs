@@ -14,10 +14,15 @@ use crate::exchange::Phase;
 use crate::vm::state::Func;
 use crate::vm::{Args, Flow, Registrar, Ret, Scope, Vm, op, scope};
 
-/// `lua_max_pending_timers`.
-const MAX_PENDING: usize = 1024;
-/// `lua_max_running_timers`.
-const MAX_RUNNING: usize = 256;
+thread_local! {
+    /// `lua_max_pending_timers` and `lua_max_running_timers`: OpenResty's own, until the settings say others.
+    static LIMITS: Cell<(usize, usize)> = const { Cell::new((1024, 256)) };
+}
+
+/// Sets how many timers of this worker may be pending, and how many may run.
+pub fn set_limits(pending: usize, running: usize) {
+    LIMITS.set((pending, running));
+}
 
 /// The timers of one state.
 #[derive(Default)]
@@ -96,7 +101,7 @@ fn start(a: &Args, r: &mut Ret) {
         r.fail("process exiting");
         return;
     }
-    if timers.pending.get() >= MAX_PENDING {
+    if timers.pending.get() >= LIMITS.get().0 {
         r.fail("too many pending timers");
         return;
     }
@@ -142,11 +147,12 @@ async fn fire(vm: &Rc<Vm>, timers: &Timers, number: f64, premature: bool) {
     let Some(func) = runner(vm, timers) else {
         return;
     };
-    if timers.running.get() >= MAX_RUNNING {
+    let most = LIMITS.get().1;
+    if timers.running.get() >= most {
         vm.run_now(&Scope::new(vm, Phase::Timer, None), func, &[number, 2.0]);
         return log::emit_outside(
             Level::ALERT,
-            format!("{MAX_RUNNING} lua_max_running_timers are not enough").as_bytes(),
+            format!("{most} lua_max_running_timers are not enough").as_bytes(),
         );
     }
     let _running = Counted::new(&timers.running);
@@ -192,8 +198,12 @@ fn runner(vm: &Rc<Vm>, timers: &Timers) -> Option<Func> {
 }
 
 fn count(r: &mut Ret, f: impl Fn(&Timers) -> usize) {
-    let n = scope::with(|s| f(&timers_of(&s.vm))).unwrap_or(0);
-    r.num(n as f64);
+    match scope::with(|s| f(&timers_of(&s.vm))) {
+        Some(n) => {
+            r.num(n as f64);
+        }
+        None => r.raise("no request"),
+    }
 }
 
 fn pending_count(_: &Args, r: &mut Ret) {

@@ -8,18 +8,15 @@ ngx.worker = {
   pid = ops.pid,
   count = ops.count,
   exiting = ops.exiting,
+  pids = ops.pids,
 }
-
-function ngx.worker.pids()
-  error("not supported: ngx.worker.pids", 2)
-end
 
 ngx.config = {
   subsystem = "http",
   debug = false,
   prefix = ops.prefix,
   nginx_version = 1027001,
-  ngx_lua_version = 10027,
+  ngx_lua_version = 10028,
   is_console = false,
 }
 

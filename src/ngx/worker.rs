@@ -1,6 +1,8 @@
 //! `ngx.worker` and `ngx.config`: which worker this is.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::vm::{Args, Registrar, Ret, op};
 
@@ -17,13 +19,26 @@ thread_local! {
     static PREFIX: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
+/// The pids of all workers of the process, by their number.
+static PIDS: Mutex<BTreeMap<u32, u32>> = Mutex::new(BTreeMap::new());
+
+fn pids_of_all() -> MutexGuard<'static, BTreeMap<u32, u32>> {
+    PIDS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Says which worker this thread is: `ngx.worker.id()`, `.pid()` (unique per worker) and `.count()`.
 pub fn set(id: u32, pid: u32, count: u32) {
+    pids_of_all().insert(id, pid);
     WORKER.set(Some(Worker {
         id: id.into(),
         pid: pid.into(),
         count: count.into(),
     }));
+}
+
+/// Whether this thread is a worker.
+pub(super) fn is_one() -> bool {
+    WORKER.get().is_some()
 }
 
 /// Says whether this worker is ending (`ngx.worker.exiting()`).
@@ -40,6 +55,7 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_worker", "id", op::raw(id))?;
     r.op("ngx_worker", "pid", op::raw(pid))?;
     r.op("ngx_worker", "count", op::raw(count))?;
+    r.op("ngx_worker", "pids", op::raw(pids))?;
     r.op("ngx_worker", "exiting", op::raw(exiting))?;
     r.op("ngx_worker", "prefix", op::raw(prefix))
 }
@@ -53,6 +69,16 @@ fn id(_: &Args, r: &mut Ret) {
 
 fn pid(_: &Args, r: &mut Ret) {
     r.int(WORKER.get().map_or_else(|| std::process::id().into(), |w| w.pid));
+}
+
+/// `pids()`: a list, this worker's own among them.
+fn pids(_: &Args, r: &mut Ret) {
+    let all: Vec<u32> = pids_of_all().values().copied().collect();
+    r.table(all.len(), 0, |t| {
+        for (i, pid) in all.iter().enumerate() {
+            t.num(*pid).seti(i + 1);
+        }
+    });
 }
 
 fn count(_: &Args, r: &mut Ret) {

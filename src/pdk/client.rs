@@ -51,8 +51,9 @@ fn ip(r: &mut Ret, forwarded: bool) {
 
 fn port(r: &mut Ret, forwarded: bool) {
     match address(forwarded, |a| a.port()) {
-        Some(port) => r.num(port),
-        None => r.nil(),
+        // an address that a header gave may have no port, which is 0 in a socket's address
+        Some(port) if port != 0 => r.num(port),
+        _ => r.nil(),
     };
 }
 

@@ -92,6 +92,10 @@ local function writer(severity, parts, flags, level)
     if severity > out.get_level() then
       return
     end
+    local observer = out.observer
+    if observer then
+      observer("observability_logs", "push", level + 3, nil, severity, ...)
+    end
     out.write(severity, fill(parts, getinfo(level, flags), join("", tostring, ...)))
   end
 end

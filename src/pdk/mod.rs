@@ -62,7 +62,7 @@ pub fn install(r: &Registrar) -> mlua::Result<()> {
     r.module("kong.pdk", crate::embed!("init.lua"))?;
     r.lua
         .load(
-            "kong = require('kong.pdk').new()
+            "kong = require('kong.pdk').new(nil, {})
              local known = require('kong.global').new()
              kong.version, kong.version_num = known.version, known.version_num",
         )

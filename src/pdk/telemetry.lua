@@ -1,4 +1,8 @@
--- kong.telemetry: recorded only where an exporter is on, which the gateway does not have yet.
+-- kong.telemetry: lines for an exporter of logs (the opentelemetry plugin), where one is on.
+
+local type = type
+
+local GROUP = "observability_logs"
 
 local telemetry = {}
 
@@ -14,8 +18,20 @@ function telemetry.log(plugin_name, plugin_config, message_type, message, attrib
   elseif attributes and type(attributes) ~= "table" then
     return nil, "attributes must be a table"
   end
-  return nil, "Telemetry logging is disabled: log entry will not be recorded. Ensure the OpenTelemetry plugin is "
-    .. "correctly configured to report logs in order to use this feature."
+  -- nothing is on where nobody has loaded it
+  local hooks = package.loaded["kong.dynamic_hook"]
+  if not hooks or not hooks.is_group_enabled(GROUP) then
+    return nil, "Telemetry logging is disabled: log entry will not be recorded. Ensure the OpenTelemetry plugin is "
+      .. "correctly configured to report logs in order to use this feature."
+  end
+  attributes = attributes or {}
+  attributes["message.type"] = message_type
+  attributes["plugin.name"] = plugin_name
+  attributes["plugin.id"] = plugin_config.__plugin_id
+  attributes["plugin.instance.name"] = plugin_config.plugin_instance_name
+  -- 5 calls up from the hook (pcall, run_hook, this) is who called
+  hooks.run_hook(GROUP, "push", 5, attributes, nil, message)
+  return true
 end
 
 return {

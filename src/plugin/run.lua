@@ -66,10 +66,54 @@ end
 
 local M = { plugins = plugins }
 
+-- The same with the gateway's own spans around it (tracing_instrumentations).
+local function traced_runner(field, tracing)
+  local before, after, call = tracing.before[field], tracing.after[field], tracing.caller(field)
+  local tables = require("moongate.scope").tables
+  return function()
+    running[3] = false
+    if before then
+      before(tables())
+    end
+    local p, c = next_plugin()
+    while p do
+      local conf = confs[c]
+      if conf == nil then
+        conf = make_conf(p, c)
+      elseif referring then
+        update(referring[c])
+      end
+      running[3] = p
+      local handler = handlers[p]
+      if call then
+        call(handler, plugins[p], conf)
+      else
+        handler[field](handler, conf)
+      end
+      p, c = next_plugin()
+    end
+    running[3] = false
+    if after then
+      after(tables())
+    end
+  end
+end
+
+local chosen = kong.configuration.tracing_instrumentations
+-- Whether spans are made: rewrite, access, header_filter and log are run for those alone, too.
+M.traced = false
+if type(chosen) == "table" and chosen[1] ~= nil and chosen[1] ~= "off" then
+  local tracing = require("kong.observability.tracing.instrumentation")
+  M.traced = tracing.start()
+  for _, field in ipairs({ "rewrite", "access", "header_filter", "log" }) do
+    M[field] = traced_runner(field, tracing)
+  end
+end
+
 for _, field in ipairs({
   "client_hello", "certificate", "rewrite", "access", "response", "header_filter", "body_filter", "log",
 }) do
-  M[field] = runner(field)
+  M[field] = M[field] or runner(field)
 end
 
 local PHASES = {
@@ -153,6 +197,11 @@ function M.warm(list)
       end
     end
   end
+end
+
+-- Before the plugins are configured anew: what their `configure` turns on is off.
+function M.unconfigure()
+  require("kong.dynamic_hook").disable_by_default("observability_logs")
 end
 
 -- configure(configs): every configuration of a plugin, or nil when there is none

@@ -25,6 +25,8 @@ pub struct Phases {
     body_filter: Func,
     log: Func,
     call: Func,
+    /// Whether the loop makes spans of requests, and so runs without plugins, too.
+    traced: bool,
 }
 
 impl Phases {
@@ -49,6 +51,7 @@ impl Phases {
             body_filter: keep("body_filter")?,
             log: keep("log")?,
             call: vm.keep(call)?,
+            traced: run.get("traced")?,
         })
     }
 
@@ -72,10 +75,11 @@ impl Phases {
         scope.plugin.set(NO_PLUGIN);
         let plan = plan(scope)?;
         let wanted = match phase {
+            Phase::Rewrite if self.traced => true,
             Phase::ClientHello | Phase::Certificate | Phase::Rewrite => {
                 plan.handled_globally & phase as u32 != 0
             }
-            Phase::Access if plan.handled & phase as u32 == 0 => {
+            Phase::Access if !self.traced && plan.handled & phase as u32 == 0 => {
                 plan.collect_rest(scope);
                 false
             }
@@ -87,7 +91,8 @@ impl Phases {
 
     /// Runs the scope's plugins in a phase where handlers cannot wait. None if there is nothing to run.
     pub fn run_now(&self, vm: &Rc<Vm>, scope: &Rc<Scope>, phase: Phase) -> Option<Flow> {
-        if scope.handled.get() & phase as u32 == 0 {
+        let traced = self.traced && matches!(phase, Phase::HeaderFilter | Phase::Log);
+        if !traced && scope.handled.get() & phase as u32 == 0 {
             return None;
         }
         scope.phase.set(phase);
@@ -123,6 +128,10 @@ pub fn forget(vm: &Rc<Vm>, plan: &Plan) -> mlua::Result<()> {
 /// `configure` threw, with what it threw.
 pub fn configure(vm: &Rc<Vm>, plan: &Plan, scope: &Rc<Scope>) -> Vec<(String, String)> {
     let mut failed = Vec::new();
+    let unconfigure = "require('moongate.plugin.run').unconfigure()";
+    if let Err(e) = vm.guarded(|lua| lua.load(unconfigure).exec()) {
+        failed.push(("configuration".to_owned(), super::registry::plain(&e)));
+    }
     for (id, info) in plan.plugins.iter().enumerate() {
         if !info.configure {
             continue;

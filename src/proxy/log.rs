@@ -10,6 +10,7 @@ use super::choose::Lease;
 use super::{Generation, Worker};
 use crate::exchange::{Exchange, Phase};
 use crate::logs::Level;
+use crate::vm::scope::Afterwards;
 use crate::vm::{self, Flow, Scope};
 
 /// An exchange whose log is due.
@@ -94,13 +95,23 @@ impl Drop for Tail {
                 x.response.status = 499;
             }
         }
-        let worker = f.generation.worker.clone();
-        worker.exchanges.set(worker.exchanges.get() - 1);
-        if self.quiet {
+        let (scope, quiet) = (f.scope.clone(), self.quiet);
+        let finish = move || {
+            let worker = f.generation.worker.clone();
+            worker.exchanges.set(worker.exchanges.get() - 1);
+            if quiet {
+                return;
+            }
+            worker.finished.borrow_mut().push(f);
+            worker.log_due.notify_one();
+        };
+        // handlers that outlive their client come first
+        let outlived = matches!(*scope.afterwards.borrow(), Afterwards::Due);
+        if outlived {
+            scope.afterwards.replace(Afterwards::Then(Box::new(finish)));
             return;
         }
-        worker.finished.borrow_mut().push(f);
-        worker.log_due.notify_one();
+        finish();
     }
 }
 

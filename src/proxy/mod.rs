@@ -4,7 +4,8 @@
 //! request early leaves by the same way out: `respond`. Must not: accept connections, read settings files, or
 //! know what plugins do.
 
-pub mod access;
+pub mod abort;
+mod access;
 pub mod begin;
 pub mod body_in;
 pub mod body_out;

@@ -259,7 +259,7 @@ async fn phase(g: &Rc<Generation>, scope: &Rc<Scope>, stream: &ClientStream, pha
     let Some(run) = g.phases.run(&g.vm, scope, phase) else {
         return Next::Go;
     };
-    let flow = run.await;
+    let flow = super::abort::Watched::new(run, g, scope).await;
     let Some(cell) = &scope.exchange else {
         return Next::Go;
     };

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::ngx::worker_thread::{PATIENCE, Plan};
 use crate::settings::Settings;
 use crate::vm::state::Install;
 use crate::vm::{Vm, VmOptions};
@@ -44,14 +45,27 @@ pub fn control(settings: &Settings, text: usize) -> mlua::Result<Rc<Vm>> {
 }
 
 fn make(settings: &Settings, memory_limit: usize) -> mlua::Result<Rc<Vm>> {
-    Vm::new(
-        &VmOptions {
-            memory_limit,
-            handler_timeout: settings.moongate_handler_timeout,
-            package_path: settings.lua_package_path.clone(),
-            package_cpath: settings.lua_package_cpath.clone(),
-            lua_dir: settings.moongate_lua_dir.clone(),
-        },
-        &ROOMS,
-    )
+    Vm::new(&options(settings, memory_limit), &ROOMS)
+}
+
+fn options(settings: &Settings, memory_limit: usize) -> VmOptions {
+    VmOptions {
+        memory_limit,
+        handler_timeout: settings.moongate_handler_timeout,
+        package_path: settings.lua_package_path.clone(),
+        package_cpath: settings.lua_package_cpath.clone(),
+        lua_dir: settings.moongate_lua_dir.clone(),
+    }
+}
+
+/// What `ngx.run_worker_thread` runs in.
+pub fn worker_threads(settings: &Settings) -> Plan {
+    let mut options = options(settings, settings.moongate_lua_memory_limit);
+    options.handler_timeout *= PATIENCE;
+    Plan {
+        options,
+        rooms: vec![crate::libs::install, crate::ngx::install],
+        pools: settings.thread_pools.clone(),
+        at_once: settings.lua_worker_thread_vm_pool_size,
+    }
 }

@@ -289,8 +289,10 @@ fn report(shared: &Shared) {
     let (pending, running) = crate::ngx::timer::counts(&g.vm);
     let (sockets, idle) = crate::ngx::sockets::counts();
     let line = format!(
-        "gauges: {} sockets={sockets} idle_sockets={idle} timers={}",
+        "gauges: {} threads={} semaphore_waits={} sockets={sockets} idle_sockets={idle} timers={}",
         g.worker.gauges(&g.vm),
+        g.vm.live_threads(),
+        crate::libs::semaphore::waiting(),
         pending + running
     );
     shared.worker.error(Level::Notice, &line, None);
@@ -310,6 +312,9 @@ fn build(worker: &Rc<Worker>, prepared: Prepared) -> Result<Rc<Generation>, Stri
         enabled,
     } = prepared;
     worker.pool.set_limits(limits(&settings));
+    crate::ngx::timer::set_limits(settings.lua_max_pending_timers, settings.lua_max_running_timers);
+    crate::ngx::worker_thread::set(rooms::worker_threads(&settings));
+    crate::vm::check_client_abort(settings.lua_check_client_abort);
     crate::pdk::configuration::set(
         &settings.configuration_json(),
         &settings.configuration_without_secrets(),

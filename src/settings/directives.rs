@@ -42,6 +42,7 @@ const HONOURED_ANYWHERE: &[&str] = &[
     "proxy_ssl_trusted_certificate",
     "proxy_ssl_protocols",
     "proxy_ssl_session_reuse",
+    "lua_check_client_abort",
     "lua_socket_connect_timeout",
     "lua_socket_send_timeout",
     "lua_socket_read_timeout",
@@ -61,6 +62,10 @@ const HONOURED: &[&str] = &[
     "nginx_main_worker_processes",
     "nginx_http_lua_shared_dict",
     "nginx_admin_client_max_body_size",
+    "nginx_http_lua_max_pending_timers",
+    "nginx_http_lua_max_running_timers",
+    "nginx_http_lua_worker_thread_vm_pool_size",
+    "nginx_main_thread_pool",
 ];
 
 /// Kong's own dictionaries; those without a size here are as large as `mem_cache_size`.
@@ -164,6 +169,35 @@ fn shared_dict(entry: &str) -> Option<SharedDict> {
         name: name.to_owned(),
         size: usize::try_from(size).ok()?,
     })
+}
+
+/// nginx's own number of threads in a pool.
+const POOL_THREADS: usize = 32;
+
+/// The pool `default`, and those of `nginx_main_thread_pool` (`name threads=8 max_queue=100`).
+pub(super) fn thread_pools(layer: &Layer, errors: &mut Vec<String>) -> Vec<(String, usize)> {
+    let mut pools = vec![("default".to_owned(), POOL_THREADS)];
+    let text = layer.get("nginx_main_thread_pool").map_or("", String::as_str);
+    for entry in text.split(';').map(str::trim).filter(|e| !e.is_empty()) {
+        let mut words = entry.split_whitespace();
+        let name = words.next().unwrap_or_default();
+        let mut threads = POOL_THREADS;
+        for word in words {
+            match word.split_once('=') {
+                Some(("threads", n)) => match n.parse() {
+                    Ok(n @ 1..=1024) => threads = n,
+                    _ => errors.push(format!("nginx_main_thread_pool: invalid threads value \"{n}\"")),
+                },
+                Some(("max_queue", _)) => {}
+                _ => errors.push(format!("nginx_main_thread_pool: invalid parameter \"{word}\"")),
+            }
+        }
+        match pools.iter_mut().find(|(known, _)| known == name) {
+            Some(known) => known.1 = threads,
+            None => pools.push((name.to_owned(), threads)),
+        }
+    }
+    pools
 }
 
 /// `4 8k`

@@ -214,6 +214,16 @@ pub struct Settings {
     pub lua_max_uri_args: usize,
     /// `lua_max_post_args`
     pub lua_max_post_args: usize,
+    /// `nginx_http_lua_max_pending_timers`: timers of a worker that wait for their time.
+    pub lua_max_pending_timers: usize,
+    /// `nginx_http_lua_max_running_timers`: timers of a worker that run.
+    pub lua_max_running_timers: usize,
+    /// `nginx_http_lua_check_client_abort` or `nginx_proxy_lua_check_client_abort`: `ngx.on_abort` is there.
+    pub lua_check_client_abort: bool,
+    /// `nginx_http_lua_worker_thread_vm_pool_size`: calls of `ngx.run_worker_thread` of a worker at once.
+    pub lua_worker_thread_vm_pool_size: usize,
+    /// `nginx_main_thread_pool`: names of pools, and how many threads each has.
+    pub thread_pools: Vec<(String, usize)>,
     /// `plugins`
     pub plugins: PluginList,
     /// `declarative_config`, absolute.

@@ -14,6 +14,22 @@ use super::{
     Settings, TrustedIps, UntrustedLua, UpstreamTls, load,
 };
 
+/// What `tracing_instrumentations` may name.
+const SPANS: [&str; 12] = [
+    "all",
+    "off",
+    "request",
+    "balancer",
+    "router",
+    "plugin_rewrite",
+    "plugin_access",
+    "plugin_header_filter",
+    "http_client",
+    "dns_query",
+    "db_query",
+    "create_span",
+];
+
 struct Reader<'a> {
     layer: Layer,
     errors: &'a mut Vec<String>,
@@ -37,6 +53,7 @@ pub(super) fn build(
     if !look_only {
         r.refuse_what_is_not_there();
         r.check_names();
+        r.check_tracing();
     }
     r.make_absolute();
     directives::warn_ignored(&r.layer, load::kong_key_of, r.warnings);
@@ -94,6 +111,13 @@ impl Reader<'_> {
             lua_max_resp_headers: r.whole("lua_max_resp_headers", 1, 1000) as usize,
             lua_max_uri_args: r.whole("lua_max_uri_args", 1, 1000) as usize,
             lua_max_post_args: r.whole("lua_max_post_args", 1, 1000) as usize,
+            lua_max_pending_timers: r.directive("lua_max_pending_timers", "", 16_384, |t| t.parse().ok()),
+            lua_max_running_timers: r.directive("lua_max_running_timers", "", 4096, |t| t.parse().ok()),
+            lua_check_client_abort: r.directive("lua_check_client_abort", "", false, on_or_off),
+            lua_worker_thread_vm_pool_size: r.directive("lua_worker_thread_vm_pool_size", "", 10, |t| {
+                t.parse().ok().filter(|n| *n <= 1000)
+            }),
+            thread_pools: directives::thread_pools(&r.layer, r.errors),
             plugins: PluginList::parse(&r.array("plugins")),
             declarative_config: r.path("declarative_config"),
             declarative_config_string: r.layer.get("declarative_config_string").cloned(),
@@ -409,6 +433,28 @@ impl Reader<'_> {
             }
         }
         maps
+    }
+
+    /// Which spans the gateway makes, and of which share of the traces.
+    ///
+    /// # Source
+    /// `kong/conf_loader/parse.lua`
+    fn check_tracing(&mut self) {
+        let chosen = self.array("tracing_instrumentations");
+        for name in &chosen {
+            if !SPANS.contains(&name.as_str()) {
+                self.errors.push(format!("invalid tracing type: {name}"));
+            }
+        }
+        if chosen.len() > 1 && chosen.iter().any(|name| name == "off") {
+            let said = "invalid tracing types: off, other types are mutually exclusive";
+            self.errors.push(said.to_owned());
+        }
+        let rate = self.text("tracing_sampling_rate").parse::<f64>();
+        if rate.is_ok_and(|rate| !(0.0..=1.0).contains(&rate)) {
+            let said = "tracing_sampling_rate must be between 0 and 1";
+            self.errors.push(said.to_owned());
+        }
     }
 
     /// # Source

@@ -33,6 +33,8 @@ pub(super) struct Spawned {
     pub(super) anchor: Option<c_int>,
     /// Function and arguments on its stack.
     pub(super) nargs: c_int,
+    /// The plugin whose handler it belongs to.
+    plugin: u16,
     main: Id,
     taken: bool,
 }
@@ -40,6 +42,7 @@ pub(super) struct Spawned {
 impl Spawned {
     pub(super) fn new(main: Id, co: Coroutine, parent: Id, anchor: Option<c_int>, nargs: c_int) -> Self {
         Self {
+            plugin: super::scope::with(|s| s.plugin.get()).unwrap_or(super::scope::NO_PLUGIN),
             co,
             parent,
             anchor,
@@ -224,17 +227,16 @@ impl Crew {
         m.of.insert(id, member);
     }
 
-    /// Takes in a thread that `by` made; it runs.
-    pub(super) fn spawn(&self, by: Id, mut spawned: Spawned) -> Id {
+    /// Takes in a thread that was made; it runs.
+    pub(super) fn spawn(&self, mut spawned: Spawned) -> Id {
         spawned.taken = true;
         let id = spawned.co.ptr;
-        let plugin = self.with(by, |m| m.plugin).unwrap_or_default();
         self.with(spawned.parent, |m| m.children += 1);
         let co = Coroutine {
             ptr: id,
             reference: spawned.co.reference,
         };
-        self.enter(co, spawned.parent, spawned.anchor, plugin);
+        self.enter(co, spawned.parent, spawned.anchor, spawned.plugin);
         self.members.borrow_mut().live += 1;
         self.vm.count_thread(1);
         self.sweep();
@@ -538,6 +540,9 @@ impl Drop for Crew {
 
 /// Whether a user coroutine can still go on. It must be anchored.
 fn alive(co: Id) -> bool {
+    if co.is_null() {
+        return false; // who was called when the client went has no parent
+    }
     // SAFETY: only reads the state of a coroutine that the registry holds.
     unsafe {
         match ffi::lua_status(co) {

@@ -279,10 +279,35 @@ impl Run {
         self.advance(&crew, thread.0, thread.1)
     }
 
+    /// The client is gone: what `ngx.on_abort` was given runs beside what runs already. False if there is nothing
+    /// to run it beside, or nothing was given.
+    pub fn client_gone(&mut self) -> bool {
+        let Some(spawned) = self.scope.on_abort.borrow_mut().take() else {
+            return false;
+        };
+        let crew = match (&self.crew, self.co.take()) {
+            (Some(crew), _) => crew.clone(),
+            (None, None) => return false,
+            (None, Some(co)) => {
+                let id = co.ptr;
+                let crew = Crew::new(self.vm.clone(), co, self.scope.plugin.get());
+                match self.wait.take() {
+                    Some(wait) => crew.wait(id, wait),
+                    None => crew.post(id, 0),
+                }
+                self.crew.insert(crew).clone()
+            }
+        };
+        let nargs = spawned.nargs;
+        let id = crew.spawn(spawned);
+        crew.post(id, nargs);
+        true
+    }
+
     /// Queues the member that made a thread, with the handle it gets; the thread, which is next, and its arguments.
     fn take_in(&self, crew: &Crew, by: Id, spawned: Spawned) -> (Id, c_int) {
         let nargs = spawned.nargs;
-        let id = crew.spawn(by, spawned);
+        let id = crew.spawn(spawned);
         // SAFETY: the thread's stack has room for one more (`spawn` saw to it) and the other is empty.
         unsafe {
             ffi::lua_pushthread(id);

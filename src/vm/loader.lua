@@ -2,7 +2,7 @@
 -- Lua folder: <dir>/kong/plugins/<name>/x.lua, <dir>/<name>/x.lua for kong.plugins.<name>.x, and whole clones:
 -- <dir>/<clone>/kong/plugins/<name>/x.lua, <dir>/kong-plugin-<name>/x.lua, and wherever a clone's rockspec says.
 
-local dir, clones, rockspecs, readable = ...
+local dir, clones, rockspecs, readable, user_path = ...
 
 -- module name -> file, as the rockspecs' build.modules have it
 local function read_rockspecs()
@@ -45,17 +45,43 @@ local function candidates(name)
   return list
 end
 
+local function load_file(name, file)
+  local chunk, err = loadfile(file)
+  if not chunk then
+    error("error loading module '" .. name .. "' from file '" .. file .. "':\n\t" .. err, 0)
+  end
+  return chunk
+end
+
 table.insert(package.loaders, 3, function(name)
   local tried = {}
   for _, file in ipairs(candidates(name)) do
     if readable(file) then
-      local chunk, err = loadfile(file)
-      if not chunk then
-        error("error loading module '" .. name .. "' from file '" .. file .. "':\n\t" .. err, 0)
-      end
-      return chunk
+      return load_file(name, file)
     end
     tried[#tried + 1] = "\n\tno file '" .. file .. "'"
   end
   return table.concat(tried)
+end)
+
+-- Libraries of others that are embedded too: a user's own copy, in lua_package_path or the Lua folder, comes first.
+-- What is the gateway's part of Kong and OpenResty stays its own.
+local OTHERS = { inspect = true, date = true, luatz = true, multipart = true, tablepool = true, ["socket.url"] = true }
+local OWN = { core = true, openssl = true, kong = true, signal = true, timerng = true }
+
+table.insert(package.loaders, 1, function(name)
+  local first = name:match("^resty%.([^.]+)")
+  if not (OTHERS[name] or name:find("^pl%.") or (first and not OWN[first])) or not package.preload[name] then
+    return nil
+  end
+  local file = package.searchpath(name, user_path)
+  if file then
+    return load_file(name, file)
+  end
+  local rel = dir .. "/" .. name:gsub("%.", "/")
+  for _, place in ipairs { rel .. ".lua", rel .. "/init.lua" } do
+    if readable(place) then
+      return load_file(name, place)
+    end
+  end
 end)

@@ -1,4 +1,5 @@
-//! Where Lua modules come from: embedded sources, `lua_package_path`, the drop-in folder.
+//! Where Lua modules come from: embedded sources, `lua_package_path`, the drop-in folder. For libraries that are not
+//! Kong's own a user's file comes before the embedded one, as on Kong.
 //!
 //! Must not: run plugin code by itself.
 
@@ -69,7 +70,7 @@ pub fn preload(lua: &Lua, name: &str, source: Source) -> mlua::Result<()> {
 /// When Lua is out of memory.
 pub fn search_paths(lua: &Lua, path: &str, cpath: &str, dir: &Path) -> mlua::Result<()> {
     let package: mlua::Table = lua.globals().get("package")?;
-    let full = |mine: &str, env: &str, default: String| {
+    let users = |mine: &str, env: &str| {
         let env = std::env::var(env).unwrap_or_default();
         let mut all = String::new();
         for part in [mine, &env] {
@@ -79,10 +80,14 @@ pub fn search_paths(lua: &Lua, path: &str, cpath: &str, dir: &Path) -> mlua::Res
                 all.push(';');
             }
         }
-        all + &default
+        all
     };
-    package.set("path", full(path, "LUA_PATH", package.get("path")?))?;
-    package.set("cpath", full(cpath, "LUA_CPATH", package.get("cpath")?))?;
+    let user_path = users(path, "LUA_PATH");
+    package.set("path", user_path.clone() + &package.get::<String>("path")?)?;
+    package.set(
+        "cpath",
+        users(cpath, "LUA_CPATH") + &package.get::<String>("cpath")?,
+    )?;
     let root = dir.to_path_buf();
     let rockspecs = lua.create_function(move |lua, ()| lua.create_sequence_from(rockspecs(&root)))?;
     let root = dir.to_path_buf();
@@ -90,7 +95,13 @@ pub fn search_paths(lua: &Lua, path: &str, cpath: &str, dir: &Path) -> mlua::Res
     let readable = lua.create_function(|_, file: String| Ok(Path::new(&file).is_file()))?;
     lua.load(include_str!("loader.lua"))
         .set_name("@moongate/vm/loader.lua")
-        .call((dir.to_string_lossy().into_owned(), clones, rockspecs, readable))
+        .call((
+            dir.to_string_lossy().into_owned(),
+            clones,
+            rockspecs,
+            readable,
+            user_path,
+        ))
 }
 
 /// The rockspecs of the repositories under `root`: they say which file is which module.

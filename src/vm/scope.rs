@@ -51,6 +51,22 @@ pub struct Scope {
     ends: RefCell<Vec<Weak<dyn Ends>>>,
     /// Serves requests of the gateway's own (`ngx.location.capture`); set by the proxy.
     pub gateway: RefCell<Option<Rc<dyn Gateway>>>,
+    /// What `ngx.on_abort` was given.
+    pub(super) on_abort: RefCell<Option<super::crew::Spawned>>,
+    /// The client is gone and the handlers go on: what is to be done when they are through.
+    pub afterwards: RefCell<Afterwards>,
+}
+
+/// What happens when handlers that outlive their client are through.
+#[derive(Default)]
+pub enum Afterwards {
+    /// They do not outlive it.
+    #[default]
+    Nothing,
+    /// They do.
+    Due,
+    /// And then this is done.
+    Then(Box<dyn FnOnce()>),
 }
 
 /// Serves requests that Lua makes, as it serves those of clients.
@@ -168,6 +184,8 @@ impl Scope {
             target_out: Cell::new(false),
             target_stale: Cell::new(false),
             body_reader: RefCell::default(),
+            on_abort: RefCell::default(),
+            afterwards: RefCell::default(),
             ends: RefCell::default(),
             gateway: RefCell::default(),
         })
@@ -195,6 +213,11 @@ impl Scope {
     /// What it runs with, for another scope that is to run with the same.
     pub fn shared_guest(&self) -> Option<Rc<dyn std::any::Any>> {
         self.guest.clone()
+    }
+
+    /// Whether `ngx.on_abort` was given something.
+    pub fn minds_abort(&self) -> bool {
+        self.on_abort.borrow().is_some()
     }
 
     /// The scope's guest, if it is a `T`.

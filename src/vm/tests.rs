@@ -48,7 +48,7 @@ fn vm(limit: usize) -> std::rc::Rc<Vm> {
             r.op("t", "words", op::raw(words))?;
             r.lua
                 .load(
-                    "local o = require 'moongate.ops'
+                    "o = require 'moongate.ops'
                      function sleep(ms) o.t.sleep(ms) return o.vm.take() end
                      exit, boom = o.t.exit, o.t.boom",
                 )
@@ -89,6 +89,16 @@ const SHAPES: &[(&str, &str)] = &[
         "local t = setmetatable({}, {__index = function() BODY return 1 end}) local _ = t.x",
     ),
     (
+        "thread",
+        "local ok, e = o.vm.wait_threads(o.vm.spawn(function() BODY end)) if not ok then error(e, 0) end",
+    ),
+    (
+        "thread in a thread",
+        "local ok, e = o.vm.wait_threads(o.vm.spawn(function() coroutine.wrap(function()
+         local ok, e = o.vm.wait_threads(o.vm.spawn(function() sleep(0) BODY end)) if not ok then error(e, 0) end
+         end)() end)) if not ok then error(e, 0) end",
+    ),
+    (
         "nested",
         "coroutine.wrap(function() coroutine.wrap(function() local ok, e = pcall(function() BODY end)
          if not ok then error(e, 0) end end)() end)()",
@@ -124,7 +134,12 @@ fn a09_matrix_of_endings_and_shapes() {
         let Flow::Failed(f) = ends("while true do pcall(function() while true do end end) end") else {
             panic!("{shape} runaway")
         };
-        assert_eq!(f.kind, driver::FaultKind::Runaway, "{shape}: {}", f.message);
+        // a thread's failure is an error of who waits for it
+        if shape.starts_with("thread") {
+            assert!(f.message.contains("handler ran longer"), "{shape}: {}", f.message);
+        } else {
+            assert_eq!(f.kind, driver::FaultKind::Runaway, "{shape}: {}", f.message);
+        }
         let Flow::Failed(f) = ends("local t = {} for i = 1, 1e6 do t[i] = ('x'):rep(100000) .. i end") else {
             panic!("{shape} memory")
         };
@@ -132,6 +147,7 @@ fn a09_matrix_of_endings_and_shapes() {
         assert!(matches!(ends("sleep(1)"), Flow::Done), "{shape} lives on");
         assert_eq!(vm.live_coroutines(), 0, "{shape}");
         assert_eq!(vm.live_slots(), 0, "{shape}");
+        assert_eq!(vm.live_threads(), 0, "{shape}");
         assert!(!vm.retired());
     }
 }
@@ -226,4 +242,87 @@ fn a09_a_finalizer_may_call_ops_while_results_are_pushed() {
         assert(seen > 1000, seen)";
     let flow = run(&vm, src);
     assert!(matches!(flow, Flow::Done), "{flow:?}");
+}
+
+/// What threads can do to each other, at random.
+const TORTURE: &str = "math.randomseed(SEED)
+    local spawn, wait, kill, random = o.vm.spawn, o.vm.wait_threads, o.vm.kill, math.random
+    local function act(depth)
+      local mine = {}
+      for _ = 1, random(0, 7) do
+        local r = random(1, 12)
+        if r <= 3 and depth < 5 then
+          mine[#mine + 1] = spawn(act, depth + 1)
+        elseif r == 4 then
+          sleep(random(0, 2))
+        elseif r == 5 then
+          coroutine.yield()
+        elseif r == 6 and #mine > 0 then
+          wait(mine[random(#mine)], mine[random(#mine)])
+        elseif r == 7 and #mine > 0 then
+          kill(mine[random(#mine)])
+        elseif r == 8 and depth < 5 then
+          pcall(act, depth + 1)
+        elseif r == 9 and depth < 5 then
+          coroutine.wrap(act)(depth + 1)
+        elseif r == 10 then
+          collectgarbage()
+        elseif r == 11 and depth > 0 and random(3) == 1 then
+          error('torn', 0)
+        elseif r == 12 and random(30) == 1 then
+          exit(200)
+        end
+      end
+      return depth, coroutine.running()
+    end
+    pcall(act, 0) act(1)";
+
+#[test]
+fn d03_torture_of_light_threads() {
+    let vm = vm(64 << 20);
+    let rt = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&rt, async {
+        for seed in 0..600u64 {
+            let src = TORTURE.replace("SEED", &seed.to_string());
+            let f = vm.keep(vm.lua().load(src).into_function().unwrap()).unwrap();
+            let scope = Scope::new(&vm, Phase::Access, None);
+            let run = vm.run(&scope, f, &[]);
+            // every third is given up on the way
+            let patience = if seed % 3 == 0 { seed % 7 } else { 10_000 };
+            let ended = tokio::time::timeout(Duration::from_millis(patience), run).await;
+            assert!(ended.is_ok() || seed % 3 == 0, "seed {seed} hangs");
+            assert_eq!((vm.live_threads(), vm.live_coroutines()), (0, 0), "seed {seed}");
+            vm.release(f);
+        }
+    });
+    vm.lua().gc_collect().unwrap();
+}
+
+#[test]
+fn d03_results_of_threads_survive_a_short_memory() {
+    // the limit is met at every step of spawning, waiting and handing over
+    for spare in (0..40).map(|n| 4096 + n * 1500) {
+        let vm = vm(64 << 20);
+        let src = "local spawn, wait = o.vm.spawn, o.vm.wait_threads
+            local all = {}
+            for i = 1, 100 do
+              local ok, t = pcall(spawn, function(...) sleep(0) return ('x'):rep(100) .. i, ... end, 1, 2, 3)
+              if ok then all[#all + 1] = t end
+            end
+            for _, t in ipairs(all) do pcall(wait, t) end";
+        let f = vm.keep(vm.lua().load(src).into_function().unwrap()).unwrap();
+        vm.lua().gc_collect().unwrap();
+        vm.lua().set_memory_limit(vm.lua().used_memory() + spare).unwrap();
+        let scope = Scope::new(&vm, Phase::Access, None);
+        let rt = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let _ = rt.block_on(vm.run(&scope, f, &[]));
+        assert_eq!((vm.live_threads(), vm.live_coroutines()), (0, 0), "{spare}");
+    }
 }

@@ -25,6 +25,8 @@ thread_local! {
     static TOP: Cell<Id> = const { Cell::new(std::ptr::null_mut()) };
     /// The light threads of the run that runs.
     static CREW: RefCell<Option<Rc<Crew>>> = const { RefCell::new(None) };
+    /// `lua_check_client_abort`
+    static CHECK_ABORT: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The key of the table of coroutines that `coroutine.resume` must not touch: `false` for the driver's own, the
@@ -66,7 +68,7 @@ fn crew<R>(f: impl FnOnce(&Rc<Crew>) -> R) -> Option<R> {
 }
 
 /// Where handlers may wait.
-pub(super) const YIELDABLE: u32 = Phase::Certificate as u32
+pub const YIELDABLE: u32 = Phase::Certificate as u32
     | Phase::ClientHello as u32
     | Phase::Rewrite as u32
     | Phase::Access as u32
@@ -76,32 +78,23 @@ pub(super) const YIELDABLE: u32 = Phase::Certificate as u32
     | Phase::Error as u32
     | Phase::AdminApi as u32;
 
-/// Why the running code may not wait here, if so.
-fn refusal() -> Option<String> {
-    if scope::with(|_| ()).is_none() {
-        return Some("no request found".into());
-    }
-    let phase = scope::phase();
-    (phase as u32 & YIELDABLE == 0).then(|| format!("API disabled in the context of {}", phase.lua_context()))
-}
-
 /// Raises unless handlers may wait here.
 unsafe fn check_here(state: Id) {
-    // SAFETY: the text is dropped before the error is raised.
+    // SAFETY: only strings that live for ever are pushed before the error is raised.
     unsafe {
-        let refused = match refusal() {
-            None => false,
-            Some(text) => {
-                ffi::luaL_where(state, 1);
-                ffi::lua_pushlstring(state, text.as_ptr().cast(), text.len());
-                drop(text);
-                true
-            }
-        };
-        if refused {
-            ffi::lua_concat(state, 2);
-            ffi::lua_error(state);
+        if scope::with(|_| ()).is_none() {
+            raise(state, c"no request found");
         }
+        let phase = scope::phase();
+        if phase as u32 & YIELDABLE != 0 {
+            return;
+        }
+        ffi::luaL_where(state, 1);
+        ffi::lua_pushstring(state, c"API disabled in the context of ".as_ptr());
+        let place = phase.lua_context();
+        ffi::lua_pushlstring(state, place.as_ptr().cast(), place.len());
+        ffi::lua_concat(state, 3);
+        ffi::lua_error(state);
     }
 }
 
@@ -311,6 +304,42 @@ pub(super) unsafe extern "C-unwind" fn kill(state: Id) -> c_int {
     }
 }
 
+/// Says whether `ngx.on_abort` is there for this OS thread's handlers (`lua_check_client_abort`).
+pub fn check_client_abort(on: bool) {
+    CHECK_ABORT.set(on);
+}
+
+/// `on_abort(f)`: keeps a light thread that runs when the client goes away; 1, or nil and why not.
+unsafe extern "C-unwind" fn on_abort(state: Id) -> c_int {
+    // SAFETY: as in `spawn`.
+    unsafe {
+        match scope::with(|s| (s.exchange.is_some(), s.minds_abort())) {
+            None => return raise(state, c"no request found"),
+            Some((false, _)) => return raise(state, c"API disabled in the current context"),
+            Some((true, true)) => return fail(state, c"duplicate call"),
+            Some((true, false)) => {}
+        }
+        if !CHECK_ABORT.get() {
+            return fail(state, c"lua_check_client_abort is off");
+        }
+        check_lua_function(state);
+        check_here(state);
+        let co = ffi::lua_newthread(state);
+        set_away(state, scope::with(|s| f64::from(s.slot)).unwrap_or_default());
+        let reference = ffi::luaL_ref(state, ffi::LUA_REGISTRYINDEX);
+        let main = scope::with(|s| s.vm.main).unwrap_or(state);
+        ffi::lua_settop(state, 1);
+        ffi::lua_xmove(state, co, 1);
+        scope::with(|s| {
+            let made = Coroutine { ptr: co, reference };
+            let kept = Spawned::new(main, made, std::ptr::null_mut(), None, 0);
+            *s.on_abort.borrow_mut() = Some(kept);
+        });
+        ffi::lua_pushnumber(state, 1.0);
+        1
+    }
+}
+
 /// `status(co)`: as Lua's, and as OpenResty's of light threads and of coroutines that wait.
 unsafe extern "C-unwind" fn status(state: Id) -> c_int {
     // SAFETY: reads coroutines that are arguments.
@@ -393,6 +422,7 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<mlua::Table> {
     r.op("vm", "wait_threads", wait)?;
     r.op("vm", "kill", kill)?;
     r.op("vm", "status", status)?;
+    r.op("vm", "on_abort", on_abort)?;
     r.op("vm", "refused", refused)?;
     let away = r.lua.create_table()?;
     let weak = r.lua.create_table()?;

@@ -33,7 +33,7 @@ class Perl:
 
 
 # nginx's own page for a status; the gateway has its own, and it is the gateway's words that a client gets.
-PAGE = re.compile(r"<(?:center|title|html|h1)>|\d{3} [A-Z][A-Za-z ]+(?:</|$)|\d{3} [A-Z]")
+PAGE = re.compile(r"<(?:center|title|html|h1)>|\d{3} [A-Z][A-Za-z ]+(?:</|$)|\d{3} [A-Z]|^\d{3}$")
 
 
 def is_own_page(body):

@@ -57,7 +57,7 @@ lua_regex_cache_max_entries rewrite_log log_subrequest lua_load_resty_core lua_s
 ssl_prefer_server_ciphers merge_slashes msie_padding lua_sa_restart lua_thread_cache_max_entries
 echo_reset_timer variables_hash_max_size types_hash_max_size lua_check_client_abort server_names_hash_bucket_size
 proxy_ssl_certificate proxy_ssl_certificate_key client_header_buffer_size large_client_header_buffers
-lua_socket_buffer_size lua_socket_keepalive_timeout lua_socket_pool_size lua_code_cache lua_transform_underscores
+lua_socket_buffer_size lua_socket_keepalive_timeout lua_socket_pool_size lua_transform_underscores
 """.split())
 # Settings of the gateway: what it is started with.
 SETTINGS = {
@@ -69,7 +69,7 @@ SETTINGS = {
 TIMEOUTS = {"lua_socket_connect_timeout": "connect", "lua_socket_send_timeout": "send",
             "lua_socket_read_timeout": "read"}
 # Variables that the gateway has, too, and that can be written.
-KNOWN = {"upstream_uri", "upstream_scheme", "upstream_host", "upstream_upgrade", "upstream_connection"}
+KNOWN = {"args", "query_string", "limit_rate", "upstream_uri", "upstream_scheme", "upstream_host", "upstream_upgrade", "upstream_connection"}
 
 
 def milliseconds(text):
@@ -137,10 +137,13 @@ class Block:
             if not isinstance(t, str):
                 raise Skip("the configuration is no text")
         try:
-            http, config = parse(http), parse(config, 40)
+            http, config = parse(http), parse(config, 39)
         except Refused as e:
             raise Skip("nginx refuses the configuration: %s" % e)
+        self._main(self.section("main_config") or "")
         shared, servers = Location(), []
+        # Test::Nginx's own preamble
+        shared.type = None if self.bare else "text/plain"
         for d in http:
             self._http(d, shared, servers)
         self.servers[self.port] = self._server(config, shared)
@@ -153,9 +156,28 @@ class Block:
             self.servers[port] = self._server(rest, shared)
             for listen in listens:
                 self.relays.append(self._listen(listen, d, port))
+        if self.bare:
+            self._configured("".join(t for t in (self.section("config"), self.section("http_config")) if t))
         for server in self.servers.values():
             for location in server["locations"] + [server["default"]]:
                 location.resolve(self)
+
+    def _configured(self, text):
+        """What a block gives to `PDK.new` is a setting of the gateway's here, as it is one of Kong's in life."""
+        trusted = re.search(r"trusted_ips\s*=\s*\{([^}]*)\}", text)
+        if trusted and "trusted_ips" not in self.settings:
+            self.settings["trusted_ips"] = re.findall(r'"([^"]+)"', trusted.group(1))
+        port = re.search(r"host_ports\s*=\s*\{\s*\[tonumber\(ngx.var.server_port\)\]\s*=\s*(\d+)", text)
+        if port:
+            self.settings["port_maps"] = "%s:%d" % (port.group(1), self.port)
+
+    def _main(self, text):
+        try:
+            names = {d.name for d in parse(text)} if isinstance(text, str) else {"?"}
+        except Refused:
+            names = {"?"}
+        if names - {"env", "thread_pool", "worker_shutdown_timeout"}:
+            raise Skip("main_config")
 
     def _http(self, d, shared, servers):
         by = BY_LUA.match(d.name)
@@ -181,7 +203,7 @@ class Block:
             if not entry:
                 continue
             if not entry.startswith("/"):
-                entry = self.checkout + "/" + entry
+                entry = os.path.normpath(self.checkout + "/" + entry)
             if entry.startswith(self.root) or entry.startswith(self.checkout + "/t/"):
                 kept.append(entry)
         self.path = ";".join(kept) or None
@@ -284,7 +306,7 @@ class Block:
         if by.group(2) == "_file":
             return {"file": d.args[0]}
         code = d.lua if by.group(2) == "_block" else d.args[0]
-        return {"code": code, "chunk": "=%s(nginx.conf:%d)" % (by.group(0).replace("_block", ""), d.line)}
+        return {"code": code, "chunk": "=%s(nginx.conf:%d)" % (by.group(0).replace("_block", ""), d.end)}
 
     def _directive(self, d, location):
         name, args = d.name, d.args
@@ -323,6 +345,8 @@ class Block:
             location.proxy = args[0]
             location.lua.pop("content", None)
         elif name == "proxy_set_header":
+            if args[0].lower() == "host" and args[1] == "":
+                raise Skip("a request to an upstream without Host")
             location.proxy_headers.append((args[0], args[1]))
         elif name.startswith("echo"):
             self._echo(name, args, location)
@@ -341,6 +365,9 @@ class Block:
             if name == "lua_ssl_trusted_certificate":
                 value = self._path(value)
             self.settings[SETTINGS[name]] = value
+        elif name == "lua_code_cache":
+            if args[0] == "off":
+                raise Skip("lua_code_cache off")
         elif name in IGNORED:
             pass
         else:
@@ -432,6 +459,9 @@ class Location:
 
     def resolve(self, block):
         if isinstance(self.proxy, str):
+            if not any(name.lower() == "host" for name, _ in self.proxy_headers):
+                host = re.match(r"^[^:]+://(?:unix:|([^/]+))", self.proxy)
+                self.proxy_headers.insert(0, ("Host", host and host.group(1) or "localhost"))
             self.proxy = block.target(self.proxy)
 
     def table(self):

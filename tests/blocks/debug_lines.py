@@ -26,7 +26,7 @@ def formats(checkout):
         for call in re.finditer(r"ngx_log_debug\d\s*\(([^;]*?)\);", text, re.S):
             parts = re.findall(r'"((?:[^"\\]|\\.)*)"', call.group(1))
             if parts:
-                whole = "".join(parts).split("%")
+                whole = re.sub(r"\\(.)", r"\1", "".join(parts)).split("%")
                 found.update(p.strip() for p in whole if len(p.strip()) >= 9)
     return found | set(CORE)
 
@@ -39,6 +39,12 @@ class DebugLines:
 
     def __contains__(self, pattern):
         text = pattern["re"] if isinstance(pattern, dict) else pattern
+        if "[TRACE" in text:
+            return True  # of LuaJIT's own verbose mode
+        if isinstance(pattern, dict):
+            piece = re.split(r"[\\()\[\]|*+?{}^$.]", re.sub(r"^\(\?\^\w*:\^?", "", text))[0]
+            if len(piece) >= 7 and any(k.startswith(piece) for k in self.known):
+                return True
         if isinstance(pattern, dict):
             text = re.sub(r"\\(.)", r"\1", re.sub(r"^\(\?\^\w*:", "", text))
         head = text.strip()

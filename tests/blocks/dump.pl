@@ -55,12 +55,20 @@ sub filtered {
     return $value;
 }
 
+our $Hunks;
+sub hunks {
+    return @$Hunks if $Hunks;
+    my $text = do { no warnings; local $/; my $fh = \*main::DATA; <$fh> };
+    $text = '' unless defined $text;
+    $Hunks = [ $text =~ /^(===(?:.*\n)(?:(?!===).*\n?)*)/mg ];
+    return @$Hunks;
+}
+
+# Evaluates the sections: not before the file's variables are set.
 sub parsed {
     return @$Parsed if $Parsed;
     $Parsed = [];
-    my $text = do { no warnings; local $/; my $fh = \*main::DATA; <$fh> };
-    $text = '' unless defined $text;
-    my @hunks = $text =~ /^(===(?:.*\n)(?:(?!===).*\n?)*)/mg;
+    my @hunks = hunks();
     for my $hunk (@hunks) {
         $hunk .= "\n" unless $hunk =~ /\n\z/;
         $hunk =~ s/\A===[ \t]*(.*)\n// or next;
@@ -102,6 +110,10 @@ sub run_tests {
         for my $prepare (@Preprocessors) {
             eval { $prepare->($block); 1 } or $block->{broken} ||= "preprocessor: $@";
         }
+        my $condition = $block->{sections}{skip_eval};
+        if (defined $condition && !ref $condition && $condition =~ /^\s*\d+\s*:\s*(.*)/s) {
+            $block->{sections}{SKIP} = '' if $evaluate->($1);
+        }
         push @out, { name => $block->{name}, broken => $block->{broken}, sections => plain($block->{sections}) };
     }
     my %env = map { $_ => plain($ENV{$_}) } grep { /^TEST_NGINX_/ } keys %ENV;
@@ -113,7 +125,7 @@ sub run_tests {
 my %functions = (
     plan => sub { exit 0 if @_ && $_[0] eq 'skip_all' && (print('{"blocks":[],"env":{},"said":{"skip_all":1}}'), 1) },
     run_tests => \&run_tests,
-    blocks => sub { my @b = parsed(); wantarray ? @b : scalar @b },
+    blocks => sub { my @b = wantarray ? parsed() : hunks(); wantarray ? @b : scalar @b },
     repeat_each => sub { 1 },
     add_block_preprocessor => sub { unshift @Preprocessors, $_[0]; return },
     log_level => sub { $Said{log_level} = $_[0] if @_; $Said{log_level} },

@@ -46,7 +46,7 @@ class Gateway:
                 f.write(b.tables().encode("latin1"))
             settings.update(b.settings)
             dicts.update(b.dicts)
-        index = {"ports": ports, "control": control}
+        index = {"ports": ports, "control": control, "single": len(blocks) == 1}
         first = blocks[0]
         if len(blocks) == 1 and (first.init or first.init_worker):
             index.update({"alone": 0, "init": first.init, "init_worker": first.init_worker})

@@ -54,8 +54,8 @@ ngx.var = setmetatable({}, {
     if v ~= nil then
       return v
     end
-    if type(name) == "number" and s and s.captures then
-      return s.captures[name] or nil
+    if type(name) == "number" then
+      return s and s.captures and name > 0 and s.captures[name] or nil
     end
     return real_var[name]
   end,
@@ -103,6 +103,16 @@ function ngx.req.set_uri(uri, jump, ...)
   return set_uri(uri, jump, ...)
 end
 
+-- LuaJIT's verbose modes, which many blocks turn on: not a part of the gateway
+for _, name in ipairs({ "jit.v", "jit.dump" }) do
+  if not pcall(require, name) then
+    package.preload[name] = function()
+      local function nothing() end
+      return { on = nothing, off = nothing, start = nothing }
+    end
+  end
+end
+
 -- === blocks ===
 
 local function environment()
@@ -124,7 +134,7 @@ local function block_of(n)
   local b = blocks[n]
   if not b then
     b = assert(loadfile(DIR .. "/block-" .. n .. ".lua"))()
-    b.env = index.env or environment()
+    b.env = index.env or index.single and _G or environment()
     blocks[n] = b
   end
   return b
@@ -582,7 +592,7 @@ for name in pairs(package.loaded) do
 end
 
 if index.alone then
-  index.env = environment()
+  index.env = _G
   current = block_of(index.alone)
   package.path = (current.path and current.path .. ";" or "") .. base_path
   rawset(_G, "kong", nil)

@@ -13,10 +13,10 @@ class Refused(Exception):
 class Directive:
     """A directive: its name, its arguments (quotes taken off), its block (directives, or Lua text)."""
 
-    __slots__ = ("name", "args", "block", "lua", "line")
+    __slots__ = ("name", "args", "block", "lua", "line", "end")
 
     def __init__(self, name, args, line):
-        self.name, self.args, self.line = name, args, line
+        self.name, self.args, self.line, self.end = name, args, line, line
         self.block = self.lua = None
 
 
@@ -128,6 +128,7 @@ def _parse(text, at, line, inside):
             at = n if end < 0 else end
         elif c == ";":
             if current is not None:
+                current.end = line
                 directives.append(current)
             current, at = None, at + 1
         elif c == "}":

@@ -12,6 +12,7 @@ name, perhaps with numbers of blocks (`t/043-shdict.t:3,5`). Wants perl and the 
     --record         writes the table anew instead
     --keep DIR       works in DIR and leaves it there (a folder of its own otherwise, removed)
     --jobs N         gateways at once, 2
+    --retry N        how many blocks are run again at most (more than that, and none is)
 
 A block is converted (convert.py) when its configuration needs no more than locations and Lua; others are counted as
 skipped, with the reason. Blocks share gateways as far as their configurations allow; one that fails in company is run
@@ -46,7 +47,7 @@ from wire import exchange, parse, requests  # noqa: E402
 BATCH = 40
 # Sections whose meaning is another program's or another protocol's.
 FOREIGN = {
-    "main_config": "main_config", "post_main_config": "main_config", "must_die": "nginx must not start",
+    "post_main_config": "main_config", "must_die": "nginx must not start",
     "stream_config": "the stream module", "stream_server_config": "the stream module",
     "http2": "HTTP/2", "http3": "HTTP/3", "http09": "HTTP/0.9", "curl": "curl", "curl_protocol": "curl",
     "init": "a section init", "reload_fails": "reload", "SKIP": "marked SKIP",
@@ -81,6 +82,17 @@ class Result:
     def __init__(self, file, name, number):
         self.file, self.name, self.number = file, name, number
         self.skipped, self.wrong, self.log = None, None, []
+
+    def hopeless(self):
+        """Whether it would fail alone, too."""
+        return any("not supported: " in line for line in self.log)
+
+
+def other_version(sign, version):
+    """Whether nginx 1.25.3, which Kong 3.10 has, is so."""
+    ours, theirs = (1, 25, 3), tuple(int(n) for n in version.strip(".").split("."))
+    return {"<": ours < theirs, "<=": ours <= theirs, ">": ours > theirs, ">=": ours >= theirs,
+            "==": ours == theirs}[sign]
 
 
 def seconds(text, default):
@@ -165,10 +177,13 @@ class Run:
                 raise Skip(why)
         if any("set_by_lua*" in str(sections.get(s)) for s in ("error_log", "response_body", "response_body_like")):
             raise Skip("what is not allowed in set_by_lua: the gateway has no such phase")
+        version = re.match(r"\s*\d+\s*:\s*(<=?|>=?|==)\s*([\d.]+)", sections.get("skip_nginx") or "")
+        if version and other_version(version.group(1), version.group(2)):
+            raise Skip("for another version of nginx")
         if not any(s in sections for s in ("request", "raw_request", "pipelined_requests")):
             raise Skip("no request")
         said = dumped["said"]
-        root = "%s/b%04d" % (self.work, len(self.results))
+        root = "%s/b%04d/servroot" % (self.work, len(self.results))
         env = {k: v for k, v in dumped["env"].items() if v is not None}
         if said.get("workers", 1) not in (1, "1"):
             raise Skip("several workers")
@@ -242,7 +257,7 @@ class Run:
             for server in servers:
                 server.close()
             if not self.args.keep:
-                shutil.rmtree(b.root, ignore_errors=True)
+                shutil.rmtree(os.path.dirname(b.root), ignore_errors=True)
 
     def talk(self, b, checker):
         asked, each = requests(b)
@@ -280,11 +295,11 @@ class Run:
         blocks = self.collect()
         with concurrent.futures.ThreadPoolExecutor(self.args.jobs) as pool:
             list(pool.map(self.run_batch, self.batches(blocks)))
-            again = [b for b in blocks if b.result.wrong]
-            if not self.args.once:
-                for b in again:
-                    b.result.first = b.result.wrong
+            again = [b for b in blocks if b.result.wrong and not b.result.hopeless()]
+            if len(again) <= self.args.retry:
                 list(pool.map(lambda b: self.run_batch([b]), again))
+            else:
+                print("%d fail in company, too many to run each alone" % len(again))
         if self.redis:
             self.redis.terminate()
             self.redis.wait()
@@ -343,7 +358,7 @@ def main():
     a.add_argument("--record", action="store_true")
     a.add_argument("--keep")
     a.add_argument("--jobs", type=int, default=2)
-    a.add_argument("--once", action="store_true", help="no second run alone")
+    a.add_argument("--retry", type=int, default=700, help="how many that fail in company are run again alone")
     args = a.parse_args()
     args.binary = os.path.realpath(args.binary)
     begun = time.monotonic()

@@ -38,6 +38,54 @@ local function waits(port, id)
   sock:close()
 end
 
+-- threads that wait for one another by sleeps, a socket and a semaphore, one of them killed, one left behind
+local function threads(port, id)
+  local semaphore = require "ngx.semaphore"
+  local sem, seen = semaphore.new(), 0
+  local function waiter(n)
+    check("thread " .. n)
+    assert(sem:wait(20))
+    check("semaphore " .. n)
+    seen = seen + 1
+    return id, n
+  end
+  local a, b = ngx.thread.spawn(waiter, "a"), ngx.thread.spawn(waiter, "b")
+  local poster = ngx.thread.spawn(function()
+    ngx.sleep(math.random() * 0.01)
+    check("poster")
+    sem:post()
+    local inner = ngx.thread.spawn(function()
+      local sock = ngx.socket.tcp()
+      sock:settimeout(20000)
+      assert(sock:connect("127.0.0.1", port))
+      assert(sock:send(id .. "\n"))
+      local line = assert(sock:receive("*l"))
+      check("socket in a thread")
+      return line
+    end)
+    local ok, line = ngx.thread.wait(inner)
+    assert(ok and line == id, line)
+    sem:post()
+    return id
+  end)
+  local never = ngx.thread.spawn(function() ngx.sleep(60) kong.log.err("MIXED: not killed") end)
+  for _ = 1, 2 do
+    local ok, got, n = ngx.thread.wait(a, b)
+    assert(ok and got == id, got)
+    check("waited")
+    if n == "a" then a = b else b = a end
+  end
+  local ok, got = ngx.thread.wait(poster)
+  assert(ok and got == id and seen == 2, got)
+  assert(ngx.thread.kill(never) == 1)
+  -- the phase ends with it, not before
+  ngx.thread.spawn(function()
+    ngx.sleep(0.001)
+    check("left behind")
+    ngx.ctx.left = id
+  end)
+end
+
 function P:access(conf)
   local id = kong.request.get_header("x-id")
   if not id then return end
@@ -54,6 +102,7 @@ function P:access(conf)
     check("loop")
   end
   assert(pcall(waits, conf.n, id))
+  threads(conf.n, id)
   kong.service.request.set_header("X-Checked", id)
 end
 
@@ -70,6 +119,7 @@ end
 function P:log()
   if not ngx.ctx.id then return end
   check("log")
+  if ngx.ctx.left ~= ngx.ctx.id then kong.log.err("MIXED: a thread was cut short") end
   -- nginx runs 256 timers at once at most
   if ngx.ctx.id:sub(-2) ~= "0e" then return end
   ngx.timer.at(0, function(_, id)
@@ -98,7 +148,7 @@ fn gauges(gateway: &Gateway) -> (usize, f64) {
     (gateway.descriptors(), lua)
 }
 
-/// What is under way, by SIGUSR2: exchanges, coroutines, slots, registry references, timers.
+/// What is under way, by SIGUSR2: exchanges, coroutines, slots, registry references, threads, waits, timers.
 fn under_way(gateway: &Gateway) -> String {
     let lines = || gateway.errors().matches("gauges: ").count();
     let before = lines();
@@ -134,7 +184,7 @@ fn a09_a_thousand_waiting_requests_keep_apart() {
     let at_rest = under_way(&gateway);
     assert!(
         at_rest.starts_with("exchanges=0 handshakes=0 generations=1 coroutines=0 slots=0")
-            && at_rest.ends_with("timers=0"),
+            && at_rest.ends_with("threads=0 semaphore_waits=0 sockets=0 timers=0"),
         "{at_rest}"
     );
     let mut clients: Vec<Client> = (0..CROWD).map(|_| gateway.connect()).collect();

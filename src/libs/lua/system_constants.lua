@@ -1,8 +1,5 @@
 -- `lua_system_constants`: numbers of the system's interface (Linux), each behind a function.
 
--- Who opens files with these numbers (file-log) calls C functions that are declared there.
-require "kong.tools.rand"
-
 local NUMBERS = {
   O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_CREAT = 0x40, O_EXCL = 0x80, O_TRUNC = 0x200, O_APPEND = 0x400,
   S_IRUSR = 0x100, S_IWUSR = 0x80, S_IXUSR = 0x40,

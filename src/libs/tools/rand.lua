@@ -4,15 +4,6 @@ local ops = require("moongate.ops").libs
 
 local M = {}
 
--- Plugins (file-log) call these in ffi.C and leave the declaring to this module.
-pcall(require("ffi").cdef, [[
-int open(const char *filename, int flags, ...);
-size_t read(int fd, void *buf, size_t count);
-int write(int fd, const void *ptr, int numbytes);
-int close(int fd);
-char *strerror(int errnum);
-]])
-
 --- `n` random bytes.
 M.get_rand_bytes = ops.random_bytes
 

@@ -27,7 +27,6 @@ fn a11_versions_and_modules() {
          raises([[invalid unit 'x' (expected 'k/K', 'm/M', or 'g/G')]], kong.node.get_memory_stats, 'x')
          raises('not supported: kong.nginx.get_statistics', kong.nginx.get_statistics)
           eq(kong.vault.is_reference('{vault://env/x}'), true) eq(kong.vault.try(tostring, 1), '1')
-         raises('not supported: kong.tracing.new', kong.tracing.new, 'mine')
          local span = kong.tracing.start_span('s') span:set_attribute('a', 1) span:finish() eq(span.is_recording, false)
          local ok, err = kong.telemetry.log('p', {}, 't') eq(ok, nil) assert(err:find('^Telemetry logging is disabled'))
          local t = kong.table.merge({ a = 1, b = 1 }, { b = 2 }) eq(t.a + t.b, 3)

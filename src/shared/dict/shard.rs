@@ -51,23 +51,42 @@ fn head_size(key: usize) -> usize {
     (NODE + key + QUEUE).next_multiple_of(8)
 }
 
+/// A clock in milliseconds, and a cheap one that is never ahead of it and at most [`SLACK_MS`] behind.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    pub(super) exact: fn() -> u64,
+    pub(super) coarse: fn() -> u64,
+}
+
+/// The longest tick that Linux is built with is 10 ms.
+const SLACK_MS: u64 = 20;
+
 /// The clock, read when it is first needed.
 pub(super) struct Now {
-    clock: fn() -> u64,
+    clock: Clock,
     read: Option<u64>,
 }
 
 impl Now {
-    pub(super) fn new(clock: fn() -> u64) -> Self {
+    pub(super) fn new(clock: Clock) -> Self {
         Self { clock, read: None }
     }
 
     pub(super) fn ms(&mut self) -> u64 {
-        *self.read.get_or_insert_with(self.clock)
+        *self.read.get_or_insert_with(self.clock.exact)
     }
 
     pub(super) fn is_past(&mut self, expires: u64) -> bool {
-        expires != 0 && expires <= self.ms()
+        if expires == 0 {
+            return false;
+        }
+        if self.read.is_none() {
+            let coarse = (self.clock.coarse)();
+            if expires <= coarse || expires > coarse + SLACK_MS {
+                return expires <= coarse;
+            }
+        }
+        expires <= self.ms()
     }
 }
 

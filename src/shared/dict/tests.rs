@@ -14,6 +14,12 @@ fn clock() -> u64 {
     CLOCK.get()
 }
 
+/// Its coarse clock is behind by what is left of ten.
+const CLOCKS: Clock = Clock {
+    exact: clock,
+    coarse: || clock() / 10 * 10,
+};
+
 fn text(s: &str) -> Value {
     Value::Str(Bytes::copy_from_slice(s.as_bytes()))
 }
@@ -240,7 +246,7 @@ fn step(d: &Dict, m: &mut Model, dice: &mut Dice) {
 #[test]
 fn d03_dict_does_what_a_simple_model_does() {
     for seed in 0..20 {
-        let d = Dict::with_clock("d", 1 << 20, clock);
+        let d = Dict::with_clock("d", 1 << 20, CLOCKS);
         let empty = d.free_space();
         let mut m = Model::default();
         let mut dice = Dice(seed);
@@ -292,22 +298,22 @@ fn d03_dict_evicts_the_least_recently_used() {
 
 #[test]
 fn d03_a_value_of_one_shard_may_need_the_room_of_all() {
-    let d = Dict::new("d", 4 << 20);
+    let d = Dict::new("d", 8 << 20);
     assert!(d.shards.len() > 1);
-    for i in 0..3000 {
+    for i in 0..6000 {
         set(&d, &format!("k{i}"), &"x".repeat(1000), true).unwrap();
     }
-    assert_eq!(set(&d, "long", &"x".repeat(3 << 20), true), Ok(true));
-    assert_eq!(d.get(b"long", false).unwrap().value, text(&"x".repeat(3 << 20)));
+    assert_eq!(set(&d, "long", &"x".repeat(6 << 20), true), Ok(true));
+    assert_eq!(d.get(b"long", false).unwrap().value, text(&"x".repeat(6 << 20)));
     assert_eq!(
-        set(&d, "longer", &"x".repeat(4 << 20), true),
+        set(&d, "longer", &"x".repeat(8 << 20), true),
         Err(DictError::NoMemory)
     );
 }
 
 #[test]
 fn d03_dict_expires_to_the_millisecond() {
-    let d = Dict::with_clock("d", 1 << 20, clock);
+    let d = Dict::with_clock("d", 1 << 20, CLOCKS);
     d.put(write("a", text("v"), 20, Mode::Set)).unwrap();
     set(&d, "last", "kept at the end of the list", true).unwrap();
     CLOCK.set(clock() + 19);
@@ -331,7 +337,7 @@ fn d03_dict_expires_to_the_millisecond() {
 
 #[test]
 fn d03_dict_is_shared_by_threads() {
-    let d = Dict::new("d", 1 << 22);
+    let d = Dict::new("d", 1 << 24);
     std::thread::scope(|s| {
         for me in 0..4 {
             let d = &d;
@@ -360,5 +366,5 @@ fn d03_dict_is_shared_by_threads() {
     assert_eq!(sum, 8000.0);
     assert_eq!(d.list_len(b"list"), Ok(6000));
     d.clear();
-    assert_eq!(d.free_space(), Dict::new("e", 1 << 22).free_space());
+    assert_eq!(d.free_space(), Dict::new("e", 1 << 24).free_space());
 }

@@ -94,6 +94,15 @@ impl Client {
     pub fn connect(port: u16) -> Self {
         Self::over(dial(port))
     }
+
+    /// Whether anything comes within `limit`, be it the end.
+    pub fn hears(&mut self, limit: Duration) -> bool {
+        let before = self.stream.read_timeout().unwrap();
+        self.stream.set_read_timeout(Some(limit)).unwrap();
+        let heard = !self.buf.is_empty() || self.stream.peek(&mut [0]).is_ok();
+        self.stream.set_read_timeout(before).unwrap();
+        heard
+    }
 }
 
 impl<S: Read + Write> Client<S> {

@@ -1,0 +1,20 @@
+describe("D3 ngx.worker", function()
+  it("D3 says who this worker is", function()
+    assert.equal("number", type(ngx.worker.pid()))
+    assert.is_true(ngx.worker.count() >= 1)
+    assert.is_false(ngx.worker.exiting())
+    assert.equal("table", type(ngx.worker.pids()))
+  end)
+
+  it("D3 ngx.on_abort is not for code without a client", function()
+    assert.error_matches(function() ngx.on_abort(function() end) end, "API disabled in the current context")
+  end)
+
+  it("D3 ngx.run_worker_thread says what is wrong", function()
+    local run = ngx.run_worker_thread
+    assert.same({ false, "expecting at least 3 arguments" }, { run() })
+    assert.same({ false, "expecting at least 3 arguments" }, { run("default", "m") })
+    assert.same({ false, "threadpool should be a string" }, { run({}, "m", "f") })
+    assert.same({ false, "thread pool nowhere not found" }, { run("nowhere", "m", "f") })
+  end)
+end)

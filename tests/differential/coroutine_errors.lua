@@ -1,0 +1,36 @@
+local function p(...)
+  local t = {}
+  for i = 1, select("#", ...) do
+    t[i] = tostring((select(i, ...)))
+  end
+  ngx.say((table.concat(t, " | "):gsub("[^ ]*/", "")))
+end
+p(pcall(coroutine.create, string.rep))
+p(pcall(coroutine.create))
+p(pcall(coroutine.wrap, 1))
+p(pcall(coroutine.resume, 1))
+p(pcall(coroutine.resume))
+p(pcall(coroutine.status, 1))
+p(pcall(function() coroutine.create(1) end))
+p(pcall(function() coroutine.wrap({}) end))
+p(pcall(function() coroutine.resume() end))
+p(pcall(function() coroutine.status("x") end))
+local co = coroutine.create(function() end)
+p(coroutine.status(co))
+p(coroutine.resume(co))
+p(coroutine.resume(co))
+p(coroutine.status(co))
+p(coroutine.resume(coroutine.running()))
+p(select("#", coroutine.resume(coroutine.create(function() coroutine.yield() end))))
+p(select("#", coroutine.resume(coroutine.create(function() coroutine.yield(nil, nil) end))))
+local w = coroutine.wrap(function(...) return select("#", ...), coroutine.yield(...) end)
+p(w(1, nil))
+p(w(nil, 2))
+p(w())
+co = coroutine.create(function() error("plain") end)
+p(coroutine.resume(co))
+co = coroutine.create(function() ngx.sleep(0.001) error("level 0", 0) end)
+p(coroutine.resume(co))
+for _, name in ipairs({ "create", "resume", "status", "wrap", "yield" }) do
+  p(name, type(coroutine["_" .. name]), type(coroutine["__" .. name]))
+end

@@ -1,0 +1,48 @@
+local function p(...)
+  local t = {}
+  for i = 1, select("#", ...) do
+    t[i] = tostring((select(i, ...)))
+  end
+  ngx.say((table.concat(t, " | "):gsub("^(%w+ | )[^ ]*semaphore.lua:%d+: ", "%1")))
+end
+local semaphore = require "ngx.semaphore"
+p(pcall(semaphore.new, -1))
+p(type(semaphore.new("x")), type(semaphore.new().sem), semaphore.new("2"):count())
+local x = semaphore.new(1)
+p(pcall(x.wait, x))
+p(pcall(x.wait, x, "y"))
+p(pcall(x.wait, x, -1))
+p(pcall(x.wait, 1, 1))
+p(pcall(x.wait, {}, 1))
+p(x:wait(0))
+p(x:wait(0))
+p(x:wait(0.0005))
+p(x:wait("0.002"))
+p(x:count())
+p(pcall(x.post, x, 0))
+p(pcall(x.post, x, -1))
+p(pcall(x.post))
+p(x:post())
+p(x:post(2))
+p(x:count())
+p(pcall(x.count))
+local sem = semaphore.new()
+local function waiter(name)
+  return ngx.thread.spawn(function()
+    p(name, sem:wait(1))
+  end)
+end
+local a, b, c = waiter("a"), waiter("b"), waiter("c")
+p(sem:count())
+sem:post()
+ngx.sleep(0.001)
+p(sem:count())
+p(ngx.thread.kill(b))
+p(sem:count())
+sem:post(3)
+p(ngx.thread.wait(a))
+p(ngx.thread.wait(c))
+p(sem:count())
+for name in pairs({ new = 1, wait = 1, post = 1, count = 1, version = 1 }) do
+  assert(semaphore[name], name)
+end
