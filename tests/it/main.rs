@@ -51,6 +51,7 @@ mod c08_demo;
 mod d01_plugins;
 mod d01_tracing;
 mod d02_capture;
+mod d02_exit;
 mod d03_pipe;
 mod d03_model;
 mod d03_req_socket;
