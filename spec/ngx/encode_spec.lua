@@ -94,6 +94,7 @@ describe("D4 encoders and hashes", function()
     assert.equal("hi", ndk.set_var.set_decode_hex("6869"))
     assert.error_matches(function() return ndk.set_var.set_nothing end,
       'ndk.set_var: directive "set_nothing" not found or does not use ndk_set_var_value')
+    assert.error_matches(function() ndk.set_var.set_decode_hex("a") end, "calling directive set_decode_hex failed with code %-1")
     assert.error_matches(function() ndk.set_var.x = 1 end, "not allowed")
   end)
 end)

@@ -9,6 +9,8 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Level {
+    /// `ngx.STDERR`, graver than any; nginx writes no name for it.
+    Stderr = 0,
     /// `emerg`
     Emerg = 1,
     /// `alert`
@@ -36,6 +38,7 @@ impl Level {
     /// The name as it stands in a line.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Stderr => "",
             Self::Emerg => "emerg",
             Self::Alert => "alert",
             Self::Crit => "crit",
@@ -47,10 +50,11 @@ impl Level {
         }
     }
 
-    /// From the numbers Lua code knows as `ngx.ERR` and its like. `ngx.STDERR` (0) counts as the gravest.
+    /// From the numbers Lua code knows as `ngx.ERR` and its like.
     pub fn from_number(number: i64) -> Option<Self> {
         Some(match number {
-            0 | 1 => Self::Emerg,
+            0 => Self::Stderr,
+            1 => Self::Emerg,
             2 => Self::Alert,
             3 => Self::Crit,
             4 => Self::Error,

@@ -54,7 +54,7 @@ ngx.exit = core.exit
 local routed = package.loaded["moongate.ctx"] or {}
 package.loaded["moongate.ctx"] = routed
 
-local function get_ctx()
+local function get_ctx(given)
   local n = running[1]
   if n == 0 then
     error("no request found", 3)
@@ -66,7 +66,7 @@ local function get_ctx()
   end
   local ctx = s.ctx
   if not ctx then
-    ctx = {}
+    ctx = given or {}
     s.ctx = ctx
   end
   if (running[4] or not s.routed) and routed.fill then
@@ -100,7 +100,7 @@ local status, headers_sent, set_status = core.status, core.headers_sent, core.se
 
 -- what `resty.core.misc` lets libraries add
 local getters, setters = {}, {}
-package.loaded["moongate.ngx.magic"] = { getters = getters, setters = setters }
+package.loaded["moongate.ngx.magic"] = { getters = getters, setters = setters, get_ctx = get_ctx }
 
 setmetatable(ngx, {
   __index = function(_, key)

@@ -26,7 +26,7 @@ end
 
 local function decode_hex(s)
   if #s % 2 ~= 0 or s:find("%X") then
-    return ""
+    return nil
   end
   return (gsub(s, "..", function(pair)
     return char(tonumber(pair, 16))
@@ -60,7 +60,7 @@ local function decode_base32(s)
   for c in s:lower():gsub("=+$", ""):gmatch(".") do
     local digit = BASE32:find(c, 1, true)
     if not digit then
-      return ""
+      return nil
     end
     value, bits = value * 32 + digit - 1, bits + 5
     if bits >= 8 then
@@ -78,9 +78,7 @@ local directives = {
   set_quote_sql_str = ngx.quote_sql_str,
   set_quote_json_str = quote_json,
   set_encode_base64 = ngx.encode_base64,
-  set_decode_base64 = function(s)
-    return ngx.decode_base64(s) or ""
-  end,
+  set_decode_base64 = ngx.decode_base64,
   set_encode_base32 = encode_base32,
   set_decode_base32 = decode_base32,
   set_encode_hex = encode_hex,
@@ -103,7 +101,11 @@ rawset(_G, "ndk", {
         if running[1] == 0 then
           error("no request found", 2)
         end
-        return directive(tostring(arg))
+        local value = directive(tostring(arg))
+        if not value then
+          error("calling directive " .. var .. " failed with code -1", 2)
+        end
+        return value
       end
     end,
     __newindex = function()

@@ -168,6 +168,7 @@ pub fn respond(tail: Tail, upstream: Option<UpstreamBody>, close: bool) -> Respo
     let scope = tail.scope().clone();
     let mut upstream = upstream;
     tail.with(hash_input::set_cookie);
+    scope.soft_exit.set(0);
     if let Some(Flow::Failed(fault)) = g.phases.run_now(&g.vm, &scope, Phase::HeaderFilter) {
         handler_failed(&g, &scope, Phase::HeaderFilter, &fault);
         upstream = None;
@@ -177,6 +178,14 @@ pub fn respond(tail: Tail, upstream: Option<UpstreamBody>, close: bool) -> Respo
             x.response.source = Made::Error;
             render(&g, &mut x, 500, Some("An unexpected error occurred"));
         }
+    }
+    if let (code @ 300..=999, Some(cell)) = (scope.soft_exit.take(), &scope.exchange) {
+        // ngx.exit in header_filter: that status's own answer instead
+        upstream = None;
+        let mut x = cell.borrow_mut();
+        x.response.headers = HeaderMap::new();
+        x.response.body = None;
+        answer_exit(&g, &mut x, code as u16);
     }
     let Some(cell) = &scope.exchange else {
         return Response::new(ClientBody::new(Source::Empty, false, tail));

@@ -324,5 +324,8 @@ fn d03_results_of_threads_survive_a_short_memory() {
             .unwrap();
         let _ = rt.block_on(vm.run(&scope, f, &[]));
         assert_eq!((vm.live_threads(), vm.live_coroutines()), (0, 0), "{spare}");
+        // LuaJIT miscounts a few bytes of its own when growing fails half way, which its debug build asserts
+        // when a state is closed
+        std::mem::forget(vm);
     }
 }

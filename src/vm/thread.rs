@@ -85,13 +85,19 @@ unsafe fn check_here(state: Id) {
         if scope::with(|_| ()).is_none() {
             raise(state, c"no request found");
         }
-        let phase = scope::phase();
-        if phase as u32 & YIELDABLE != 0 {
-            return;
+        if scope::phase() as u32 & YIELDABLE == 0 {
+            disabled(state);
         }
+    }
+}
+
+/// Raises that a function is not to be used in the running phase.
+unsafe fn disabled(state: Id) -> c_int {
+    // SAFETY: as in `check_here`.
+    unsafe {
         ffi::luaL_where(state, 1);
         ffi::lua_pushstring(state, c"API disabled in the context of ".as_ptr());
-        let place = phase.lua_context();
+        let place = scope::phase().lua_context();
         ffi::lua_pushlstring(state, place.as_ptr().cast(), place.len());
         ffi::lua_concat(state, 3);
         ffi::lua_error(state);
@@ -315,7 +321,7 @@ unsafe extern "C-unwind" fn on_abort(state: Id) -> c_int {
     unsafe {
         match scope::with(|s| (s.exchange.is_some(), s.minds_abort())) {
             None => return raise(state, c"no request found"),
-            Some((false, _)) => return raise(state, c"API disabled in the current context"),
+            Some((false, _)) => return disabled(state),
             Some((true, true)) => return fail(state, c"duplicate call"),
             Some((true, false)) => {}
         }

@@ -248,7 +248,7 @@ fn d03_worker_threads_run_functions_of_modules() {
         say("p(run('api'))"),
         "true|9dd4e461268c8034f5c8564e155c67a6|YQ==|true|true"
     );
-    assert_eq!(say("p(ngx.shared.kong:get('from_a_thread'))"), "7|nil");
+    assert_eq!(say("p(ngx.shared.kong:get('from_a_thread'))"), "7");
     assert_eq!(
         say("p(run('closure'))"),
         "false|unsupported Lua type: LUA_TFUNCTION in the return value"

@@ -25,7 +25,7 @@ fn d04_resty_upload_reads_a_form_in_pieces() {
                 Content-Disposition: form-data; name=\"b\"\r\nX-More: 1\r\n\r\n\r\n--AaB--\r\n";
     let ask = |content_type: &str| {
         let mut client = Client::connect(gateway.port);
-        client.send(&format!(
+        client.send(format!(
             "POST /up HTTP/1.1\r\nHost: a\r\nx-access: {chunk}\r\nContent-Type: {content_type}\r\n\
              Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
             body.len()

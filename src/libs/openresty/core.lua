@@ -57,19 +57,15 @@ M["resty.core.regex"] = {
   end,
 }
 
+local misc = require "moongate.ngx.magic"
+
 M["resty.core.ctx"] = {
   _VERSION = version,
+  -- ngx.ctx; the table given becomes it where there was none
   get_ctx_table = function(ctx)
-    local own = ngx.ctx
-    if ctx and next(own) == nil and ctx ~= own then
-      ngx.ctx = ctx
-      return ctx
-    end
-    return own
+    return (misc.get_ctx(ctx))
   end,
 }
-
-local misc = require "moongate.ngx.magic"
 
 M["resty.core.misc"] = {
   _VERSION = version,
