@@ -60,8 +60,6 @@ mod d03_sockets;
 mod d04_libs;
 mod d04_regex;
 mod d01_names;
-mod d04_libs;
-mod d04_regex;
 mod d03_threads;
 mod d05_libraries;
 mod d05_luajit;
