@@ -285,7 +285,8 @@ async fn phase(g: &Rc<Generation>, scope: &Rc<Scope>, stream: &ClientStream, pha
         Flow::Exit(_) if cell.borrow().request.redirect.is_some() => Next::Again,
         Flow::Exit(444) => Next::Cut(444),
         Flow::Exit(code) if code < 200 && cell.borrow().response.body.is_none() => {
-            if code < 0 {
+            // ngx.DECLINED is over like ngx.OK
+            if code < 0 && code != -5 {
                 respond::render(g, &mut cell.borrow_mut(), 500, None);
                 return Next::Answer { close: false };
             }
