@@ -89,6 +89,12 @@ class Block:
         self.tls_ports = []
         self.servers, self.relays, self.dicts, self.path = {}, [], {}, None
         self.init, self.init_worker, self.settings = [], [], {}
+        # a port that the block's own server has is another one in each run
+        self.fixed = {}
+        for name in ("tcp_listen", "udp_listen"):
+            given = source["sections"].get(name)
+            if isinstance(given, str) and given.strip().isdigit():
+                self.fixed[given.strip()] = str(ports())
         self.upstreams, self.bare = {}, os.path.isdir(checkout + "/kong/pdk")
         if source.get("broken"):
             raise Skip("the section cannot be read: " + source["broken"].strip()[:60])
@@ -109,6 +115,8 @@ class Block:
             text = re.sub(r"\$(?:(TEST_NGINX_[A-Z0-9_]+)|\{(TEST_NGINX_[A-Z0-9_]+)\})", of, text)
             text = text.replace("/@ROOT@/../", self.checkout + "/t/").replace("/@ROOT@", self.root)
             text = re.sub(r"(?<![\w.])1984(?!\w)", str(self.port), text)
+            for given, port in self.fixed.items():
+                text = re.sub(r"(?<![\w.])%s(?!\w)" % given, port, text)
             return text.replace("$ServerPort", str(self.port))
         if isinstance(text, list):
             return [self.text(t) for t in text]
