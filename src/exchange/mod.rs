@@ -105,10 +105,18 @@ pub struct Timing {
     pub started_at: SystemTime,
     /// The same by the monotonic clock.
     pub started: Instant,
+    /// When rewrite ended and access began.
+    pub access_start: Option<Instant>,
     /// When access ended and the upstream's turn began.
     pub access_end: Option<Instant>,
     /// When the upstream's response head arrived.
     pub head_at: Option<Instant>,
+    /// When the upstream's body was read whole, where it is buffered.
+    pub buffered_at: Option<Instant>,
+    /// When header_filter began.
+    pub filter_start: Option<Instant>,
+    /// When header_filter ended, where it ran.
+    pub filter_end: Option<Instant>,
     /// When the last byte was handed on.
     pub ended: Option<Instant>,
 }
@@ -119,8 +127,12 @@ impl Timing {
         Self {
             started_at: SystemTime::now(),
             started: Instant::now(),
+            access_start: None,
             access_end: None,
             head_at: None,
+            buffered_at: None,
+            filter_start: None,
+            filter_end: None,
             ended: None,
         }
     }

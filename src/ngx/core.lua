@@ -50,7 +50,7 @@ end
 
 ngx.exit = core.exit
 
--- What the router found, into ngx.ctx when it is first looked at after that; `fill` is the pdk room's.
+-- What Kong's phases leave in ngx.ctx, when it is first looked at in a phase; `fill` is the pdk room's.
 local routed = package.loaded["moongate.ctx"] or {}
 package.loaded["moongate.ctx"] = routed
 
@@ -69,9 +69,8 @@ local function get_ctx(given)
     ctx = given or {}
     s.ctx = ctx
   end
-  if (running[4] or not s.routed) and routed.fill then
-    s.routed = routed.fill(ctx)
-    running[4] = false
+  if running[4] and routed.fill then
+    routed.fill(ctx, s)
   end
   return ctx
 end
@@ -91,7 +90,7 @@ local function set_ctx(ctx)
   end
   -- what the router found belonged to the table that goes
   if not s.routed and routed.fill then
-    s.routed = routed.fill({})
+    routed.fill({}, s)
   end
   s.ctx = ctx
 end

@@ -64,9 +64,9 @@ fn check(_: &Args, r: &mut Ret) {
     call::allowed(r, HERE);
 }
 
-/// `address(text)`: true where it is an address that a socket may be bound to.
+/// `address(text)`: true where it is an address that a socket may be bound to, without a port.
 fn address(a: &Args, r: &mut Ret) {
-    r.bool(bind_address(a.str(1)).is_some());
+    r.bool(bind_address(a.str(1)).is_some_and(|local| local.port() == 0));
 }
 
 /// `pool_size()`: how many idle connections a pool keeps.

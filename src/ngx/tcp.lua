@@ -195,7 +195,7 @@ function methods.receiveany(...)
   end
   local sock, max = ...
   local size = tonumber(max)
-  if not size or size < 1 then
+  if not (size and size >= 1) then
     local ok, err = tcp.receive(id_of(sock), "check")
     if not ok then
       return nil, err

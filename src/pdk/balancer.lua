@@ -5,7 +5,7 @@
 local op = require("moongate.ops")["moongate.balancer"]
 local scope = require "moongate.scope"
 
-local type, pcall, error, ipairs = type, pcall, error, ipairs
+local type, pcall, error, ipairs, rawget = type, pcall, error, ipairs, rawget
 local tostring, tonumber, setmetatable = tostring, tonumber, setmetatable
 
 local balancer = {}
@@ -38,12 +38,17 @@ local function make()
   return data
 end
 
---- Puts balancer_data into ngx.ctx, or brings up to date what is there.
+--- Puts balancer_data into ngx.ctx.
+function balancer.make(ctx)
+  local data = make()
+  ctx.balancer_data = data
+  return data
+end
+
+--- Brings up to date what is there.
 function balancer.fill(ctx)
-  local data = ctx.balancer_data
-  if data == nil then
-    ctx.balancer_data = make()
-  elseif type(data) == "table" and op.is_stale() then
+  local data = rawget(ctx, "balancer_data")
+  if type(data) == "table" and op.is_stale() then
     refresh(data)
   end
 end
@@ -58,8 +63,7 @@ end
 function balancer.table()
   local data = balancer.data()
   if not data then
-    data = make()
-    scope.ctx().balancer_data = data
+    data = balancer.make(scope.ctx())
   end
   return data
 end

@@ -59,6 +59,7 @@ function client.authenticate(consumer, credential)
   local ctx = scope.ctx()
   ctx.authenticated_consumer = consumer
   ctx.authenticated_credential = credential
+  scope.tables().consumer = consumer
   op.set_consumer(consumer and consumer.id)
 end
 
@@ -79,7 +80,7 @@ function client.get_protocol(allow_terminated)
   return https and "https" or "http"
 end
 
-client.tls = require "moongate.client_tls"
+client.tls = require("kong.pdk.client.tls").new()
 
 return {
   new = function()

@@ -18,7 +18,7 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op(ROOM, "is_https", op::raw(is_https))?;
     r.op(ROOM, "set_consumer", op::raw(set_consumer))?;
     r.op(ROOM, "find_consumer", op::raw(find_consumer))?;
-    r.module("moongate.client_tls", crate::embed!("client_tls.lua"))?;
+    r.module("kong.pdk.client.tls", crate::embed!("client_tls.lua"))?;
     r.module("kong.pdk.client", crate::embed!("client.lua"))
 }
 

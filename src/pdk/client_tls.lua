@@ -46,4 +46,8 @@ function tls.set_client_verify(v)
   scope.ctx().CLIENT_VERIFY_OVERRIDE = v
 end
 
-return tls
+return {
+  new = function()
+    return tls
+  end,
+}

@@ -2,6 +2,9 @@
 
 local scope = require "moongate.scope"
 local running = require "moongate.running"
+local named = require "moongate.named"
+
+local rawget, type = rawget, type
 
 local function child(tables, name)
   local table = tables[name]
@@ -12,6 +15,14 @@ local function child(tables, name)
   return table
 end
 
+-- The table that kong.global.set_named_ctx gave a name in this request.
+local function by_name(tables, name)
+  local ctx = tables.ctx
+  local namespaces = ctx and rawget(ctx, "KONG_NAMESPACES")
+  local key = type(namespaces) == "table" and namespaces[name]
+  return key and child(ctx, key)
+end
+
 local ctx_mt = {
   __index = function(_, name)
     local tables = scope.tables()
@@ -20,6 +31,10 @@ local ctx_mt = {
     end
     if name == "shared" or name == "core" then
       return child(tables, name)
+    end
+    local given = named.used and by_name(tables, name)
+    if given then
+      return given
     end
     if name ~= "plugin" then
       return nil

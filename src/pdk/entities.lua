@@ -5,6 +5,11 @@ local op, matched = ops["moongate.entities"], ops["kong.router"].matched
 local request = ops["kong.request"]
 local scope = require "moongate.scope"
 local balancer = require "moongate.balancer"
+local timings = require "moongate.timings"
+local slots = require "moongate.slots"
+
+local running = require "moongate.running"
+local rawget, getmetatable, setmetatable = rawget, getmetatable, setmetatable
 
 local caches = {}
 
@@ -35,21 +40,29 @@ end
 
 local entities = {}
 
--- The matched route; ngx.ctx.route replaces it.
+-- The matched route, or what ngx.ctx.route was made: nil too.
 function entities.route()
-  local override = scope.field("route")
-  if override ~= nil then
-    return override
+  local tables = slots[running[1]]
+  local ctx = tables and tables.ctx
+  if ctx then
+    local own = rawget(ctx, "route")
+    if own ~= nil or tables.routed then
+      return own
+    end
   end
   local generation, at = matched()
   return generation and entity("route", generation, at)
 end
 
--- The matched route's service; ngx.ctx.service replaces it.
+-- The matched route's service, or what ngx.ctx.service was made.
 function entities.service()
-  local override = scope.field("service")
-  if override ~= nil then
-    return override
+  local tables = slots[running[1]]
+  local ctx = tables and tables.ctx
+  if ctx then
+    local own = rawget(ctx, "service")
+    if own ~= nil or tables.routed then
+      return own
+    end
   end
   local generation, _, at = matched()
   return at and entity("service", generation, at)
@@ -72,25 +85,50 @@ local function captures()
   return unnamed
 end
 
--- What the router found, as the fields of ngx.ctx that plugins read; false before there is a match. Fields a
--- plugin has set stay as they are.
-local function fill(ctx)
-  local generation, route, service = matched()
-  if not generation then
-    return false
+function timings.makers.router_matches(ctx, tables)
+  if tables.routed then
+    local matches = { uri_captures = captures() }
+    ctx.router_matches = matches
+    return matches
   end
-  if ctx.route == nil then
-    ctx.route = entity("route", generation, route)
-  end
-  if ctx.service == nil and service then
-    ctx.service = entity("service", generation, service)
-  end
-  if ctx.router_matches == nil then
-    ctx.router_matches = { uri_captures = captures() }
-  end
-  balancer.fill(ctx)
-  return true
 end
+
+function timings.makers.balancer_data(ctx, tables)
+  if tables.routed then
+    return balancer.make(ctx)
+  end
+end
+
+local entered, mt = timings.entered, timings.mt
+
+-- Brings ngx.ctx up to date, once in each phase and after tries: the phase, and once there is a match what the
+-- router found. Fields a plugin has set stay as they are.
+local function fill(ctx, tables)
+  local phase = entered()
+  running[4] = false
+  if phase then
+    ctx.KONG_PHASE = phase
+  end
+  if getmetatable(ctx) == nil then
+    setmetatable(ctx, mt)
+  end
+  if tables.routed then
+    balancer.fill(ctx)
+    return
+  end
+  local generation, route, service = matched()
+  if generation then
+    if ctx.route == nil then
+      ctx.route = entity("route", generation, route)
+    end
+    if ctx.service == nil and service then
+      ctx.service = entity("service", generation, service)
+    end
+    tables.routed = true
+  end
+end
+
+scope.fill = fill
 
 local shared = package.loaded["moongate.ctx"] or {}
 package.loaded["moongate.ctx"] = shared

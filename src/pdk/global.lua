@@ -1,7 +1,11 @@
--- `kong.global`: makes a `kong` table from a configuration, as specs and commands do for themselves.
+-- `kong.global`: makes a `kong` table from a configuration, as specs and commands do for themselves, and gives
+-- names to tables and logs of the request.
 
 local phases = require("kong.pdk.private.phases")
 local meta = require("kong.meta")
+local named = require("moongate.named")
+
+local type, error, tonumber = type, error, tonumber
 
 local M = { phases = phases.phases }
 
@@ -14,25 +18,71 @@ function M.new()
   }
 end
 
+local function check_self(self)
+  if not self then
+    error("arg #1 cannot be nil", 3)
+  end
+end
+
+local function check_name(name)
+  if type(name) ~= "string" then
+    error("name must be a string", 3)
+  elseif name == "" then
+    error("name cannot be an empty string", 3)
+  end
+end
+
+--- Makes `kong.ctx[name]` the table that ngx.ctx has under `key`.
+function M.set_named_ctx(self, name, key, ctx)
+  check_self(self)
+  check_name(name)
+  if key == nil then
+    error("key cannot be nil", 2)
+  elseif not self.table then
+    error("ctx PDK module not initialized", 2)
+  end
+  named.set(self, name, key, ctx)
+end
+
+--- Takes the name away.
+function M.del_named_ctx(self, name, ctx)
+  check_self(self)
+  check_name(name)
+  named.delete(self, name, ctx)
+end
+
+local logs = {}
+
+--- Makes `kong.log` mark its lines with `namespace`.
+function M.set_namespaced_log(self, namespace, ctx)
+  check_self(self)
+  if type(namespace) ~= "string" then
+    error("namespace (arg #2) must be a string", 2)
+  end
+  local log = logs[namespace]
+  if not log then
+    log = self._log.new(namespace)
+    logs[namespace] = log
+  end
+  named.set_log(log, ctx)
+end
+
+--- Makes `kong.log` the gateway's own again.
+function M.reset_log(self, ctx)
+  check_self(self)
+  named.set_log(self._log, ctx)
+end
+
 --- Puts the PDK into such a table.
 function M.init_pdk(self, configuration)
-  if not self then
-    error("arg #1 cannot be nil", 2)
-  end
+  check_self(self)
+  require("kong.pdk.private.node").init_node_id(configuration)
   require("kong.pdk").new(configuration, self)
 end
 
-local function absent(name)
-  return function()
-    error("not supported: kong.global." .. name, 2)
-  end
-end
-
--- Which plugin runs is the gateway's to know, not a name in ngx.ctx.
-for _, name in ipairs {
-  "set_named_ctx", "del_named_ctx", "set_namespaced_log", "reset_log", "init_timing",
-} do
-  M[name] = absent(name)
+--- The times of requests, phase by phase, for `X-Kong-Request-Debug`.
+function M.init_timing()
+  error("not supported: kong.global.init_timing", 2)
 end
 
 local function module(name, what)

@@ -1,6 +1,7 @@
 -- kong.pdk: puts the `kong` table together.
 
 local running = require "moongate.running"
+local named = require "moongate.named"
 
 local MODULES = {
   "table", "node", "log", "ctx", "ip", "dns", "client", "service", "request", "service.request", "service.response",
@@ -13,6 +14,10 @@ local pdk = {}
 local function log_of(core)
   local logs = {}
   return function()
+    local given = named.log_used and named.log()
+    if given then
+      return given
+    end
     local at = running[3]
     if not at then
       return core

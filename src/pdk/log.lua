@@ -186,6 +186,7 @@ local function new(namespace, format)
   end
 
   local self = {}
+  -- Kong takes the name for the pattern of what replaces it; here it is plain text.
   function self.set_format(given)
     if given and type(given) ~= "string" then
       error("format must be a string", 2)

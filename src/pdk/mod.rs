@@ -24,6 +24,7 @@ mod serialize;
 mod service;
 #[cfg(test)]
 mod tests;
+mod timings;
 mod values;
 mod vault;
 
@@ -39,6 +40,7 @@ pub fn install(r: &Registrar) -> mlua::Result<()> {
     request::install(r)?;
     response::install(r)?;
     balancer::install(r)?;
+    timings::install(r)?;
     service::install(r)?;
     serialize::install(r)?;
     r.module("moongate.inspect", crate::embed!("inspect.lua"))?;
@@ -53,6 +55,7 @@ pub fn install(r: &Registrar) -> mlua::Result<()> {
     nginx::install(r)?;
     plugin::install(r)?;
     meta::install(r)?;
+    r.module("moongate.named", crate::embed!("private/named.lua"))?;
     r.module("kong.pdk.ctx", crate::embed!("ctx.lua"))?;
     r.module("kong.pdk.table", crate::embed!("table.lua"))?;
     r.module("kong.pdk.telemetry", crate::embed!("telemetry.lua"))?;

@@ -10,11 +10,14 @@ local check, check_not = phases.check, phases.check_not
 local PHASES = phases.phases
 local type, error, select, rawget = type, error, select, rawget
 local lower, find, sub, gsub = string.lower, string.find, string.sub, string.gsub
+local pairs, clear = pairs, require "table.clear"
 
 local REQUEST = PHASES.request
 local INIT_WORKER = PHASES.init_worker
 local BODY = phases.new(PHASES.rewrite, PHASES.access, PHASES.response, PHASES.error, PHASES.admin_api)
 local FORM, JSON, MULTIPART = "application/x-www-form-urlencoded", "application/json", "multipart/form-data"
+
+local NOTHING = {}
 
 -- Names of headers are found in any case, and `_` stands for `-`.
 local headers_mt = {
@@ -60,17 +63,53 @@ local function array(values)
   return ok and setmetatable(values, cjson.array_mt) or values
 end
 
+local field = scope.field
+
 local request = {}
 
-for _, name in ipairs {
-  "get_scheme", "get_host", "get_forwarded_scheme", "get_forwarded_host", "get_forwarded_port",
-  "get_forwarded_path", "get_forwarded_prefix", "get_http_version", "get_method", "get_path", "get_raw_path",
-  "get_path_with_query", "get_raw_query",
-} do
+for _, name in ipairs { "get_forwarded_prefix", "get_http_version", "get_method", "get_raw_query" } do
   local get = op[name]
   request[name] = function()
     check(REQUEST)
     return (get())
+  end
+end
+
+-- What ngx.ctx says of the request counts before what it was; `view` shapes it.
+for name, how in pairs {
+  get_scheme = { "scheme" },
+  get_host = { "host" },
+  get_path_with_query = { "request_uri" },
+  get_raw_path = { "request_uri", function(uri)
+    local at = find(uri, "?", 2, true)
+    return at and sub(uri, 1, at - 1) or uri
+  end },
+  get_path = { "request_uri", function(uri)
+    local at = find(uri, "?", 2, true)
+    return (op.normalize(at and sub(uri, 1, at - 1) or uri))
+  end },
+  get_forwarded_scheme = { "scheme", function(scheme)
+    return op.from_trusted("X-Forwarded-Proto") and op.get_forwarded_scheme() or scheme
+  end },
+  get_forwarded_host = { "host", function(host)
+    return op.from_trusted("X-Forwarded-Host") and op.get_forwarded_host() or host
+  end },
+  get_forwarded_port = { "host_port", function(port)
+    local there = op.from_trusted("X-Forwarded-Port") or op.from_trusted("X-Forwarded-Host")
+    return there and op.get_forwarded_port(port) or port
+  end },
+  get_forwarded_path = { "request_uri", function(uri)
+    return op.from_trusted("X-Forwarded-Path") or request.get_path(uri)
+  end },
+} do
+  local get, written, view = op[name], how[1], how[2]
+  request[name] = function()
+    check(REQUEST)
+    local own = field(written)
+    if own == nil then
+      return (get())
+    end
+    return view and view(own) or own
   end
 end
 
@@ -92,7 +131,21 @@ function request.get_query(max_args)
   if max_args ~= nil then
     check_limit("max_args", max_args, 3)
   end
-  return op.get_query(max_args)
+  local args, err = op.get_query(max_args)
+  -- as on Kong one table serves all calls of a request
+  local ctx = scope.ctx()
+  local known = ctx and rawget(ctx, "uri_args")
+  if type(known) ~= "table" then
+    if ctx then
+      ctx.uri_args = args
+    end
+    return args, err
+  end
+  clear(known)
+  for name, value in pairs(args) do
+    known[name] = value
+  end
+  return known, err
 end
 
 function request.get_header(name)
@@ -123,6 +176,9 @@ end
 local function form(max_args)
   local body, err = raw_body()
   if not body then
+    if find(err, "request body did not fit", 1, true) == 1 then
+      err = "request body in temp file not supported"
+    end
     return nil, err, FORM
   end
   local args, truncated = op.decode_args(body, max_args)
@@ -173,18 +229,29 @@ end
 
 function request.get_start_time()
   check(REQUEST)
-  return scope.field("KONG_PROCESSING_START") or op.get_start_time()
+  return field("KONG_PROCESSING_START") or op.get_start_time()
 end
 
 function request.get_uri_captures(ctx)
   check(REQUEST)
-  local given = ctx and ctx.router_matches and ctx.router_matches.uri_captures
+  local matches
+  if ctx then
+    matches = ctx.router_matches or NOTHING
+  else
+    matches = field("router_matches")
+  end
   local unnamed, named
-  if given then
+  if matches then
     unnamed, named = {}, {}
-    for key, value in pairs(given) do
-      local into = type(key) == "number" and unnamed or named
-      into[key] = value
+    for key, value in pairs(matches.uri_captures or NOTHING) do
+      local kind = type(key)
+      if kind == "number" then
+        unnamed[key] = value
+      elseif kind == "string" then
+        named[key] = value
+      else
+        kong.log.err("unknown capture key type: ", kind)
+      end
     end
   else
     unnamed, named = op.get_uri_captures()

@@ -23,6 +23,8 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op(ROOM, "get_forwarded_host", op::raw(get_forwarded_host))?;
     r.op(ROOM, "get_forwarded_port", op::raw(get_forwarded_port))?;
     r.op(ROOM, "get_forwarded_path", op::raw(get_forwarded_path))?;
+    r.op(ROOM, "from_trusted", op::raw(from_trusted))?;
+    r.op(ROOM, "normalize", op::raw(normalized))?;
     r.op(ROOM, "get_forwarded_prefix", op::raw(get_forwarded_prefix))?;
     r.op(ROOM, "get_http_version", op::raw(get_http_version))?;
     r.op(ROOM, "get_method", op::raw(get_method))?;
@@ -84,6 +86,19 @@ fn get_forwarded_scheme(_: &Args, r: &mut Ret) {
     });
 }
 
+/// The header that argument 1 names, if a trusted peer sent it.
+fn from_trusted(a: &Args, r: &mut Ret) {
+    let name = String::from_utf8_lossy(a.str(1).unwrap_or_default());
+    on(r, |x, out| {
+        out.opt(forwarded(x, &name));
+    });
+}
+
+/// A path as the router sees it.
+fn normalized(a: &Args, r: &mut Ret) {
+    r.str(normalize(a.str(1).unwrap_or_default(), true));
+}
+
 /// Host and port of an `X-Forwarded-Host`, without user info.
 fn split_forwarded_host(value: &[u8]) -> (&[u8], Option<&[u8]>) {
     let host = match memchr::memchr(b'@', value) {
@@ -110,13 +125,16 @@ fn port_of(text: &[u8]) -> Option<u16> {
     (port > 0).then_some(port)
 }
 
-fn get_forwarded_port(_: &Args, r: &mut Ret) {
+/// The port that clients use; argument 1 is it where nobody forwarded.
+fn get_forwarded_port(a: &Args, r: &mut Ret) {
+    let own = a.num(1);
     on(r, |x, out| {
         let by_host = || port_of(split_forwarded_host(forwarded(x, "X-Forwarded-Host")?).1?);
         let port = forwarded(x, "X-Forwarded-Port")
             .and_then(port_of)
             .or_else(by_host);
-        out.num(port.unwrap_or_else(|| host_port(x.connection.local.port())));
+        let port = port.map(f64::from).or(own);
+        out.num(port.unwrap_or_else(|| f64::from(host_port(x.connection.local.port()))));
     });
 }
 

@@ -58,6 +58,8 @@ local function is_framing(name)
   end
 end
 
+local NOTHING = {}
+
 local response = {}
 
 function response.get_status()
@@ -83,16 +85,19 @@ end
 
 -- A context given by the caller may be that of another request, or one made by a test.
 function response.get_source(ctx)
+  local own = scope.written()
   if ctx == nil then
     check(READ)
-  elseif ctx.KONG_UNEXPECTED then
+    ctx = own or NOTHING
+  end
+  if ctx.KONG_UNEXPECTED then
     return "error"
   elseif ctx.KONG_EXITED then
     return "exit"
   elseif ctx.KONG_PROXIED then
     return "service"
   end
-  return (op.get_source())
+  return (ctx == own or ctx == NOTHING) and op.get_source() or "error"
 end
 
 function response.set_status(status)
@@ -247,6 +252,13 @@ local function has(headers, dashed, underscored)
 end
 
 local function send(status, body, headers)
+  local ctx = scope.ctx()
+  if ctx then
+    ctx.KONG_EXITED = true
+    if ctx.delay_response then
+      ctx.delayed_response = { status_code = status, content = body, headers = headers }
+    end
+  end
   if headers then
     write_headers(headers)
   end
@@ -265,10 +277,6 @@ local function send(status, body, headers)
   end
   if not has(headers, "content-length", "content_length") then
     op.set_header("Content-Length", tostring(text and #text or 0))
-  end
-  local ctx = scope.ctx()
-  if ctx then
-    ctx.KONG_EXITED = true
   end
   op.exit(status, text)
 end

@@ -9,12 +9,22 @@ local check = phases.check
 local PHASES = phases.phases
 local type, error, pairs, ipairs, tostring = type, error, pairs, ipairs, tostring
 local setmetatable = setmetatable
-local byte, sub, gsub = string.byte, string.sub, string.gsub
+local byte, sub, gsub, find = string.byte, string.sub, string.gsub, string.find
+local rawget, tonumber = rawget, tonumber
 
 local SETTABLE = phases.new(PHASES.rewrite, PHASES.access, PHASES.header_filter, PHASES.response,
                             PHASES.body_filter, PHASES.log)
 local LOG = PHASES.log
-local DOT, ESCAPE = byte("."), byte("\\")
+local DOT, ESCAPE, QUESTION_MARK = byte("."), byte("\\"), byte("?")
+
+local function null()
+  return ngx and ngx.null
+end
+
+-- Whether it is the gateway's own ngx, and not one that a test made.
+local function is_native(other)
+  return other == ngx and ops.ngx_core ~= nil and other.null == ops.ngx_core.null()
+end
 
 local serializer = {}
 
@@ -38,13 +48,11 @@ end
 
 local function is_plain(value, seen)
   local kind = type(value)
-  if value == nil or kind == "number" or kind == "string" or kind == "boolean" then
+  if kind == "cdata" then
+    return false
+  elseif value == nil or value == null() or kind == "number" or kind == "string" or kind == "boolean" then
     return true
-  end
-  if kind == "userdata" or kind == "lightuserdata" then
-    return ngx and value == ngx.null
-  end
-  if kind ~= "table" or seen[value] then
+  elseif kind ~= "table" or seen[value] then
     return false
   end
   seen[value] = true
@@ -132,9 +140,9 @@ local function redact(headers)
   return headers
 end
 
--- ngx.ctx's own, where a plugin or a test put them there.
 local function tries(ctx, known)
-  local data = ctx.balancer_data
+  -- a table that Lua was given, or made; else what the gateway knows
+  local data = rawget(ctx, "balancer_data")
   if type(data) == "table" and not known.stale then
     return data.tries
   end
@@ -145,43 +153,104 @@ local function tries(ctx, known)
   end
 end
 
+local function decimal(text)
+  return type(text) == "string" and tonumber(text, 10) or text
+end
+
+-- What is there of the running request; `options` may bring an ngx with other variables.
+local function own(ctx, kong)
+  local var, known = ngx and ngx.var or {}, op.serialize() or {}
+  local latencies = known.latencies or {}
+  return {
+    id = rawget(ctx, "request_id") or known.id, uri = rawget(ctx, "request_uri") or known.uri, url = known.url,
+    size = decimal(var.request_length or known.size), sent = decimal(var.bytes_sent or known.bytes_sent),
+    status = known.status, upstream_uri = known.upstream_uri, upstream_status = var.upstream_status or "", tries = tries(ctx, known),
+    client_ip = known.client_ip, version = known.tls_version, cipher = known.tls_cipher,
+    client_verify = known.client_verify, headers = kong.response.get_headers,
+    latencies = {
+      kong = rawget(ctx, "KONG_PROXY_LATENCY") or rawget(ctx, "KONG_RESPONSE_LATENCY") or latencies.kong,
+      proxy = rawget(ctx, "KONG_WAITING_TIME") or latencies.proxy,
+      request = latencies.request,
+      receive = rawget(ctx, "KONG_RECEIVE_TIME") or latencies.receive,
+    },
+  }
+end
+
+local function uri_with_query(var, uri)
+  local upstream = var.upstream_uri or ""
+  if upstream == "" or find(upstream, "?", 1, true) then
+    return upstream
+  elseif byte(uri, -1) == QUESTION_MARK then
+    return upstream .. "?"
+  elseif var.is_args == "?" then
+    return upstream .. "?" .. (var.args or "")
+  end
+  return upstream
+end
+
+-- The same of an ngx that the caller brings.
+local function given(other, ctx)
+  local var = other.var
+  local uri = ctx.request_uri or var.request_uri or ""
+  local port = ctx.host_port or tonumber(var.server_port, 10)
+  local version = var.ssl_protocol
+  return {
+    id = ctx.request_id or var.kong_request_id or "", uri = uri,
+    url = var.scheme .. "://" .. var.host .. (port and ":" .. port or "") .. uri,
+    size = decimal(var.request_length), sent = decimal(var.bytes_sent), status = other.status,
+    upstream_uri = uri_with_query(var, uri), upstream_status = var.upstream_status or ctx.buffered_status or "",
+    tries = ctx.balancer_data and ctx.balancer_data.tries, client_ip = var.remote_addr,
+    version = version ~= "" and version or nil, cipher = var.ssl_cipher, client_verify = var.ssl_client_verify,
+    headers = other.resp.get_headers,
+    latencies = {
+      kong = ctx.KONG_PROXY_LATENCY or ctx.KONG_RESPONSE_LATENCY or 0,
+      proxy = ctx.KONG_WAITING_TIME or -1,
+      request = tonumber(var.request_time) * 1000,
+      receive = ctx.KONG_RECEIVE_TIME or 0,
+    },
+  }
+end
+
+local SOURCES = { service = "upstream", exit = "kong", error = "kong" }
+
 function serializer.serialize(options)
   check(LOG)
   local kong = options and options.kong or kong
-  local ctx = options and options.ngx and options.ngx.ctx or scope.ctx() or {}
-  local known = op.serialize() or {}
+  local other = options and options.ngx
+  local ctx = other and other.ctx or scope.ctx() or {}
+  local from = other and not is_native(other) and given(other, ctx) or own(ctx, kong)
   local request = {
-    id = known.id,
-    uri = known.uri,
-    url = known.url,
+    id = from.id,
+    uri = from.uri,
+    url = from.url,
     querystring = kong.request.get_query(),
     method = kong.request.get_method(),
-    size = known.size,
-    tls = known.tls_version and {
-      version = known.tls_version,
-      cipher = known.tls_cipher,
-      client_verify = ctx.CLIENT_VERIFY_OVERRIDE or known.client_verify,
+    size = from.size,
+    tls = from.version and {
+      version = from.version,
+      cipher = from.cipher,
+      client_verify = ctx.CLIENT_VERIFY_OVERRIDE or from.client_verify,
     },
   }
-  local response = { status = known.status, size = known.bytes_sent }
+  local response = { status = from.status, size = from.sent }
   if not (options and options.__skip_fetch_headers__) then
     request.headers = redact(kong.request.get_headers())
-    response.headers = kong.response.get_headers()
+    response.headers = from.headers()
   end
   local root = {
     request = request,
-    upstream_uri = known.upstream_uri,
-    upstream_status = known.upstream_status,
+    upstream_uri = from.upstream_uri,
+    upstream_status = from.upstream_status,
     response = response,
-    latencies = known.latencies,
-    tries = tries(ctx, known),
+    latencies = from.latencies,
+    tries = from.tries,
     authenticated_entity = authenticated_entity(ctx),
-    route = copy(kong.router.get_route()),
-    service = copy(kong.router.get_service()),
+    route = copy(ctx.route),
+    service = copy(ctx.service),
     consumer = copy(ctx.authenticated_consumer),
-    client_ip = known.client_ip,
+    client_ip = from.client_ip,
     started_at = kong.request.get_start_time(),
-    source = known.source,
+    source = SOURCES[kong.response.get_source(ctx)],
     workspace = ctx.workspace,
     workspace_name = "default",
   }

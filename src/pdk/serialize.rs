@@ -5,7 +5,8 @@
 use std::net::IpAddr;
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::exchange::{Attempt, Exchange, Source};
+use super::timings::moment;
+use crate::exchange::{Attempt, Exchange, Phase, Source};
 use crate::vm::{Args, Out, Registrar, Ret, op, scope};
 
 /// # Errors
@@ -53,29 +54,24 @@ fn push_exchange(out: &mut Out, x: &Exchange) {
             t.str("tls_cipher").lit(tls.suite_name()).set();
             t.str("client_verify").str(tls.client_verify()).set();
         }
-        t.str("tries");
-        push_tries(t, &x.attempts);
-        t.set();
+        if x.matched.is_some() {
+            t.str("tries");
+            push_tries(t, &x.attempts);
+            t.set();
+        }
         let stale = scope::with(|s| s.target_stale.get()).unwrap_or(false);
         t.str("stale").bool(stale).set();
     });
 }
 
 fn push_latencies(out: &mut Out, x: &Exchange) {
-    let total = x.timing.elapsed();
-    let upstream = x.timing.upstream_latency();
-    let head_at = x.timing.head_at;
-    let receive = head_at.map(|at| (x.timing.started + total).saturating_duration_since(at));
-    // Without an upstream's answer all of the time was the gateway's own.
-    let own = match upstream {
-        Some(_) => x.timing.proxy_latency(),
-        None => Some(total),
-    };
+    let of = |name| moment(name, x, Phase::Log);
+    let own = of("KONG_PROXY_LATENCY").or_else(|| of("KONG_RESPONSE_LATENCY"));
     out.table(0, 4, |t| {
-        t.str("kong").num(millis(own, 0.0)).set();
-        t.str("proxy").num(millis(upstream, -1.0)).set();
-        t.str("request").num(millis(Some(total), 0.0)).set();
-        t.str("receive").num(millis(receive, 0.0)).set();
+        t.str("kong").num(own.unwrap_or(0.0)).set();
+        t.str("proxy").num(of("KONG_WAITING_TIME").unwrap_or(-1.0)).set();
+        t.str("request").num(millis(Some(x.timing.elapsed()), 0.0)).set();
+        t.str("receive").num(of("KONG_RECEIVE_TIME").unwrap_or(0.0)).set();
     });
 }
 

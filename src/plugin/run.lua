@@ -3,7 +3,9 @@
 
 local ops = require("moongate.ops").plugin
 local next_plugin, load_conf = ops.next, ops.conf
-local running = require "moongate.running"
+local running, slots = require "moongate.running", require "moongate.slots"
+local client = require("moongate.ops")["kong.client"]
+local set_consumer = client and client.set_consumer
 
 local plugins, handlers, confs = {}, {}, {}
 package.loaded["moongate.plugins"] = plugins
@@ -46,6 +48,17 @@ local function update(places)
   end
 end
 
+-- A consumer that a plugin wrote into ngx.ctx itself: configurations for it apply from then on.
+local function take_consumer()
+  local tables = slots[running[1]]
+  local ctx = tables and tables.ctx
+  local consumer = ctx and rawget(ctx, "authenticated_consumer")
+  if consumer ~= nil and consumer ~= tables.consumer and set_consumer then
+    tables.consumer = consumer
+    set_consumer(type(consumer) == "table" and consumer.id or nil)
+  end
+end
+
 local function runner(field)
   return function()
     local p, c = next_plugin()
@@ -59,6 +72,9 @@ local function runner(field)
       running[3] = p
       local handler = handlers[p]
       handler[field](handler, conf)
+      if field == "access" then
+        take_consumer()
+      end
       p, c = next_plugin()
     end
   end

@@ -4,7 +4,7 @@
 //! Must not: decide what the answer is.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -47,7 +47,13 @@ pub fn answer_fault(g: &Generation, scope: &Scope, fault: &Fault) -> Verdict {
             .headers
             .insert(header::UPGRADE, HeaderValue::from_static("TLS/1.2, HTTP/1.1"));
     }
-    x.response.source = Made::Error;
+    // what Kong answers in access is an answer of its own; what fails later is an error
+    let early = match fault {
+        Fault::NoRoute | Fault::HttpsRequired(_) | Fault::NoService => true,
+        Fault::NoPeer | Fault::Upstream(AttemptError::Name { .. }) => x.attempts.is_empty(),
+        _ => false,
+    };
+    x.response.source = if early { Made::Exit } else { Made::Error };
     if matches!(fault, Fault::PlainOnTls) {
         page(
             &mut x,
@@ -167,9 +173,18 @@ pub fn respond(tail: Tail, upstream: Option<UpstreamBody>, close: bool) -> Respo
     let g = tail.generation().clone();
     let scope = tail.scope().clone();
     let mut upstream = upstream;
-    tail.with(hash_input::set_cookie);
+    tail.with(|x| {
+        hash_input::set_cookie(x);
+        // an upstream's head is passed on at once
+        let passed = x.timing.head_at.filter(|_| upstream.is_some());
+        x.timing.filter_start = Some(passed.unwrap_or_else(Instant::now));
+    });
     scope.soft_exit.set(0);
-    if let Some(Flow::Failed(fault)) = g.phases.run_now(&g.vm, &scope, Phase::HeaderFilter) {
+    let flow = g.phases.run_now(&g.vm, &scope, Phase::HeaderFilter);
+    if flow.is_some() {
+        tail.with(|x| x.timing.filter_end = Some(Instant::now()));
+    }
+    if let Some(Flow::Failed(fault)) = flow {
         handler_failed(&g, &scope, Phase::HeaderFilter, &fault);
         upstream = None;
         if let Some(cell) = &scope.exchange {

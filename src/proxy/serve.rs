@@ -3,6 +3,7 @@
 //! Must not: hold details; each phase has its room.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use http::Response;
 use http_body::Body as _;
@@ -139,6 +140,11 @@ async fn phases(
         Some(fault) => fail(g, scope, &fault),
         None => phase(g, scope, stream, Phase::Rewrite).await,
     };
+    tail.with(|x| {
+        // where rewrite ran, `phase` noted its end
+        let end = x.timing.access_start.unwrap_or(x.timing.started);
+        x.timing.access_start = matches!(before, Next::Go).then_some(end);
+    });
     if matches!(before, Next::Go) && way.too_large {
         before = fail(g, scope, &Fault::BodyTooLarge);
     }
@@ -263,6 +269,9 @@ async fn phase(g: &Rc<Generation>, scope: &Rc<Scope>, stream: &ClientStream, pha
     let Some(cell) = &scope.exchange else {
         return Next::Go;
     };
+    if phase == Phase::Rewrite {
+        cell.borrow_mut().timing.access_start = Some(Instant::now());
+    }
     if stream.is_seized() {
         if let Flow::Failed(fault) = &flow {
             handler_failed(g, scope, phase, fault);
@@ -334,6 +343,7 @@ async fn buffered(
         x.response.buffering = true;
         x.response.upstream_length = body.len() as u64;
         x.response.buffered = Some(body.clone());
+        x.timing.buffered_at = Some(Instant::now());
     }
     let next = if scope.handled.get() & Phase::Response as u32 == 0 {
         Next::Go

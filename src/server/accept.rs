@@ -27,6 +27,7 @@ use crate::proxy::body_in::BodyLimits;
 use crate::proxy::body_out::{BrokenOff, ClientBody};
 use crate::proxy::handshake::Caller;
 use crate::proxy::{Generation, Worker, serve};
+use crate::shared::traffic::{self, Stand};
 
 /// `$connection`: unique in the process.
 static SERIAL: AtomicU64 = AtomicU64::new(1);
@@ -71,6 +72,7 @@ pub struct Watched {
     took: Cell<(u64, u64)>,
     order: Cell<Order>,
     waker: RefCell<Option<Waker>>,
+    counted: traffic::Open,
 }
 
 impl Watched {
@@ -209,6 +211,7 @@ where
         took: Cell::new((0, 0)),
         order: Cell::new(Order::None),
         waker: RefCell::default(),
+        counted: traffic::Open::new(),
     });
     shared.open.borrow_mut().push(Rc::downgrade(&watched));
     let connection = Rc::new(connection);
@@ -303,6 +306,8 @@ struct Busy(Rc<Watched>);
 impl Busy {
     fn new(watched: Rc<Watched>) -> Self {
         watched.busy.set(watched.busy.get() + 1);
+        traffic::request();
+        watched.counted.becomes(Stand::Writing);
         Self(watched)
     }
 }
@@ -310,5 +315,8 @@ impl Busy {
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.busy.set(self.0.busy.get() - 1);
+        if self.0.busy.get() == 0 {
+            self.0.counted.becomes(Stand::Waiting);
+        }
     }
 }

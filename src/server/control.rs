@@ -95,6 +95,7 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
     let format = AccessFormat::named(settings.proxy_access_log.format.as_deref());
     let errors = ErrorLog::new(error_sink.clone(), level.clone(), std::process::id());
     shared_dictionaries(&settings);
+    let kept = crate::pdk::node::init_id(&settings.prefix, settings.node_id.as_deref());
     // before the configuration is judged: it may speak of what lies there
     let acceptor = echo_acceptor(&settings)?;
     let judge = Judge::start().map_err(|e| Error::System("judge thread", e))?;
@@ -168,6 +169,9 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
         Level::Notice,
         &format!("moongate/{} started", env!("CARGO_PKG_VERSION")),
     );
+    if let Err(e) = kept {
+        running.log(Level::Warn, &format!("failed to persist node_id: {e}"));
+    }
     warnings
         .iter()
         .for_each(|warning| running.log(Level::Warn, warning));

@@ -389,6 +389,7 @@ async fn accept_loop(shared: Rc<Shared>, listener: tokio::net::TcpListener, at: 
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
+                crate::shared::traffic::accepted();
                 if listen::prepare(&stream).is_err() {
                     continue;
                 }
@@ -422,6 +423,10 @@ async fn housekeeping(shared: Rc<Shared>) {
         tick.tick().await;
         n += 1;
         shared.worker.access.borrow_mut().flush();
+        if n.is_multiple_of(50) {
+            let used = shared.current.borrow().vm.lua().used_memory();
+            crate::pdk::node::note_memory(thread_id(), used as f64);
+        }
         if n.is_multiple_of(10) {
             shared.sweep();
             shared.worker.pool.sweep();
@@ -467,6 +472,7 @@ fn hooks(worker: &Rc<Worker>, count: usize, settings: &Settings) {
     use crate::ngx::log;
     crate::ngx::worker::set(worker.id as u32, thread_id(), count as u32);
     crate::ngx::worker::set_prefix(&settings.prefix.to_string_lossy());
+    crate::pdk::nginx::set_statistics(statistics);
     crate::ngx::re::configure(settings.regex_match_limit, settings.regex_cache_max_entries);
     log::set_level(log::Level(worker.errors.level().get() as u8));
     let errors = worker.errors.clone();
@@ -477,4 +483,18 @@ fn hooks(worker: &Rc<Worker>, count: usize, settings: &Settings) {
             None => errors.log(level, text, &ErrorContext::default()),
         }
     }));
+}
+
+/// What `kong.nginx.get_statistics()` says.
+fn statistics() -> crate::pdk::nginx::Statistics {
+    let now = crate::shared::traffic::totals();
+    crate::pdk::nginx::Statistics {
+        connections_active: now.reading + now.writing + now.waiting,
+        connections_reading: now.reading,
+        connections_writing: now.writing,
+        connections_waiting: now.waiting,
+        connections_accepted: now.accepted,
+        connections_handled: now.handled,
+        total_requests: now.requests,
+    }
 }

@@ -5,3 +5,4 @@
 pub mod cache;
 pub mod dict;
 pub mod events;
+pub mod traffic;

@@ -45,6 +45,8 @@ pub struct Scope {
     pub target_out: Cell<bool>,
     /// That table is older than the exchange.
     pub target_stale: Cell<bool>,
+    /// The bit of the phase in which `ngx.ctx` was brought up to date last.
+    pub ctx_phase: Cell<u32>,
     /// Streams the client's body into memory on demand (`ngx.req.read_body`); set by the proxy.
     pub body_reader: RefCell<Option<Rc<dyn BodyReader>>>,
     /// What ends with the scope although Lua may still hold it: sockets.
@@ -183,6 +185,7 @@ impl Scope {
             soft_exit: Cell::new(0),
             target_out: Cell::new(false),
             target_stale: Cell::new(false),
+            ctx_phase: Cell::new(0),
             body_reader: RefCell::default(),
             on_abort: RefCell::default(),
             afterwards: RefCell::default(),

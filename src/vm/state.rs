@@ -275,7 +275,8 @@ impl Vm {
     #[inline]
     pub(super) fn show(&self, scope: Option<&Scope>) {
         let (slot, phase, plugin, stale) = scope.map_or((0, Phase::InitWorker, NO_PLUGIN, false), |s| {
-            (s.slot, s.phase.get(), s.plugin.get(), s.target_stale.get())
+            let stale = s.ctx_phase.get() != s.phase.get() as u32 || s.target_stale.get();
+            (s.slot, s.phase.get(), s.plugin.get(), stale)
         });
         // SAFETY: the table's array part has room for these four since it was made and nobody takes them out, so
         // that rawseti neither allocates nor raises; the main state is not running, and its stack is put back.

@@ -1,6 +1,7 @@
 //! Kong's own zipkin, opentelemetry, prometheus, redirect and others, as they are in a checkout of Kong that
 //! `MOONGATE_KONG` names, over real requests, with servers here that take what they send.
 
+use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -341,4 +342,46 @@ fn d01_http_log_and_file_log_tell_of_requests() {
     let line: Value = serde_json::from_str(written().trim()).unwrap();
     assert_eq!(line["request"]["uri"], "/told");
     let _ = std::fs::remove_file(&file);
+}
+
+/// Waits for a datagram that contains `text`.
+fn hears(socket: &UdpSocket, text: &str) -> String {
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut buffer = [0; 65_536];
+    loop {
+        let n = socket.recv(&mut buffer).expect(text);
+        let heard = String::from_utf8_lossy(&buffer[..n]).into_owned();
+        if heard.contains(text) {
+            return heard;
+        }
+    }
+}
+
+#[test]
+fn d01_loggers_tell_of_requests_by_udp() {
+    let Some(folder) = folder() else { return };
+    let origin = Origin::echo();
+    let sockets: Vec<UdpSocket> = (0..4).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+    let port = |at: usize| sockets[at].local_addr().unwrap().port();
+    let queue = json!({ "max_coalescing_delay": 0.1 });
+    let at = |i: usize| json!({ "host": "127.0.0.1", "port": port(i), "queue": queue });
+    let mut loggly = at(2);
+    loggly["key"] = json!("k");
+    loggly.as_object_mut().unwrap().remove("queue");
+    let config = configured(origin.port, "datadog", at(0));
+    let config = with(with(config, "statsd", at(1)), "loggly", loggly);
+    let config = with(config, "udp-log", json!({ "host": "127.0.0.1", "port": port(3) }));
+    let g = gateway(&folder, "datadog", config, |s| {
+        let others = ["statsd", "loggly", "udp-log"];
+        others
+            .iter()
+            .fold(s, |s, name| s.plugin_folder(&folder.join(name)))
+    });
+    g.get("/told", &[]).is(200);
+    let counted = hears(&sockets[0], "kong.request.count");
+    assert_eq!(counted, "kong.request.count:1|c|#name:s,status:200,app:kong");
+    hears(&sockets[1], "kong.service.s.status.200:1|c");
+    assert!(hears(&sockets[2], "/told").starts_with("<14>1 "));
+    let line: Value = serde_json::from_str(&hears(&sockets[3], "/told")).unwrap();
+    assert_eq!(line["response"]["status"], 200);
 }

@@ -255,7 +255,10 @@ fn words(e: &io::Error) -> String {
             Some(rustls::Error::InvalidCertificate(rustls::CertificateError::BadSignature)) => {
                 "7: certificate signature failure".to_owned()
             }
-            _ => "handshake failed".to_owned(),
+            _ => {
+                sockets::log_error(|| format!("SSL_do_handshake() failed ({e})"));
+                "handshake failed".to_owned()
+            }
         },
     }
 }

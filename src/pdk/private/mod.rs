@@ -1,6 +1,6 @@
 //! What faces share: the phase check, header checks, the running scope's tables.
 //!
-//! Must not: be needed by plugins beyond `kong.pdk.private.phases` and `kong.pdk.private.checks`.
+//! Must not: be needed by plugins beyond `kong.pdk.private.phases`, `checks` and `node`.
 
 use crate::vm::Registrar;
 
@@ -8,6 +8,7 @@ use crate::vm::Registrar;
 /// When Lua is out of memory.
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.module("moongate.scope", crate::embed!("scope.lua"))?;
+    r.module("kong.pdk.private.node", crate::embed!("node.lua"))?;
     r.module("kong.pdk.private.phases", crate::embed!("phases.lua"))?;
     r.module("kong.pdk.private.checks", crate::embed!("checks.lua"))
 }

@@ -48,11 +48,14 @@ local function list(mask)
 end
 
 local function current()
-  local tables = slots[running[1]]
-  local ctx = tables and tables.ctx
-  local override = ctx and ctx.KONG_PHASE
-  if override then
-    return override
+  -- one that was left in another phase says nothing
+  if not running[4] then
+    local tables = slots[running[1]]
+    local ctx = tables and tables.ctx
+    local override = ctx and ctx.KONG_PHASE
+    if override then
+      return override
+    end
   end
   local phase = running[2]
   if phase ~= TIMER then

@@ -1,6 +1,6 @@
 -- The tables of the running scope, made when first asked for. ngx.ctx is `ctx`.
 
-local running = require "moongate.running"
+local running, rawget = require "moongate.running", rawget
 local slots = require "moongate.slots"
 
 local scope = {}
@@ -19,25 +19,39 @@ function scope.tables()
   return tables
 end
 
--- ngx.ctx; nil outside any scope.
+-- ngx.ctx, brought up to date; nil outside any scope.
 function scope.ctx()
-  local tables = scope.tables()
-  if not tables then
+  local n = running[1]
+  if n == 0 then
     return nil
+  end
+  local tables = slots[n]
+  if not tables then
+    tables = {}
+    slots[n] = tables
   end
   local ctx = tables.ctx
   if not ctx then
     ctx = {}
     tables.ctx = ctx
   end
+  if running[4] and scope.fill then
+    scope.fill(ctx, tables)
+  end
   return ctx
 end
 
--- A field of ngx.ctx, without making the table.
+-- ngx.ctx as it lies there, if somebody made it.
+function scope.written()
+  local tables = slots[running[1]]
+  return tables and tables.ctx
+end
+
+-- What somebody wrote into a field of ngx.ctx, without making the table.
 function scope.field(name)
   local tables = slots[running[1]]
   local ctx = tables and tables.ctx
-  return ctx and ctx[name]
+  return ctx and rawget(ctx, name)
 end
 
 return scope
