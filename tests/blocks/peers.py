@@ -4,6 +4,7 @@ Must not: know what a block expects.
 """
 
 import os
+import select
 import shutil
 import socket
 import ssl
@@ -70,7 +71,10 @@ def relay(address, port, tls=None):
 
     def serve(client):
         if context:
+            client.settimeout(10)
             client = context.wrap_socket(client, server_side=True)
+            _pass_on(client, socket.create_connection(("127.0.0.1", port), timeout=5))
+            return
         server = socket.create_connection(("127.0.0.1", port), timeout=5)
         server.settimeout(None)
         back = threading.Thread(target=_pump, args=(server, client), daemon=True)
@@ -104,6 +108,27 @@ def tls_context(tls):
     return context
 
 
+def _pass_on(client, server):
+    """Both directions in one thread: an SSLSocket must not be read and written at once."""
+    with client, server:
+        while True:
+            ready = [client] if client.pending() else select.select([client, server], [], [], 30)[0]
+            if not ready:
+                return
+            for a in ready:
+                data = a.recv(65536)
+                if data:
+                    (server if a is client else client).sendall(data)
+                elif a is client:
+                    return
+                else:
+                    try:
+                        client.unwrap()
+                    except (OSError, ValueError):
+                        pass
+                    return
+
+
 @_quiet
 def _pump(a, b):
     try:
@@ -114,8 +139,6 @@ def _pump(a, b):
             b.sendall(data)
     finally:
         try:
-            if isinstance(b, ssl.SSLSocket):
-                b = b.unwrap()
             b.shutdown(socket.SHUT_WR)
         except OSError:
             pass
