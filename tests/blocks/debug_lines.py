@@ -4,6 +4,7 @@ Must not: keep any of them.
 """
 
 import glob
+import os
 import re
 
 # Of nginx's core, whose sources are not in the checkout.
@@ -20,7 +21,9 @@ CORE = ("http finalize request", "http close request", "http keepalive handler",
 def formats(checkout):
     """The beginnings of debug messages, up to the first argument."""
     found = set()
-    for path in glob.glob(checkout + "/src/*.c") + glob.glob(checkout + "/src/*.h"):
+    # lua-resty-core has no C; the module's may lie beside it
+    folders = (checkout, os.path.dirname(checkout) + "/lua-nginx-module")
+    for path in [p for f in folders for p in glob.glob(f + "/src/*.[ch]")]:
         with open(path, encoding="latin1") as f:
             text = f.read()
         for call in re.finditer(r"ngx_log_debug\d\s*\(([^;]*?)\);", text, re.S):

@@ -11,9 +11,9 @@ HEAD = """# What passes of others' test blocks
 
 Test::Nginx blocks of Kong (`t/01-pdk`), lua-nginx-module and lua-resty-core, run on the gateway by `run.py` from checkouts;
 `make blocks KONG=path NGX_LUA=path RESTY_CORE=path` compares with this table and fails when a file passes fewer. The
-last column says why what fails fails. `run.py --record` writes the numbers anew and keeps the reasons.
+last column says what mainly stands behind the failures of a file. `run.py --record` writes the numbers anew and keeps the reasons.
 """
-COLUMNS = "| file | passed | failed | skipped | why what fails fails |\n|---|--:|--:|--:|---|\n"
+COLUMNS = "| file | passed | failed | skipped | what is behind the failures |\n|---|--:|--:|--:|---|\n"
 
 
 def suite(checkout):
