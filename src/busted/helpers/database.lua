@@ -111,7 +111,8 @@ local function count_timers(timers)
   local at = ngx.timer.at
   ngx.timer.at = function(...)
     local delay, callback = ...
-    if type(delay) == "number" and delay >= 0 and type(callback) == "function" then
+    local lua = type(callback) == "function" and debug.getinfo(callback, "S").what ~= "C"
+    if type(delay) == "number" and delay >= 0 and lua then
       local ok, err = timers:at(...)
       return ok and 1, err
     end
