@@ -4,7 +4,7 @@ local order = {}
 
 -- Shuffles in place; the same seed gives the same order.
 function order.shuffle(list, seed)
-  if seed then math.randomseed(seed) end
+  if seed then (math.native_randomseed or math.randomseed)(seed) end
   for n = #list, 2, -1 do
     local k = math.random(n)
     list[n], list[k] = list[k], list[n]

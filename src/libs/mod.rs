@@ -21,7 +21,6 @@ use crate::vm::loader::Source;
 
 const MODULES: &[(&str, Source)] = &[
     ("inspect", crate::embed!("lua/inspect.lua")),
-    ("tablepool", crate::embed!("lua/tablepool.lua")),
     ("socket.url", crate::embed!("lua/socket_url.lua")),
     ("kong.constants", crate::embed!("lua/constants.lua")),
     ("kong.plugins.base_plugin", crate::embed!("lua/base_plugin.lua")),
@@ -150,7 +149,6 @@ const MODULES: &[(&str, Source)] = &[
         "resty.limit.traffic",
         crate::embed!("openresty/limit_traffic.lua"),
     ),
-    ("resty.signal", crate::embed!("openresty/signal.lua")),
     ("resty.upload", crate::embed!("openresty/upload.lua")),
     ("tablepool", crate::embed!("openresty/tablepool.lua")),
     ("ngx.balancer", crate::embed!("openresty/balancer.lua")),

@@ -296,9 +296,7 @@ impl ClientStream {
             let spool = match &mut file {
                 Some(f) => f,
                 None => {
-                    let mut f = spool::Spool::create(&self.limits.temp_dir)
-                        .await
-                        .map_err(|e| e.to_string())?;
+                    let mut f = spool::Spool::create(&self.limits.temp_dir).map_err(|e| e.to_string())?;
                     f.write(Bytes::from(std::mem::take(&mut memory)))
                         .await
                         .map_err(|e| e.to_string())?;

@@ -1,6 +1,6 @@
 //! Bodies too large for memory, in temporary files that vanish with their last user.
 //!
-//! Must not: block the worker: all file work runs on the runtime's blocking pool.
+//! Must not: block the worker: reading and writing run on the runtime's blocking pool.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,10 +29,15 @@ impl Spool {
     ///
     /// # Errors
     /// What the system says.
-    pub async fn create(dir: &Path) -> io::Result<Self> {
-        tokio::fs::create_dir_all(dir).await?;
+    pub fn create(dir: &Path) -> io::Result<Self> {
+        // at once and not on the pool: a request that ends in between would leave its file behind
+        std::fs::create_dir_all(dir)?;
         let path = dir.join(uuid::Uuid::new_v4().simple().to_string());
-        let file = File::options().write(true).create_new(true).open(&path).await?;
+        let file = std::fs::File::options()
+            .write(true)
+            .create_new(true)
+            .open(&path)?;
+        let file = File::from_std(file);
         Ok(Self {
             file,
             path,

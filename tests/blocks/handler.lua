@@ -25,6 +25,15 @@ end
 
 -- === what is exchanged ===
 
+local function mark(what)
+  return setmetatable({}, { __tostring = function()
+    return what
+  end })
+end
+
+-- `ngx.exit(ngx.OK)` and a jump out of rewrite_by_lua, which is a part of `access` here
+local STOP, JUMP = mark("an exit"), mark("a jump")
+
 function ngx.get_phase()
   local phase = real_phase()
   if phase == "access" or phase == "rewrite" then
@@ -42,6 +51,8 @@ function ngx.exit(code)
         ngx.send_headers()
       end
       return real_exit(math.max(200, ngx.status))
+    elseif s and s.as then
+      error(STOP, 0)
     end
   end
   return real_exit(code)
@@ -54,7 +65,9 @@ ngx.var = setmetatable({}, {
     if v ~= nil then
       return v
     end
-    if type(name) == "number" then
+    if name == "echo_request_method" then
+      return ngx.req.get_method()
+    elseif type(name) == "number" then
       return s and s.captures and name > 0 and s.captures[name] or nil
     end
     return real_var[name]
@@ -86,21 +99,17 @@ function ngx.socket.tcp(...)
   return sock, err
 end
 
--- a jump out of rewrite_by_lua, which is a part of `access` here
-local JUMP = setmetatable({}, { __tostring = function()
-  return "a jump"
-end })
 local set_uri = ngx.req.set_uri
-function ngx.req.set_uri(uri, jump, ...)
-  local s = in_request()
+function ngx.req.set_uri(uri, ...)
+  local s, jump = in_request(), (...)
   if s then
     s.changed = true
   end
   if jump == true and s and s.as == "rewrite" and real_phase() == "access" then
-    set_uri(uri, false, ...)
+    set_uri(uri, false, select(2, ...))
     error(JUMP, 0)
   end
-  return set_uri(uri, jump, ...)
+  return set_uri(uri, ...)
 end
 
 -- LuaJIT's verbose modes, which many blocks turn on: not a part of the gateway
@@ -170,7 +179,7 @@ end
 local expand
 
 local function traced(err)
-  if err == JUMP then
+  if err == JUMP or err == STOP then
     return err
   elseif type(err) ~= "string" then
     err = err == nil and "nil" or type(err) == "table" and getmetatable(err) and tostring(err) or "unknown reason"
@@ -217,8 +226,8 @@ local function run(code, as, env)
   local ok, failed = xpcall(f, traced)
   s = state()
   s.as = nil
-  if failed == JUMP then
-    return JUMP
+  if failed == JUMP or failed == STOP then
+    return failed
   elseif not ok then
     log(ERR, "lua entry thread aborted: runtime error: ", failed)
     return real_exit(ngx.headers_sent and ngx.ERROR or 500)
@@ -379,10 +388,10 @@ local function rewrite_module(s, location, env)
 end
 
 local function finish()
+  -- light threads that still run go on with it: the request ends with the last of them
   if not ngx.headers_sent then
     ngx.send_headers()
   end
-  return real_exit(math.max(200, ngx.status))
 end
 
 local function static(s)
@@ -522,6 +531,7 @@ local function begin()
     if not again and location.lua.rewrite then
       again = run(location.lua.rewrite, "rewrite", b.env) == JUMP
       s = state()
+      s.ended = not again and ngx.headers_sent
     end
   end
 end
@@ -529,9 +539,12 @@ end
 function P:access()
   begin()
   local s = state()
+  if s.ended or not s.location then
+    return
+  end
   local location, env = s.location, s.block.env
   if location.lua.access then
-    run(location.lua.access, nil, env)
+    run(location.lua.access, "access", env)
     if ngx.headers_sent then
       return finish()
     end
