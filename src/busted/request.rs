@@ -13,8 +13,8 @@ use mlua::Function;
 
 use crate::exchange::header_list::Span;
 use crate::exchange::{
-    Body, Client, Connection, Exchange, HeaderList, Outbound, Phase, Request, Response, ServiceTarget, Source,
-    Timing,
+    Body, Client, Connection, Exchange, HeaderList, Outbound, Phase, Request, Response, ServiceTarget,
+    Source, Timing,
 };
 use crate::store::Snapshot;
 use crate::vm::scope::{self, BodyReader, Scope};
