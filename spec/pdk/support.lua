@@ -6,6 +6,8 @@ local assert = require "luassert"
 
 local M = {}
 
+local thread = coroutine.create(print)
+
 --- The error that a call raises, without the position.
 function M.raised(f, ...)
   local ok, err = pcall(f, ...)
@@ -22,7 +24,7 @@ function M.junk(...)
   end
   local all = {
     { "nil", nil }, { "boolean", true }, { "number", 5 }, { "string", "x" }, { "table", {} },
-    { "function", print }, { "thread", coroutine.create(print) }, { "userdata", ngx.null },
+    { "function", print }, { "thread", thread }, { "userdata", ngx.null },
     { "cdata", 1LL },
   }
   local at = 0
