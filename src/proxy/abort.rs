@@ -7,7 +7,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::Generation;
+use super::fault::Fault;
 use super::log::handler_failed;
+use crate::logs::Level;
 use crate::vm::scope::Afterwards;
 use crate::vm::{Flow, Run, Scope};
 
@@ -44,6 +46,12 @@ impl Future for Watched {
 impl Drop for Watched {
     fn drop(&mut self) {
         let Some(mut run) = self.run.take() else { return };
+        if let Some(x) = self.scope.exchange.as_ref().and_then(|x| x.try_borrow().ok())
+            && x.request.depth == 0
+        {
+            let gone = Fault::ClientGone.to_string();
+            self.generation.worker.error(Level::Info, &gone, Some(&x));
+        }
         if !self.scope.minds_abort() || !run.client_gone() {
             return;
         }

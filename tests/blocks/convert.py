@@ -55,7 +55,7 @@ client_body_in_single_buffer tcp_nodelay tcp_nopush sendfile underscores_in_head
 proxy_ssl_session_reuse proxy_ssl_verify ssl_session_tickets lingering_close lua_malloc_trim
 lua_regex_cache_max_entries rewrite_log log_subrequest lua_load_resty_core lua_ssl_verify_depth ssl_protocols
 ssl_prefer_server_ciphers merge_slashes msie_padding lua_sa_restart lua_thread_cache_max_entries
-echo_reset_timer variables_hash_max_size types_hash_max_size lua_check_client_abort server_names_hash_bucket_size
+echo_reset_timer variables_hash_max_size types_hash_max_size server_names_hash_bucket_size
 proxy_ssl_certificate proxy_ssl_certificate_key client_header_buffer_size large_client_header_buffers
 lua_socket_buffer_size lua_socket_keepalive_timeout lua_socket_pool_size lua_transform_underscores
 """.split())
@@ -64,6 +64,7 @@ SETTINGS = {
     "client_max_body_size": "nginx_http_client_max_body_size",
     "client_body_buffer_size": "nginx_http_client_body_buffer_size",
     "lua_ssl_trusted_certificate": "lua_ssl_trusted_certificate",
+    "lua_check_client_abort": "nginx_proxy_lua_check_client_abort",
     "client_body_timeout": "moongate_client_body_timeout",
 }
 TIMEOUTS = {"lua_socket_connect_timeout": "connect", "lua_socket_send_timeout": "send",
@@ -89,6 +90,12 @@ class Block:
         self.tls_ports = []
         self.servers, self.relays, self.dicts, self.path = {}, [], {}, None
         self.init, self.init_worker, self.settings = [], [], {}
+        # a port that the block's own server has is another one in each run
+        self.fixed = {}
+        for name in ("tcp_listen", "udp_listen"):
+            given = source["sections"].get(name)
+            if isinstance(given, str) and given.strip().isdigit():
+                self.fixed[given.strip()] = str(ports())
         self.upstreams, self.bare = {}, os.path.isdir(checkout + "/kong/pdk")
         if source.get("broken"):
             raise Skip("the section cannot be read: " + source["broken"].strip()[:60])
@@ -109,6 +116,8 @@ class Block:
             text = re.sub(r"\$(?:(TEST_NGINX_[A-Z0-9_]+)|\{(TEST_NGINX_[A-Z0-9_]+)\})", of, text)
             text = text.replace("/@ROOT@/../", self.checkout + "/t/").replace("/@ROOT@", self.root)
             text = re.sub(r"(?<![\w.])1984(?!\w)", str(self.port), text)
+            for given, port in self.fixed.items():
+                text = re.sub(r"(?<![\w.])%s(?!\w)" % given, port, text)
             return text.replace("$ServerPort", str(self.port))
         if isinstance(text, list):
             return [self.text(t) for t in text]
@@ -173,9 +182,15 @@ class Block:
 
     def _main(self, text):
         try:
-            names = {d.name for d in parse(text)} if isinstance(text, str) else {"?"}
+            directives = parse(text) if isinstance(text, str) else None
         except Refused:
-            names = {"?"}
+            directives = None
+        if directives is None:
+            raise Skip("main_config")
+        names = {d.name for d in directives}
+        for d in directives:
+            if d.name == "thread_pool":
+                self.settings["nginx_main_thread_pool"] = " ".join(d.args)
         if names - {"env", "thread_pool", "worker_shutdown_timeout"}:
             raise Skip("main_config")
 

@@ -51,7 +51,7 @@ function ngx.exit(code)
         ngx.send_headers()
       end
       return real_exit(math.max(200, ngx.status))
-    elseif s and s.as then
+    elseif s and s.as and s.entry == coroutine.running() then
       error(STOP, 0)
     end
   end
@@ -217,7 +217,7 @@ end
 -- Runs one piece of Lua as nginx's Lua module would; how it failed is said in its words.
 local function run(code, as, env)
   local s = state()
-  s.as = as
+  s.as, s.entry = as, coroutine.running()
   local f, err, status = compiled(code, env)
   if not f then
     log(ERR, err)
