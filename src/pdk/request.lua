@@ -228,12 +228,12 @@ function request.get_body(mimetype, max_args, max_allowed_file_size)
 end
 
 function request.get_start_time()
-  check(REQUEST)
+  check(REQUEST, true)
   return field("KONG_PROCESSING_START") or op.get_start_time()
 end
 
 function request.get_uri_captures(ctx)
-  check(REQUEST)
+  check(REQUEST, true)
   local matches
   if ctx then
     matches = ctx.router_matches or NOTHING

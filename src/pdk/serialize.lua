@@ -166,7 +166,7 @@ local function own(ctx, kong)
     size = decimal(var.request_length or known.size), sent = decimal(var.bytes_sent or known.bytes_sent),
     status = known.status, upstream_uri = known.upstream_uri, upstream_status = var.upstream_status or "", tries = tries(ctx, known),
     client_ip = known.client_ip, version = known.tls_version, cipher = known.tls_cipher,
-    client_verify = known.client_verify, headers = kong.response.get_headers,
+    client_verify = known.client_verify, headers = ngx and ngx.resp and ngx.resp.get_headers or kong.response.get_headers,
     latencies = {
       kong = rawget(ctx, "KONG_PROXY_LATENCY") or rawget(ctx, "KONG_RESPONSE_LATENCY") or latencies.kong,
       proxy = rawget(ctx, "KONG_WAITING_TIME") or latencies.proxy,

@@ -28,6 +28,7 @@ const LUA_ONLY: &[&str] = &[
     "env",
     "env_schema",
     "global",
+    "globalpatches",
     "init",
     "inspect",
     "log",
