@@ -1,11 +1,59 @@
--- What kong.request asks, answered by an ngx that a test has put in the place of the gateway's own before it loaded
--- the module anew.
+-- kong.request and kong.response on an ngx that a test has put in the place of the gateway's own: what the first asks,
+-- where its module is loaded anew, and the second's headers and status, where it is made anew.
 
+local checks = require "kong.pdk.private.checks"
 local scope = require "moongate.scope"
+
+local type, pairs, tostring = type, pairs, tostring
+local validate_header, validate_headers, normalize =
+  checks.validate_header, checks.validate_headers, checks.normalize_multi_header
+
+local M = {}
+
+local function first(value)
+  if type(value) == "table" then
+    return value[1]
+  end
+  return value
+end
+
+--- The face with headers and status of the ngx of now.
+function M.response(face)
+  local own = {}
+  for name, f in pairs(face) do
+    own[name] = f
+  end
+  function own.get_status()
+    return ngx.status
+  end
+  function own.set_status(status)
+    ngx.status = status
+  end
+  function own.get_headers(max)
+    return ngx.resp.get_headers(max)
+  end
+  function own.get_header(name)
+    return first(own.get_headers()[name])
+  end
+  function own.set_header(name, value)
+    validate_header(name, value)
+    ngx.header[name] = normalize(value)
+  end
+  function own.set_headers(headers)
+    validate_headers(headers)
+    for name, value in pairs(headers) do
+      ngx.header[name] = normalize(value)
+    end
+  end
+  function own.clear_header(name)
+    ngx.header[tostring(name)] = nil
+  end
+  return own
+end
 
 local ngx = scope.foreign()
 if not ngx then
-  return false
+  return M
 end
 
 local function var(name)
@@ -18,7 +66,7 @@ local function spelt(name)
   return "http_" .. name:lower():gsub("-", "_")
 end
 
-return {
+M.request = {
   get_scheme = var "scheme",
   get_host = var "host",
   get_forwarded_scheme = var "scheme",
@@ -51,24 +99,18 @@ return {
     return ngx.req.get_uri_args(max)
   end,
   get_query_arg = function(name)
-    local value = ngx.req.get_uri_args()[name]
-    if type(value) == "table" then
-      return value[1]
-    end
-    return value
+    return first(ngx.req.get_uri_args()[name])
   end,
   get_header = function(name)
     local value = ngx.var[spelt(name)]
     if value and not value:find(", ", 1, true) then
       return value
     end
-    value = ngx.req.get_headers()[name]
-    if type(value) == "table" then
-      return value[1]
-    end
-    return value
+    return first(ngx.req.get_headers()[name])
   end,
   get_headers = function(max)
     return ngx.req.get_headers(max)
   end,
 }
+
+return M
