@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::header::Entry;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 /// Who made the response (`kong.response.get_source`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,6 +76,25 @@ impl Response {
             // beyond the map's own limit a line is left out rather than a panic risked
             Err(_) => {}
         }
+    }
+
+    /// Bytes handed to the client, head and body (`$bytes_sent`); the chunks' own framing is not counted.
+    pub fn bytes_sent(&self) -> u64 {
+        if !self.head_sent {
+            return 0;
+        }
+        const DATE: usize = "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n".len();
+        let reason = StatusCode::from_u16(self.status)
+            .ok()
+            .and_then(|s| s.canonical_reason());
+        let line = "HTTP/1.1 200 \r\n".len() + reason.unwrap_or_default().len();
+        let lines = self.headers.iter().map(|(n, v)| n.as_str().len() + v.len() + 4);
+        let date = if self.headers.contains_key(http::header::DATE) {
+            0
+        } else {
+            DATE
+        };
+        (line + lines.sum::<usize>() + date + 2) as u64 + self.body_bytes_sent
     }
 
     /// Whether `name` is a header of the upstream's answer.

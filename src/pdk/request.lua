@@ -5,6 +5,11 @@ local phases = require "kong.pdk.private.phases"
 local scope = require "moongate.scope"
 
 local op = ops["kong.request"]
+package.loaded["moongate.foreign"] = nil -- it looks at the ngx of now
+local foreign = require("moongate.foreign").request
+if foreign then
+  op = setmetatable(foreign, { __index = op })
+end
 local take = ops.vm.take
 local check, check_not = phases.check, phases.check_not
 local PHASES = phases.phases

@@ -367,6 +367,9 @@ end
 return {
   new = function(self)
     owner = owner or self
+    if scope.foreign() then
+      return require("moongate.foreign").response(response)
+    end
     return response
   end,
 }

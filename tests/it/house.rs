@@ -27,6 +27,7 @@ const LUA_ONLY: &[&str] = &[
     "ctx",
     "env",
     "env_schema",
+    "foreign",
     "global",
     "globalpatches",
     "init",

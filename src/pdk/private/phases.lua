@@ -3,6 +3,7 @@
 local bit = require "bit"
 local running = require "moongate.running"
 local slots = require "moongate.slots"
+local scope = require "moongate.scope"
 
 local band, bor, lshift = bit.band, bit.bor, bit.lshift
 local error, rawget, concat = error, rawget, table.concat
@@ -78,6 +79,13 @@ local function impossible(accepted, level)
 end
 
 local function refuse(phase, accepted, only_ctx)
+  local other = scope.foreign()
+  if other then
+    phase = other.ctx and other.ctx.KONG_PHASE
+    if phase and band(phase, accepted) ~= 0 then
+      return
+    end
+  end
   if unchecked() then
     return not only_ctx and impossible(accepted, 4)
   end
