@@ -1,4 +1,4 @@
-.PHONY: run test kong blocks bench bench-tls fmt callgrind
+.PHONY: run test kong blocks bench bench-tls bench-calls fmt callgrind
 
 # Builds and starts the gateway on 127.0.0.1:8000 with config.json and the plugins in lua/.
 run:
@@ -36,6 +36,11 @@ bench:
 bench-tls:
 	cargo build --release
 	tests/bench/tls/run.py
+
+# What one call of the hot functions costs, beside nginx with its Lua module.
+bench-calls:
+	cargo build --release
+	tests/bench/calls/run.py --markdown
 
 # User instructions per request, by workload, into tests/bench/instructions.md.
 callgrind:

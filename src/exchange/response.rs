@@ -1,7 +1,8 @@
 //! The response as plugins see and change it.
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::header::Entry;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 /// Who made the response (`kong.response.get_source`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,6 +42,8 @@ pub struct Response {
     pub upstream_status: Option<u16>,
     /// Body bytes that came from the upstream (`$upstream_response_length`).
     pub upstream_length: u64,
+    /// Headers that the upstream did not send, set since by Lua or before its answer came.
+    pub added: Vec<HeaderName>,
     /// Body bytes handed to the client (`$body_bytes_sent`).
     pub body_bytes_sent: u64,
     /// The chunk under body_filter (`ngx.arg[1]`).
@@ -55,4 +58,47 @@ pub struct Response {
     pub buffering: bool,
     /// Trailers of the upstream (`$sent_trailer_`, `$upstream_trailer_`).
     pub trailers: Option<HeaderMap>,
+}
+
+impl Response {
+    /// Sets a header, and notes it where the upstream sent none of the name.
+    pub fn set_header(&mut self, name: HeaderName, value: HeaderValue) {
+        match self.headers.try_entry(name) {
+            Ok(Entry::Occupied(mut there)) => {
+                there.insert(value);
+            }
+            Ok(Entry::Vacant(free)) => {
+                if self.upstream_status.is_some() {
+                    self.added.push(free.key().clone());
+                }
+                let _ = free.try_insert(value);
+            }
+            // beyond the map's own limit a line is left out rather than a panic risked
+            Err(_) => {}
+        }
+    }
+
+    /// Bytes handed to the client, head and body (`$bytes_sent`); the chunks' own framing is not counted.
+    pub fn bytes_sent(&self) -> u64 {
+        if !self.head_sent {
+            return 0;
+        }
+        const DATE: usize = "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n".len();
+        let reason = StatusCode::from_u16(self.status)
+            .ok()
+            .and_then(|s| s.canonical_reason());
+        let line = "HTTP/1.1 200 \r\n".len() + reason.unwrap_or_default().len();
+        let lines = self.headers.iter().map(|(n, v)| n.as_str().len() + v.len() + 4);
+        let date = if self.headers.contains_key(http::header::DATE) {
+            0
+        } else {
+            DATE
+        };
+        (line + lines.sum::<usize>() + date + 2) as u64 + self.body_bytes_sent
+    }
+
+    /// Whether `name` is a header of the upstream's answer.
+    pub fn of_upstream(&self, name: &HeaderName) -> bool {
+        self.upstream_status.is_some() && !self.added.contains(name)
+    }
 }

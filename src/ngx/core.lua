@@ -66,7 +66,7 @@ local function get_ctx(given)
   end
   local ctx = s.ctx
   if not ctx then
-    ctx = given or {}
+    ctx = type(given) == "table" and given or {}
     s.ctx = ctx
   end
   if running[4] and routed.fill then

@@ -127,6 +127,10 @@ fn get(a: &Args, r: &mut Ret) {
 }
 
 fn put(x: &mut Exchange, name: HeaderName, a: &Args, from: usize, replace: bool) -> Result<(), &'static str> {
+    let answer = &mut x.response;
+    if answer.upstream_status.is_some() && a.len() >= from && !answer.headers.contains_key(&name) {
+        answer.added.push(name.clone());
+    }
     if replace && name != header::CONTENT_LENGTH {
         x.response.headers.remove(&name);
     }

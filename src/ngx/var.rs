@@ -230,7 +230,8 @@ fn response(x: &Exchange, name: &[u8], r: &mut Ret) -> bool {
     let s = &x.response;
     match name {
         b"status" => r.str(format!("{:03}", s.status)),
-        b"body_bytes_sent" | b"bytes_sent" => r.str(s.body_bytes_sent.to_string()),
+        b"body_bytes_sent" => r.str(s.body_bytes_sent.to_string()),
+        b"bytes_sent" => r.str(s.bytes_sent().to_string()),
         b"upstream_status" => match (s.upstream_status, x.attempts.is_empty()) {
             (None, true) => r.nil(),
             (last, _) => r.str(tries(x, |a, is_last| match (&a.error, last, is_last) {

@@ -12,11 +12,7 @@ function configuration.new(given)
       if not given then
         return ops.without_secrets()
       end
-      local copy = {}
-      for k, v in pairs(given) do
-        copy[k] = v
-      end
-      return copy
+      return require("kong.conf_loader").remove_sensitive(given)
     end,
   }, {
     __index = function(_, key)

@@ -36,6 +36,21 @@ local function log_of(core)
   end
 end
 
+-- Faces that are functions and nothing else.
+local PLAIN = {
+  table = true, node = true, ip = true, service = true, request = true, ["service.request"] = true,
+  ["service.response"] = true, response = true, router = true, nginx = true, cluster = true, plugin = true,
+}
+local made
+
+local function copy(face)
+  local own = {}
+  for key, value in pairs(face) do
+    own[key] = value
+  end
+  return setmetatable(own, getmetatable(face))
+end
+
 function pdk.new(config, self)
   if config ~= nil and type(config) ~= "table" then
     error("kong_config must be a table", 2)
@@ -46,8 +61,11 @@ function pdk.new(config, self)
   for _, name in ipairs(MODULES) do
     local parent, child = name:match("^(.-)%.?([^.]+)$")
     local into = parent == "" and self or self[parent]
-    into[child] = require("kong.pdk." .. name).new(self)
+    local face = require("kong.pdk." .. name).new(self, config)
+    -- what somebody puts into a face of his own is nobody else's
+    into[child] = made and PLAIN[name] and copy(face) or face
   end
+  made = true
   self._log = self.log
   if not own then
     self.log = nil

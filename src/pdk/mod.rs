@@ -56,6 +56,7 @@ pub fn install(r: &Registrar) -> mlua::Result<()> {
     plugin::install(r)?;
     meta::install(r)?;
     r.module("moongate.named", crate::embed!("private/named.lua"))?;
+    r.module("kong.globalpatches", crate::embed!("globalpatches.lua"))?;
     r.module("kong.pdk.ctx", crate::embed!("ctx.lua"))?;
     r.module("kong.pdk.table", crate::embed!("table.lua"))?;
     r.module("kong.pdk.telemetry", crate::embed!("telemetry.lua"))?;

@@ -5,6 +5,11 @@ local phases = require "kong.pdk.private.phases"
 local scope = require "moongate.scope"
 
 local op = ops["kong.request"]
+package.loaded["moongate.foreign"] = nil -- it looks at the ngx of now
+local foreign = require("moongate.foreign").request
+if foreign then
+  op = setmetatable(foreign, { __index = op })
+end
 local take = ops.vm.take
 local check, check_not = phases.check, phases.check_not
 local PHASES = phases.phases
@@ -228,12 +233,12 @@ function request.get_body(mimetype, max_args, max_allowed_file_size)
 end
 
 function request.get_start_time()
-  check(REQUEST)
+  check(REQUEST, true)
   return field("KONG_PROCESSING_START") or op.get_start_time()
 end
 
 function request.get_uri_captures(ctx)
-  check(REQUEST)
+  check(REQUEST, true)
   local matches
   if ctx then
     matches = ctx.router_matches or NOTHING

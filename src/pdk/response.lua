@@ -6,13 +6,13 @@ local phases = require "kong.pdk.private.phases"
 local scope = require "moongate.scope"
 local private = require("kong.pdk.request").private
 
-local op = ops["kong.response"]
+local op, version = ops["kong.response"], ops["kong.request"].get_http_version
 local check = phases.check
 local PHASES = phases.phases
 local with_names, check_limit = private.with_names, private.check_limit
 local normalize, validate_header, validate_headers =
   checks.normalize_multi_header, checks.validate_header, checks.validate_headers
-local type, error, pairs, ipairs = type, error, pairs, ipairs
+local type, error, pairs, ipairs, rawget = type, error, pairs, ipairs, rawget
 local lower, fmt, find = string.lower, string.format, string.find
 
 local READ = phases.new(PHASES.response, PHASES.header_filter, PHASES.body_filter, PHASES.log, PHASES.error,
@@ -46,6 +46,9 @@ local function write_header(name, value)
   end
 end
 
+-- The PDK that this face was made for first: its log has the warnings.
+local owner
+
 -- Transfer-Encoding is the gateway's own business.
 local function is_framing(name)
   if #name ~= 17 then
@@ -53,12 +56,17 @@ local function is_framing(name)
   end
   local lower_name = lower(name)
   if lower_name == "transfer-encoding" or lower_name == "transfer_encoding" then
-    kong.log.warn("manually setting Transfer-Encoding. Ignored.")
+    owner.log.warn("manually setting Transfer-Encoding. Ignored.")
     return true
   end
 end
 
 local NOTHING = {}
+
+local function get(t, key)
+  return t[key]
+end
+
 
 local response = {}
 
@@ -87,17 +95,19 @@ end
 function response.get_source(ctx)
   local own = scope.written()
   if ctx == nil then
-    check(READ)
+    check(READ, true)
     ctx = own or NOTHING
   end
-  if ctx.KONG_UNEXPECTED then
+  -- of the request's own context only what was written counts: the rest is the exchange's to say
+  local read = (ctx == own or ctx == NOTHING) and rawget or get
+  if read(ctx, "KONG_UNEXPECTED") then
     return "error"
-  elseif ctx.KONG_EXITED then
+  elseif read(ctx, "KONG_EXITED") then
     return "exit"
-  elseif ctx.KONG_PROXIED then
+  elseif read(ctx, "KONG_PROXIED") then
     return "service"
   end
-  return (ctx == own or ctx == NOTHING) and op.get_source() or "error"
+  return read == rawget and op.get_source() or "error"
 end
 
 function response.set_status(status)
@@ -197,6 +207,15 @@ function response.set_raw_body(body)
   end
 end
 
+-- Asked for by what ngx has, which a test may have replaced.
+local function is_grpc_request()
+  if not op.has_grpc_type() then
+    return false
+  end
+  local req = ngx and ngx.req
+  return (req and req.http_version or version)() == 2
+end
+
 local function is_grpc_type(content_type)
   return find(content_type, "application/grpc", 1, true) == 1
 end
@@ -219,7 +238,7 @@ local function body_text(body, grpc, grpc_output)
   if type(body.message) == "string" then
     return body.message, false
   end
-  kong.log.warn("body was removed because table body encoding with gRPC is not supported")
+  owner.log.warn("body was removed because table body encoding with gRPC is not supported")
   return nil, false
 end
 
@@ -266,7 +285,7 @@ local function send(status, body, headers)
   local grpc_output = content_type and is_grpc_type(content_type)
   local grpc = grpc_output
   if not content_type then
-    grpc = op.is_grpc_request()
+    grpc = is_grpc_request()
   end
   local text, is_json = body_text(body, grpc, grpc_output)
   if is_json and not has(headers, "content-type", "content_type") then
@@ -331,7 +350,7 @@ function response.error(status, message, headers)
   if type(content_type) == "table" then
     content_type = content_type[1]
   elseif content_type == nil then
-    content_type = op.is_grpc_request() and "application/grpc" or op.error_type()
+    content_type = is_grpc_request() and "application/grpc" or op.error_type()
   end
   headers["Content-Type"] = content_type
 
@@ -346,7 +365,11 @@ function response.error(status, message, headers)
 end
 
 return {
-  new = function()
+  new = function(self)
+    owner = owner or self
+    if scope.foreign() then
+      return require("moongate.foreign").response(response)
+    end
     return response
   end,
 }

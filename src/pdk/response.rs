@@ -6,12 +6,12 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 
 use super::configuration::limits;
 use super::request::limit;
 use super::values::{Multi, header_name, header_value};
-use crate::exchange::{Exchange, Source, error_body};
+use crate::exchange::{Exchange, Phase, Source, error_body};
 use crate::vm::{Args, Kind, Registrar, Ret, op, scope};
 
 const ROOM: &str = "kong.response";
@@ -31,7 +31,7 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op(ROOM, "clear_header", op::raw(clear_header))?;
     r.op(ROOM, "chunk", op::raw(chunk))?;
     r.op(ROOM, "set_chunk", op::raw(set_chunk))?;
-    r.op(ROOM, "is_grpc_request", op::raw(is_grpc_request))?;
+    r.op(ROOM, "has_grpc_type", op::raw(has_grpc_type))?;
     r.op(ROOM, "grpc_status", op::raw(grpc_status))?;
     r.op(ROOM, "grpc_message", op::raw(grpc_message))?;
     r.op(ROOM, "error_type", op::raw(error_type))?;
@@ -89,19 +89,24 @@ fn plain_name(name: &[u8]) -> Option<HeaderName> {
     HeaderName::from_bytes(name).ok()
 }
 
-fn find<'h>(headers: &'h HeaderMap, name: &[u8]) -> Option<&'h [u8]> {
-    let exact = plain_name(name).and_then(|n| headers.get(n));
-    let found = exact.or_else(|| headers.get(name_of(name)?));
-    found.map(HeaderValue::as_bytes)
-}
-
+/// A header among the first `lua_max_resp_headers` lines; with a second true argument only where the upstream sent
+/// it.
 fn get_header(a: &Args, r: &mut Ret) {
-    let name = a.str(1).unwrap_or_default();
-    if scope::read(|x| {
-        r.opt(find(&x.response.headers, name));
-    })
-    .is_none()
-    {
+    let (name, upstreams) = (a.str(1).unwrap_or_default(), a.truthy(2));
+    let done = scope::read(|x| {
+        let headers = &x.response.headers;
+        let found = [plain_name(name), name_of(name)]
+            .into_iter()
+            .flatten()
+            .find(|n| headers.contains_key(n));
+        let max = limits().resp_headers;
+        let found = found.filter(|n| {
+            let near = headers.len() <= max || headers.keys().take(max).any(|k| k == n);
+            near && (!upstreams || x.response.of_upstream(n))
+        });
+        r.opt(found.and_then(|n| headers.get(n)).map(HeaderValue::as_bytes));
+    });
+    if done.is_none() {
         r.nil();
     }
 }
@@ -132,8 +137,17 @@ fn get_source(_: &Args, r: &mut Ret) {
     });
 }
 
+/// The head is out, or as good as that: body filters change it no more, nor who has begun a body of his own.
+fn is_sent(x: &Exchange) -> bool {
+    const BEGUN: u32 = Phase::Rewrite as u32 | Phase::Access as u32 | Phase::Response as u32;
+    let phase = scope::phase();
+    x.response.head_sent
+        || matches!(phase, Phase::BodyFilter | Phase::Log)
+        || (phase as u32 & BEGUN != 0 && x.response.body.is_some())
+}
+
 fn headers_sent(_: &Args, r: &mut Ret) {
-    r.bool(scope::read(|x| x.response.head_sent).unwrap_or(false));
+    r.bool(scope::read(is_sent).unwrap_or(false));
 }
 
 fn set_status(a: &Args, _: &mut Ret) {
@@ -151,7 +165,7 @@ fn pair(a: &Args) -> Option<(HeaderName, HeaderValue)> {
 
 fn set_header(a: &Args, _: &mut Ret) {
     if let Some((name, value)) = pair(a) {
-        scope::write(|x| x.response.headers.insert(name, value));
+        scope::write(|x| x.response.set_header(name, value));
     }
 }
 
@@ -159,11 +173,11 @@ fn set_header(a: &Args, _: &mut Ret) {
 fn set_header_unsent(a: &Args, r: &mut Ret) {
     let pair = pair(a);
     let sent = scope::write(|x| {
-        if x.response.head_sent {
+        if is_sent(x) {
             return true;
         }
         if let Some((name, value)) = pair {
-            x.response.headers.insert(name, value);
+            x.response.set_header(name, value);
         }
         false
     });
@@ -179,8 +193,8 @@ fn add_header(a: &Args, _: &mut Ret) {
     };
     let single = name == http::header::CONTENT_TYPE || name == http::header::CONTENT_LENGTH;
     scope::write(|x| {
-        if single {
-            x.response.headers.insert(name, value);
+        if single || !x.response.headers.contains_key(&name) {
+            x.response.set_header(name, value);
         } else {
             // Beyond the map's own limit a line is left out rather than a panic risked.
             let _ = x.response.headers.try_append(name, value);
@@ -218,13 +232,13 @@ fn set_chunk(a: &Args, _: &mut Ret) {
     });
 }
 
-fn asks_by_grpc(x: &Exchange) -> bool {
-    let content_type = x.request.headers.get("content-type");
-    x.request.version == 20 && content_type.is_some_and(|t| t.starts_with(b"application/grpc"))
-}
-
-fn is_grpc_request(_: &Args, r: &mut Ret) {
-    r.bool(scope::read(asks_by_grpc).unwrap_or(false));
+/// Whether the request's body is gRPC's.
+fn has_grpc_type(_: &Args, r: &mut Ret) {
+    let found = scope::read(|x| {
+        let content_type = x.request.headers.get("content-type");
+        content_type.is_some_and(|t| t.starts_with(b"application/grpc"))
+    });
+    r.bool(found.unwrap_or(false));
 }
 
 fn status_of(a: &Args) -> u16 {

@@ -10,12 +10,12 @@ local MATCHED = phases.new(PHASES.access, PHASES.header_filter, PHASES.response,
 local router = {}
 
 function router.get_route()
-  check(MATCHED)
+  check(MATCHED, true)
   return (entities.route())
 end
 
 function router.get_service()
-  check(MATCHED)
+  check(MATCHED, true)
   return (entities.service())
 end
 

@@ -166,7 +166,7 @@ local function own(ctx, kong)
     size = decimal(var.request_length or known.size), sent = decimal(var.bytes_sent or known.bytes_sent),
     status = known.status, upstream_uri = known.upstream_uri, upstream_status = var.upstream_status or "", tries = tries(ctx, known),
     client_ip = known.client_ip, version = known.tls_version, cipher = known.tls_cipher,
-    client_verify = known.client_verify, headers = kong.response.get_headers,
+    client_verify = known.client_verify, headers = ngx and ngx.resp and ngx.resp.get_headers or kong.response.get_headers,
     latencies = {
       kong = rawget(ctx, "KONG_PROXY_LATENCY") or rawget(ctx, "KONG_RESPONSE_LATENCY") or latencies.kong,
       proxy = rawget(ctx, "KONG_WAITING_TIME") or latencies.proxy,
@@ -211,14 +211,35 @@ local function given(other, ctx)
   }
 end
 
+-- The line of a stream: there are none here, but a test may bring the ngx of one.
+local function of_stream(other, ctx, kong)
+  local var = other.var
+  local version = var.ssl_protocol
+  return {
+    session = {
+      tls = version and {
+        version = version, cipher = var.ssl_cipher,
+        client_verify = ctx.CLIENT_VERIFY_OVERRIDE or var.ssl_client_verify,
+      },
+      received = decimal(var.bytes_received),
+      sent = decimal(var.bytes_sent),
+      status = other.status,
+      server_port = ctx.host_port or tonumber(var.server_port, 10),
+    },
+    upstream = { received = decimal(var.upstream_bytes_received), sent = decimal(var.upstream_bytes_sent) },
+    latencies = {
+      kong = ctx.KONG_PROXY_LATENCY or ctx.KONG_RESPONSE_LATENCY or 0,
+      session = var.session_time * 1000,
+    },
+    tries = ctx.balancer_data and ctx.balancer_data.tries,
+    client_ip = var.remote_addr,
+    started_at = kong.request.get_start_time(),
+  }
+end
+
 local SOURCES = { service = "upstream", exit = "kong", error = "kong" }
 
-function serializer.serialize(options)
-  check(LOG)
-  local kong = options and options.kong or kong
-  local other = options and options.ngx
-  local ctx = other and other.ctx or scope.ctx() or {}
-  local from = other and not is_native(other) and given(other, ctx) or own(ctx, kong)
+local function of_request(from, ctx, kong, without_headers)
   local request = {
     id = from.id,
     uri = from.uri,
@@ -233,27 +254,41 @@ function serializer.serialize(options)
     },
   }
   local response = { status = from.status, size = from.sent }
-  if not (options and options.__skip_fetch_headers__) then
+  if not without_headers then
     request.headers = redact(kong.request.get_headers())
     response.headers = from.headers()
   end
-  local root = {
+  return {
     request = request,
     upstream_uri = from.upstream_uri,
     upstream_status = from.upstream_status,
     response = response,
     latencies = from.latencies,
     tries = from.tries,
-    authenticated_entity = authenticated_entity(ctx),
-    route = copy(ctx.route),
-    service = copy(ctx.service),
-    consumer = copy(ctx.authenticated_consumer),
     client_ip = from.client_ip,
     started_at = kong.request.get_start_time(),
     source = SOURCES[kong.response.get_source(ctx)],
-    workspace = ctx.workspace,
-    workspace_name = "default",
   }
+end
+
+function serializer.serialize(options)
+  check(LOG)
+  local kong = options and options.kong or kong
+  local other = options and options.ngx
+  local ctx = other and other.ctx or scope.ctx() or {}
+  local root
+  if other and other.config and other.config.subsystem == "stream" then
+    root = of_stream(other, ctx, kong)
+  else
+    local from = other and not is_native(other) and given(other, ctx) or own(ctx, kong)
+    root = of_request(from, ctx, kong, options and options.__skip_fetch_headers__)
+  end
+  root.authenticated_entity = authenticated_entity(ctx)
+  root.route = copy(ctx.route)
+  root.service = copy(ctx.service)
+  root.consumer = copy(ctx.authenticated_consumer)
+  root.workspace = ctx.workspace
+  root.workspace_name = "default"
   if ctx.serialize_values then
     apply(root, ctx.serialize_values)
   end

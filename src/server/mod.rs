@@ -95,6 +95,7 @@ pub fn spec(mut settings: Settings, args: Vec<String>) -> Result<i32, String> {
     settings.moongate_handler_timeout = std::time::Duration::from_secs(3600);
     settings.moongate_lua_memory_limit = 0;
     control::shared_dictionaries(&settings);
+    crate::pdk::nginx::set_statistics(worker::statistics);
     let vm = rooms::state(&settings).map_err(|e| e.to_string())?;
     let program = crate::busted::Program::new(vm.lua(), &args).map_err(|e| e.to_string())?;
     let function = vm.keep(program.function.clone()).map_err(|e| e.to_string())?;

@@ -486,7 +486,7 @@ fn hooks(worker: &Rc<Worker>, count: usize, settings: &Settings) {
 }
 
 /// What `kong.nginx.get_statistics()` says.
-fn statistics() -> crate::pdk::nginx::Statistics {
+pub fn statistics() -> crate::pdk::nginx::Statistics {
     let now = crate::shared::traffic::totals();
     crate::pdk::nginx::Statistics {
         connections_active: now.reading + now.writing + now.waiting,

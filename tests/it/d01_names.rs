@@ -24,7 +24,7 @@ fn start() -> Gateway {
         .set("moongate_echo_listen", &format!("127.0.0.1:{echo}"))
         .set("nginx_http_lua_shared_dict", "junk 1m")
         .set("nginx_worker_processes", "1")
-        .set("log_level", "error")
+        .set("log_level", "notice")
         .start()
 }
 

@@ -49,6 +49,7 @@ mod c07_handshakes;
 mod c07_phase;
 mod c08_demo;
 mod d01_names;
+mod d01_pdk;
 mod d01_plugins;
 mod d01_tracing;
 mod d02_capture;

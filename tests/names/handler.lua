@@ -45,7 +45,7 @@ local JUNK = {
 }
 
 local function report(list)
-  kong.ctx.shared.report = list
+  kong.ctx.shared.report = setmetatable(list, cjson.array_mt)
 end
 
 -- Calls a name with the junk of number `n`, as a function and, for a method, on its object and on junk.

@@ -109,12 +109,14 @@ end
 local function count_timers(timers)
   _G.timerng = timers
   local at = ngx.timer.at
-  ngx.timer.at = function(delay, callback, ...)
-    if type(delay) == "number" and delay >= 0 and type(callback) == "function" then
-      local ok, err = timers:at(delay, callback, ...)
+  ngx.timer.at = function(...)
+    local delay, callback = ...
+    local lua = type(callback) == "function" and debug.getinfo(callback, "S").what ~= "C"
+    if type(delay) == "number" and delay >= 0 and lua then
+      local ok, err = timers:at(...)
       return ok and 1, err
     end
-    return at(delay, callback, ...)
+    return at(...)
   end
 end
 

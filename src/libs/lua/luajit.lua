@@ -246,6 +246,8 @@ local function exdata()
       local value = kept[running()]
       return wrap(value ~= nil and type(f) == "function" and with(value, f) or f)
     end
+    -- OpenResty's other names for the two
+    coroutine.__create, coroutine.__wrap = coroutine.create, coroutine.wrap
   end
 
   return function(...)

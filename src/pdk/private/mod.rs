@@ -8,6 +8,7 @@ use crate::vm::Registrar;
 /// When Lua is out of memory.
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.module("moongate.scope", crate::embed!("scope.lua"))?;
+    r.module("moongate.foreign", crate::embed!("foreign.lua"))?;
     r.module("kong.pdk.private.node", crate::embed!("node.lua"))?;
     r.module("kong.pdk.private.phases", crate::embed!("phases.lua"))?;
     r.module("kong.pdk.private.checks", crate::embed!("checks.lua"))

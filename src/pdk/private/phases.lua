@@ -3,6 +3,7 @@
 local bit = require "bit"
 local running = require "moongate.running"
 local slots = require "moongate.slots"
+local scope = require "moongate.scope"
 
 local band, bor, lshift = bit.band, bit.bor, bit.lshift
 local error, rawget, concat = error, rawget, table.concat
@@ -69,9 +70,24 @@ local function unchecked()
   return not kong or not kong.ctx
 end
 
-local function refuse(phase, accepted)
+-- Without a check what needs a request still has none in init_worker, and only body_filter has chunks.
+local function impossible(accepted, level)
+  local phase = running[2]
+  if phase == BITS.init_worker or accepted == BITS.body_filter and phase ~= TIMER then
+    error("API disabled in the context of " .. names[phase] .. "_by_lua*", level + 1)
+  end
+end
+
+local function refuse(phase, accepted, only_ctx)
+  local other = scope.foreign()
+  if other then
+    phase = other.ctx and other.ctx.KONG_PHASE
+    if phase and band(phase, accepted) ~= 0 then
+      return
+    end
+  end
   if unchecked() then
-    return
+    return not only_ctx and impossible(accepted, 4)
   end
   if not phase then
     error("no phase in ngx.ctx.KONG_PHASE, (need one of " .. list(accepted) .. ")", 4)
@@ -80,18 +96,21 @@ local function refuse(phase, accepted)
         .. list(accepted) .. ")", 4)
 end
 
-local function check(accepted)
+-- `only_ctx`: the function needs ngx.ctx only, which init_worker has, too.
+local function check(accepted, only_ctx)
   local phase = current()
   if phase and band(phase, accepted) ~= 0 then
     return
   end
-  refuse(phase, accepted)
+  refuse(phase, accepted, only_ctx)
 end
 
 local function check_not(rejected)
   local phase = current()
-  if phase and band(phase, rejected) == 0 or unchecked() then
+  if phase and band(phase, rejected) == 0 then
     return
+  elseif unchecked() then
+    return impossible(rejected, 3)
   end
   if not phase then
     error("no phase in ngx.ctx.KONG_PHASE", 3)

@@ -3,6 +3,8 @@
 local running, rawget = require "moongate.running", rawget
 local slots = require "moongate.slots"
 
+local ops = require "moongate.ops"
+
 local scope = {}
 
 -- The scope's tables; nil outside any scope.
@@ -17,6 +19,14 @@ function scope.tables()
     slots[n] = tables
   end
   return tables
+end
+
+-- The table that a test has put in the place of the gateway's own ngx, if it has.
+function scope.foreign()
+  local found, core = rawget(_G, "ngx"), ops.ngx_core
+  if found and core and rawget(found, "null") ~= core.null() then
+    return found
+  end
 end
 
 -- ngx.ctx, brought up to date; nil outside any scope.

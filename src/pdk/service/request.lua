@@ -31,7 +31,7 @@ end
 local request = {}
 
 function request.enable_buffering()
-  check(BEFORE_CONNECT)
+  check(BEFORE_CONNECT, true)
   op.enable_buffering()
 end
 
@@ -322,13 +322,13 @@ end
 
 -- Between tries (a retry callback): the next one goes without TLS, or with it.
 function request.disable_tls()
-  check(TLS_SWITCH)
+  check(TLS_SWITCH, true)
   op.set_scheme("http")
   return true
 end
 
 function request.enable_tls()
-  check(TLS_SWITCH)
+  check(TLS_SWITCH, true)
   op.set_scheme("https")
   return true
 end

@@ -4,23 +4,35 @@ local ops = require "moongate.ops"
 local phases = require "kong.pdk.private.phases"
 local private = require("kong.pdk.request").private
 
+local scope = require "moongate.scope"
+
 local op = ops["kong.service.response"]
 local headers = ops["kong.response"]
 local decode = ops["kong.request"]
 local check = phases.check
 local PHASES = phases.phases
-local with_names, check_limit, decode_json = private.with_names, private.check_limit, private.decode_json
-local type, error = type, error
-local lower, find, sub = string.lower, string.find, string.sub
+local check_limit, decode_json = private.check_limit, private.decode_json
+local type, error, rawget, setmetatable = type, error, rawget, setmetatable
+local lower, find, sub, gsub = string.lower, string.find, string.sub, string.gsub
+local field = scope.field
 
 local READ = phases.new(PHASES.response, PHASES.header_filter, PHASES.body_filter, PHASES.log)
 local FORM, JSON, MULTIPART = "application/x-www-form-urlencoded", "application/json", "multipart/form-data"
+
+-- A name that is spelt otherwise than in the table is looked up among what the upstream sent.
+local upstreams_mt = {
+  __index = function(all, name)
+    if type(name) == "string" and headers.get_header(name, true) ~= nil then
+      return rawget(all, (gsub(lower(name), "_", "-")))
+    end
+  end,
+}
 
 local response = {}
 
 function response.get_status()
   check(READ)
-  return (op.get_status())
+  return field("buffered_status") or (op.get_status())
 end
 
 function response.get_headers(max_headers)
@@ -28,7 +40,8 @@ function response.get_headers(max_headers)
   if max_headers ~= nil then
     check_limit("max_headers", max_headers, 3)
   end
-  return with_names(headers.get_headers(max_headers))
+  local all, err = headers.get_headers(max_headers)
+  return setmetatable(all, upstreams_mt), err
 end
 
 function response.get_header(name)
@@ -36,12 +49,13 @@ function response.get_header(name)
   if type(name) ~= "string" then
     error("name must be a string", 2)
   end
-  return (headers.get_header(name))
+  return (headers.get_header(name, true))
 end
 
 local function buffered()
   local buffering, body = op.get_raw_body()
-  if not buffering then
+  body = field("buffered_body") or body
+  if not buffering and not field("buffered_proxying") then
     error("service body is only available with buffered proxying (see: kong.service.request.enable_buffering "
           .. "function)", 3)
   end
