@@ -64,10 +64,7 @@ fn climbs(path: &[u8]) -> bool {
 
 /// `check()`: raises where no subrequest can be made.
 fn check(_: &Args, r: &mut Ret) {
-    if scope::read(|_| ()).is_none() {
-        return call::no_request(r);
-    }
-    call::allowed(r, CONTENT);
+    call::request_in(r, CONTENT);
 }
 
 /// What the options of one subrequest say.
@@ -326,10 +323,7 @@ pub(super) fn spelled(name: &str) -> String {
 /// `exec(uri, args)`: leaves the handler; the face has checked and encoded the arguments.
 fn exec(a: &Args, r: &mut Ret) {
     let uri = call::text(a, 1).unwrap_or_default();
-    if scope::read(|_| ()).is_none() {
-        return call::no_request(r);
-    }
-    if !call::allowed(r, CONTENT) {
+    if !call::request_in(r, CONTENT) {
         return;
     }
     let Some((path, args)) = parse_uri(&uri) else {

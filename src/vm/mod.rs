@@ -12,6 +12,7 @@ pub mod op;
 pub mod scope;
 pub mod state;
 mod thread;
+mod trace;
 pub mod watchdog;
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ BY_LUA = re.compile(r"^(\w+?)_by_lua(_block|_file)?$")
 
 # What changes nothing that a block here could notice, or what the gateway decides by itself.
 IGNORED = set("""
-server_tokens more_clear_headers resolver resolver_timeout lua_socket_log_errors root index access_log error_log
+server_tokens more_clear_headers resolver resolver_timeout root index access_log error_log
 server_name lua_code_cache_on keepalive_timeout internal proxy_http_version proxy_buffering lua_http10_buffering
 client_body_in_single_buffer tcp_nodelay tcp_nopush sendfile underscores_in_headers lua_use_default_type
 proxy_ssl_session_reuse proxy_ssl_verify ssl_session_tickets lingering_close lua_malloc_trim
@@ -57,7 +57,7 @@ lua_regex_cache_max_entries rewrite_log log_subrequest lua_load_resty_core lua_s
 ssl_prefer_server_ciphers merge_slashes msie_padding lua_sa_restart lua_thread_cache_max_entries
 echo_reset_timer variables_hash_max_size types_hash_max_size server_names_hash_bucket_size
 proxy_ssl_certificate proxy_ssl_certificate_key client_header_buffer_size large_client_header_buffers
-lua_socket_buffer_size lua_socket_keepalive_timeout lua_socket_pool_size lua_transform_underscores
+lua_transform_underscores
 """.split())
 # Settings of the gateway: what it is started with.
 SETTINGS = {
@@ -66,6 +66,10 @@ SETTINGS = {
     "lua_ssl_trusted_certificate": "lua_ssl_trusted_certificate",
     "lua_check_client_abort": "nginx_proxy_lua_check_client_abort",
     "client_body_timeout": "moongate_client_body_timeout",
+    "lua_socket_log_errors": "nginx_http_lua_socket_log_errors",
+    "lua_socket_buffer_size": "nginx_http_lua_socket_buffer_size",
+    "lua_socket_keepalive_timeout": "nginx_http_lua_socket_keepalive_timeout",
+    "lua_socket_pool_size": "nginx_http_lua_socket_pool_size",
 }
 TIMEOUTS = {"lua_socket_connect_timeout": "connect", "lua_socket_send_timeout": "send",
             "lua_socket_read_timeout": "read"}
@@ -96,6 +100,9 @@ class Block:
             given = source["sections"].get(name)
             if isinstance(given, str) and given.strip().isdigit():
                 self.fixed[given.strip()] = str(ports())
+        if "TEST_NGINX_MEMCACHED_PORT" in str(source["sections"].get("udp_listen")):
+            # a server of the block's own in memcached's place
+            self.env = {**env, "TEST_NGINX_MEMCACHED_PORT": str(ports())}
         self.upstreams, self.bare = {}, os.path.isdir(checkout + "/kong/pdk")
         if source.get("broken"):
             raise Skip("the section cannot be read: " + source["broken"].strip()[:60])
@@ -116,6 +123,7 @@ class Block:
             text = re.sub(r"\$(?:(TEST_NGINX_[A-Z0-9_]+)|\{(TEST_NGINX_[A-Z0-9_]+)\})", of, text)
             text = text.replace("/@ROOT@/../", self.checkout + "/t/").replace("/@ROOT@", self.root)
             text = re.sub(r"(?<![\w.])1984(?!\w)", str(self.port), text)
+            text = re.sub(r"(?<![\w.])11211(?!\w)", self.env.get("TEST_NGINX_MEMCACHED_PORT", "11211"), text)
             for given, port in self.fixed.items():
                 text = re.sub(r"(?<![\w.])%s(?!\w)" % given, port, text)
             return text.replace("$ServerPort", str(self.port))
@@ -146,7 +154,7 @@ class Block:
             if not isinstance(t, str):
                 raise Skip("the configuration is no text")
         try:
-            http, config = parse(http), parse(config, 39)
+            http, config = parse(http, 21), parse(config, 39)
         except Refused as e:
             raise Skip("nginx refuses the configuration: %s" % e)
         self._main(self.section("main_config") or "")
@@ -399,6 +407,8 @@ class Block:
             end = "\n"
             if args and args[0] == "-n":
                 args, end = args[1:], ""
+            if args and args[0] == "--":
+                args = args[1:]
             location.echo = (location.echo or []) + [("echo", " ".join(args) + end)]
         elif name in ("echo_sleep", "echo_flush", "echo_status", "echo_read_request_body", "echo_request_body"):
             location.echo = (location.echo or []) + [(name, args[0] if args else "")]

@@ -40,6 +40,22 @@ def listener(address):
     return s
 
 
+def black_hole(host, port):
+    """Sockets that make an address silent, as the blocks expect of a packet filter: who connects waits for ever."""
+    held = [socket.socket()]
+    try:
+        held[0].bind((host, port))
+    except OSError:
+        return held  # another run's is there
+    held[0].listen(0)
+    for _ in range(4):
+        s = socket.socket()
+        s.setblocking(False)
+        s.connect_ex((host, port))
+        held.append(s)
+    return held
+
+
 class Server:
     """Threads that accept until the end."""
 
@@ -242,6 +258,10 @@ class OneAnswer:
 
     def _serve(self, client):
         client.settimeout(10)
+        shut = self.block.section("tcp_shutdown")
+        shut = None if shut is None else int(shut.strip())
+        if shut is not None:
+            client.shutdown(shut)
         query = b""
         while len(query) < self.wanted:
             data = client.recv(4096)
@@ -249,11 +269,8 @@ class OneAnswer:
                 break
             query += data
         self.query = query
-        shut = self.block.section("tcp_shutdown")
-        if shut is not None:
-            client.shutdown(int(shut.strip()))
         time.sleep(self.delay)
-        for part in self.reply:
+        for part in self.reply if shut in (None, 0) else []:
             client.sendall(part)
             if len(self.reply) > 1:
                 time.sleep(0.01)

@@ -41,7 +41,7 @@ from convert import Block, Skip  # noqa: E402
 from debug_lines import DebugLines  # noqa: E402
 from figures import compare, write  # noqa: E402
 from gateway import Gateway  # noqa: E402
-from peers import Memcached, OneAnswer, OneDatagram, redis, relay  # noqa: E402
+from peers import Memcached, OneAnswer, OneDatagram, black_hole, redis, relay  # noqa: E402
 from wire import exchange, parse, requests  # noqa: E402
 
 BATCH = 40
@@ -113,6 +113,7 @@ class Run:
         self.ports, self.perls, self.gateways = Ports(20000 + os.getpid() * 37 % 11000), threading.local(), 0
         self.results, self.debug = [], DebugLines(self.checkout)
         self.memcached = Memcached(self.ports())
+        self.silent = black_hole("127.0.0.2", 12345)
         port = self.ports()
         self.redis = redis(self.work, port)
         self.env = {"TEST_NGINX_MEMCACHED_PORT": str(self.memcached.port), "TEST_NGINX_REDIS_PORT": str(port),
