@@ -71,8 +71,7 @@ SETTINGS = {
     "lua_socket_keepalive_timeout": "nginx_http_lua_socket_keepalive_timeout",
     "lua_socket_pool_size": "nginx_http_lua_socket_pool_size",
 }
-TIMEOUTS = {"lua_socket_connect_timeout": "connect", "lua_socket_send_timeout": "send",
-            "lua_socket_read_timeout": "read"}
+TIMEOUTS = ("lua_socket_connect_timeout", "lua_socket_send_timeout", "lua_socket_read_timeout")
 # Variables that the gateway has, too, and that can be written.
 KNOWN = {"args", "query_string", "limit_rate", "upstream_uri", "upstream_scheme", "upstream_host", "upstream_upgrade", "upstream_connection"}
 
@@ -103,6 +102,14 @@ class Block:
         if "TEST_NGINX_MEMCACHED_PORT" in str(source["sections"].get("udp_listen")):
             # a server of the block's own in memcached's place
             self.env = {**env, "TEST_NGINX_MEMCACHED_PORT": str(ports())}
+        # what the block's Lua is to find at its own port when it asks by a socket
+        whole = "\n".join(str(source["sections"].get(n)) for n in ("config", "http_config", "user_files"))
+        self.front = ports() if re.search(r"socket\.(?:tcp|connect|stream)|= *socket", whole) else None
+        if self.front:
+            self.env = {**self.env, "TEST_NGINX_SERVER_PORT": str(self.front)}
+        idle = re.search(r"(?<!_)keepalive_timeout\s+(\d+(?:ms|s)?)\s*;", whole)
+        self.front_idle = milliseconds(idle.group(1)) / 1000 if idle else None
+        self.front_date = "more_clear_headers Date" not in whole
         self.upstreams, self.bare = {}, os.path.isdir(checkout + "/kong/pdk")
         if source.get("broken"):
             raise Skip("the section cannot be read: " + source["broken"].strip()[:60])
@@ -382,7 +389,7 @@ class Block:
         elif name in ("set_real_ip_from", "real_ip_header", "real_ip_recursive"):
             self._real_ip(d)
         elif name in TIMEOUTS:
-            location.timeouts[TIMEOUTS[name]] = milliseconds(args[0])
+            self.settings["nginx_http_" + name] = args[0]
         elif name in SETTINGS:
             value = args[0]
             if name == "lua_ssl_trusted_certificate":
@@ -458,7 +465,8 @@ class Block:
             servers[port] = {"locations": [x.table() for x in server["locations"]],
                              "default": server["default"].table()}
         return "return " + lua({"name": self.name, "root": self.root, "path": self.path,
-                                "dicts": list(self.dicts), "servers": servers, "init": self.init or None, "bare": self.bare or None})
+                                "dicts": list(self.dicts), "servers": servers, "init": self.init or None, "bare": self.bare or None,
+                                "front": self.front})
 
     def key(self):
         """Blocks with the same key can share a gateway: `init_by_lua` can be run later, `init_worker_by_lua` not."""
@@ -472,14 +480,13 @@ class Location:
     def __init__(self):
         self.kind, self.path, self.ops, self.lua = "", "/", [], {}
         self.echo = self.proxy = self.type = self.need_body = None
-        self.add_headers, self.proxy_headers, self.timeouts = [], [], {}
+        self.add_headers, self.proxy_headers = [], []
 
     def copy(self):
         other = Location()
         other.lua, other.type, other.need_body = dict(self.lua), self.type, self.need_body
         other.lua.pop("content", None)
         other.add_headers, other.proxy_headers = list(self.add_headers), list(self.proxy_headers)
-        other.timeouts = dict(self.timeouts)
         return other
 
     def resolve(self, block):
@@ -492,4 +499,4 @@ class Location:
     def table(self):
         return {"kind": self.kind, "path": self.path, "ops": self.ops, "lua": self.lua, "echo": self.echo,
                 "proxy": self.proxy, "type": self.type, "need_body": self.need_body,
-                "timeouts": self.timeouts or None, "add_headers": self.add_headers or None, "proxy_headers": self.proxy_headers or None}
+                "add_headers": self.add_headers or None, "proxy_headers": self.proxy_headers or None}

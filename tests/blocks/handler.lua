@@ -75,7 +75,9 @@ ngx.var = setmetatable({}, {
     if v ~= nil then
       return v
     end
-    if name == "echo_request_method" then
+    if name == "server_port" and s and s.block and s.block.front then
+      return tostring(s.block.front)
+    elseif name == "echo_request_method" then
       return ngx.req.get_method()
     elseif type(name) == "number" then
       return s and s.captures and name > 0 and s.captures[name] or nil
@@ -100,18 +102,6 @@ ngx.var = setmetatable({}, {
     end
   end,
 })
-
--- `lua_socket_*_timeout` of a location
-local tcp = ngx.socket.tcp
-function ngx.socket.tcp(...)
-  local sock, err = tcp(...)
-  local s = in_request()
-  local t = s and s.location and s.location.timeouts
-  if sock and t then
-    sock:settimeouts(t.connect or 60000, t.send or 60000, t.read or 60000)
-  end
-  return sock, err
-end
 
 local set_uri = ngx.req.set_uri
 function ngx.req.set_uri(uri, ...)

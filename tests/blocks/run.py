@@ -41,7 +41,7 @@ from convert import Block, Skip  # noqa: E402
 from debug_lines import DebugLines  # noqa: E402
 from figures import compare, write  # noqa: E402
 from gateway import Gateway  # noqa: E402
-from peers import Memcached, OneAnswer, OneDatagram, black_hole, redis, relay  # noqa: E402
+from peers import Front, Memcached, OneAnswer, OneDatagram, black_hole, redis, relay  # noqa: E402
 from wire import exchange, parse, requests  # noqa: E402
 
 BATCH = 40
@@ -235,11 +235,16 @@ class Run:
         r = b.result
         try:
             for address, port, tls in b.relays:
-                servers.append(relay(address, port, tls))
+                if b.front:
+                    servers.append(Front(address, port, tls, b.front_date, b.front_idle))
+                else:
+                    servers.append(relay(address, port, tls))
+            if b.front:
+                servers.append(Front("127.0.0.1:%d" % b.front, b.port, None, b.front_date, b.front_idle))
             if b.section("tcp_listen") is not None:
                 servers.append(OneAnswer(b))
             if b.section("udp_listen") is not None:
-                servers.append(OneDatagram(b))
+                servers.append(OneDatagram(b, gateway.root))
             at = 0 if len(gateway.blocks) == 1 else gateway.start_block(n)
             if len(gateway.blocks) == 1:
                 gateway.start_block(n)

@@ -122,9 +122,10 @@ fn connect(a: &Args, r: &mut Ret) {
         _ => {}
     }
     let busy = Busy::new(&slot, Part::Connect);
+    let opening = matches!(claimed, Some(Claim::Open(_))).then(|| Opening::new(&slot));
     r.wait(async move {
         let mut out = Out::new();
-        match asked.open(&slot, place, claimed, limit).await {
+        match asked.open(&slot, place, claimed, opening, limit).await {
             Err(e) => out.fail(e),
             Ok(conn) => {
                 slot.adopt(conn);
@@ -149,9 +150,10 @@ impl Asked {
     /// limit bounds the wait for the turn and the connecting, each, and not the look-up, which has its own.
     async fn open(
         &self,
-        slot: &Slot,
+        slot: &Rc<Slot>,
         place: Option<Place>,
         claimed: Option<Claim>,
+        opening: Option<Opening>,
         limit: Duration,
     ) -> Result<Rc<Conn>, String> {
         let place = match place {
@@ -183,7 +185,7 @@ impl Asked {
             Claim::Idle(conn) => Ok(conn),
             Claim::Full | Claim::Wait(..) => Err("too many waiting connect operations".to_owned()),
             Claim::Open(ticket) => {
-                let _opening = Opening::new(slot);
+                let _opening = opening.unwrap_or_else(|| Opening::new(slot));
                 let Ok(opened) = timeout(limit, Conn::open(place, self.bind, &slot.peer)).await else {
                     sockets::log_error(|| format!("lua tcp socket connect timed out{}", slot.peer.borrow()));
                     return Err("timeout".to_owned());

@@ -34,7 +34,7 @@ pub(in crate::ngx) struct Slot {
     /// The name of the pool that `setkeepalive` gives it to.
     pub pool: RefCell<String>,
     pub connecting: Cell<bool>,
-    /// Its name is looked up, if it has one, and the connection is under way.
+    /// The connection is under way; a name was looked up before.
     pub opening: Cell<bool>,
     pub reading: Cell<bool>,
     pub writing: Cell<bool>,
@@ -162,16 +162,16 @@ pub(in crate::ngx) fn open(
 }
 
 /// Says that a connection is under way.
-pub(in crate::ngx) struct Opening<'a>(&'a Slot);
+pub(in crate::ngx) struct Opening(Rc<Slot>);
 
-impl<'a> Opening<'a> {
-    pub fn new(slot: &'a Slot) -> Self {
+impl Opening {
+    pub fn new(slot: &Rc<Slot>) -> Self {
         slot.opening.set(true);
-        Self(slot)
+        Self(slot.clone())
     }
 }
 
-impl Drop for Opening<'_> {
+impl Drop for Opening {
     fn drop(&mut self) {
         self.0.opening.set(false);
     }
