@@ -183,7 +183,7 @@ fn d03_sockets_log_what_nginx_logs() {
     }
     let line = loud.logged("connect() failed (111: Connection refused)");
     assert!(line.contains(&format!(", upstream: localhost:{port}(127.0.0.1), client: ")), "{line}");
-    loud.logged(&format!("lua tcp socket read timed out, upstream: 127.0.0.1:{}(127.0.0.1)", loud.port()));
+    loud.logged(&format!("lua tcp socket read timed out, upstream: 127.0.0.1:{}(127.0.0.1)", loud.port));
     loud.logged("attempt to send data on a closed socket: u:");
 }
 
