@@ -29,15 +29,25 @@ fn d03_lines_say_whose_they_are() {
     let gateway = gateway(&[]);
     let begin = gateway.logged("begins, context");
     assert!(
-        begin.contains("#0: *") && begin.contains("[lua] handler.lua:2: ") && begin.ends_with(", context: init_worker_by_lua*"),
+        begin.contains("#0: *")
+            && begin.contains("[lua] handler.lua:2: ")
+            && begin.ends_with(", context: init_worker_by_lua*"),
         "{begin}"
     );
-    assert!(gateway.logged("of the beginning").ends_with(", context: ngx.timer"));
+    assert!(
+        gateway
+            .logged("of the beginning")
+            .ends_with(", context: ngx.timer")
+    );
     for name in ["say", "spawn"] {
         let line = gateway.logged(&format!("{name}: "));
-        assert!(line.contains("API disabled in the context of init_worker_by_lua*"), "{line}");
+        assert!(
+            line.contains("API disabled in the context of init_worker_by_lua*"),
+            "{line}"
+        );
     }
-    gateway.logged("[kong] [beginner] failed to execute the \"init_worker\" handler for plugin \"beginner\": ");
+    gateway
+        .logged("[kong] [beginner] failed to execute the \"init_worker\" handler for plugin \"beginner\": ");
 
     gateway
         .access(
@@ -71,7 +81,10 @@ fn d03_lines_say_whose_they_are() {
     ] {
         let line = gateway.logged(&format!("in {phase}"));
         let said = format!("in {phase} while {action}, client: 127.0.0.1, server: kong, request: ");
-        assert!(line.contains(&said) && line.contains(", upstream: \"http://127.0.0.1:"), "{line}");
+        assert!(
+            line.contains(&said) && line.contains(", upstream: \"http://127.0.0.1:"),
+            "{line}"
+        );
     }
 }
 
@@ -88,10 +101,15 @@ fn d03_a_traceback_goes_from_coroutine_to_coroutine() {
     gateway.logged("lua entry thread aborted: runtime error: probe_access:1: from within");
     let all = gateway.errors();
     let trace = all.split("from within\nstack traceback:\n").nth(1).unwrap();
-    let heads: Vec<&str> = ["coroutine 0:", "in function 'deep'", "coroutine 1:", "coroutine 2:"]
-        .into_iter()
-        .filter(|head| trace.contains(head))
-        .collect();
+    let heads: Vec<&str> = [
+        "coroutine 0:",
+        "in function 'deep'",
+        "coroutine 1:",
+        "coroutine 2:",
+    ]
+    .into_iter()
+    .filter(|head| trace.contains(head))
+    .collect();
     assert_eq!(heads.len(), 4, "{trace}");
     let place = |text: &str| trace.find(text).unwrap();
     assert!(place("coroutine 0:") < place("in function 'deep'"));
@@ -115,9 +133,15 @@ fn d03_a_traceback_goes_from_coroutine_to_coroutine() {
     gateway.logged("lua user thread aborted: runtime error: probe_access:1: of a thread");
     let all = gateway.errors();
     let trace = all.split("of a thread\nstack traceback:\n").nth(1).unwrap();
-    assert!(trace.starts_with("coroutine 0:\n\t[C]: in function 'error'"), "{trace}");
+    assert!(
+        trace.starts_with("coroutine 0:\n\t[C]: in function 'error'"),
+        "{trace}"
+    );
     // its parent waits for it
-    assert!(trace.contains("coroutine 1:\n\t[C]: in function 'wait"), "{trace}");
+    assert!(
+        trace.contains("coroutine 1:\n\t[C]: in function 'wait"),
+        "{trace}"
+    );
 }
 
 /// Lua that connects and says how that went, for sockets of both kinds.
@@ -156,7 +180,9 @@ fn d03_sockets_log_what_nginx_logs() {
         ),
         (
             "[error]",
-            format!("recv() failed (111: Connection refused), upstream: localhost:{port}(127.0.0.1), client: "),
+            format!(
+                "recv() failed (111: Connection refused), upstream: localhost:{port}(127.0.0.1), client: "
+            ),
         ),
         (
             "[crit]",
@@ -182,8 +208,14 @@ fn d03_sockets_log_what_nginx_logs() {
         loud.logged(text);
     }
     let line = loud.logged("connect() failed (111: Connection refused)");
-    assert!(line.contains(&format!(", upstream: localhost:{port}(127.0.0.1), client: ")), "{line}");
-    loud.logged(&format!("lua tcp socket read timed out, upstream: 127.0.0.1:{}(127.0.0.1)", loud.port));
+    assert!(
+        line.contains(&format!(", upstream: localhost:{port}(127.0.0.1), client: ")),
+        "{line}"
+    );
+    loud.logged(&format!(
+        "lua tcp socket read timed out, upstream: 127.0.0.1:{}(127.0.0.1)",
+        loud.port
+    ));
     loud.logged("attempt to send data on a closed socket: u:");
 }
 
@@ -209,6 +241,11 @@ fn d03_a_silent_address_times_out_by_name() {
          local _, timeout = ngx.thread.wait(t)
          kong.response.exit(200, table.concat({{ e, f, n, timeout }}, ', '))"
     ));
-    assert_eq!(said.is(200).text(), "socket busy connecting, socket busy connecting, 0, timeout");
-    gateway.logged(&format!("lua tcp socket connect timed out, upstream: 127.0.0.1:{port}(127.0.0.1), client: "));
+    assert_eq!(
+        said.is(200).text(),
+        "socket busy connecting, socket busy connecting, 0, timeout"
+    );
+    gateway.logged(&format!(
+        "lua tcp socket connect timed out, upstream: 127.0.0.1:{port}(127.0.0.1), client: "
+    ));
 }
