@@ -28,8 +28,6 @@ use crate::proxy::handshake::Caller;
 use crate::proxy::{Generation, Worker, serve};
 use crate::shared::traffic::{self, Stand};
 
-/// `$connection`: unique in the process.
-
 /// Seconds in which a client must take something of what is sent to it (nginx's `send_timeout`).
 const SEND_TIMEOUT: u64 = 60;
 
