@@ -133,6 +133,7 @@ const MODULES: &[(&str, Source)] = &[
         "moongate.libs.ljsonschema.values",
         crate::embed!("ljsonschema/values.lua"),
     ),
+    ("moongate.libs.asn1", crate::embed!("lua/asn1.lua")),
     ("moongate.libs.http_body", crate::embed!("http/body.lua")),
     ("moongate.libs.http_connect", crate::embed!("http/connect.lua")),
     ("moongate.libs.http_pipeline", crate::embed!("http/pipeline.lua")),

@@ -155,7 +155,8 @@ local initialize
 local function start(n)
   current = block_of(n)
   for name in pairs(package.loaded) do
-    if not base_loaded[name] and not name:find("^moongate") and package.searchpath(name, current.path or "") then
+    local fresh = not base_loaded[name] or current.library and not name:find("^ngx%f[%.%z]")
+    if fresh and not name:find("^moongate") and package.searchpath(name, current.path or "") then
       package.loaded[name] = nil
     end
   end

@@ -152,6 +152,16 @@ clib.__index = function(lib, key)
       end
       open_openssl()
     end
+    if key:find("ASN1_", 1, true) then
+      local ok, value = pcall(index, lib, key)
+      if ok then
+        return value
+      end
+      own = require("moongate.libs.asn1")[key]
+      if own then
+        return own
+      end
+    end
   end
   return index(lib, key)
 end
