@@ -93,6 +93,7 @@ const MODULES: &[(&str, Source)] = &[
         "kong.observability.tracing.tracing_context",
         crate::embed!("observability/tracing_context.lua"),
     ),
+    ("kong.resty.ctx", crate::embed!("lua/resty_ctx.lua")),
     ("resty.kong.log", crate::embed!("resty/kong_log.lua")),
     (
         "kong.observability.tracing.propagation.utils",

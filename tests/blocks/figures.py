@@ -70,7 +70,8 @@ def write(path, name, skips, table, partly=False):
         for title, rows in sections.items():
             total = [sum(r[i] for r in rows.values()) for i in range(3)]
             f.write("\n## %s\n\n%d passed, %d failed, %d skipped.\n\n%s\n\n%s" % (
-                title, *total, _wrapped(kept.get(title, "")), COLUMNS))
+                title, *total, _wrapped(kept.get(title, "")),
+                COLUMNS.replace("file", "library") if title == LIBRARIES else COLUMNS))
             for file, r in rows.items():
                 f.write("| %s | %d | %d | %d | %s |\n" % (file, *r))
 

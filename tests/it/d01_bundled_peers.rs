@@ -301,3 +301,79 @@ fn d01_aws_lambda_invokes_a_function() {
     assert_eq!(r.json()["errorMessage"], "no");
     assert!(origin.seen().is_empty());
 }
+
+/// Copies files of Kong's tree into the drop-in folder, where they keep their names.
+fn dropped(mut setup: Setup, plugins: &Path, below: &str) -> Setup {
+    let root = plugins.parent().unwrap();
+    let path = root.join(below);
+    let mut files = vec![path.clone()];
+    if path.is_dir() {
+        files = std::fs::read_dir(&path).unwrap().map(|e| e.unwrap().path()).collect();
+    }
+    for file in files {
+        let name = file.strip_prefix(root).unwrap().display().to_string();
+        setup = setup.lua(&format!("kong/{name}"), &std::fs::read_to_string(&file).unwrap());
+    }
+    setup
+}
+
+#[test]
+fn d01_ai_plugins_talk_to_a_model() {
+    let (Some(folder), Some(libs)) = (kong(), libraries()) else {
+        return;
+    };
+    // a model that answers in capitals
+    let model = Origin::replying(|seen: &Seen| {
+        let asked: Value = serde_json::from_slice(&seen.body).unwrap();
+        let last = asked["messages"].as_array().unwrap().last().unwrap();
+        let said = last["content"].as_str().unwrap().to_uppercase();
+        let body = json!({
+            "id": "1", "object": "chat.completion", "created": 1, "model": asked["model"],
+            "choices": [{ "index": 0, "finish_reason": "stop", "message": { "role": "assistant", "content": said } }],
+            "usage": { "prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5 },
+        })
+        .to_string();
+        let length = body.len();
+        format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}").into()
+    });
+    let origin = Origin::echo();
+    let url = format!("http://127.0.0.1:{}/v1/chat/completions", model.port);
+    let llm = json!({
+        "route_type": "llm/v1/chat", "auth": { "header_name": "Authorization", "header_value": "Bearer the-key" },
+        "model": { "provider": "openai", "name": "moon-1", "options": { "upstream_url": url } },
+    });
+    let by_prompt = json!({ "prompt": "Write it in capitals.", "llm": llm });
+    let trial = Trial::new(origin.port)
+        .route("proxy", &[("ai-proxy", llm.clone())])
+        .route("request", &[("ai-request-transformer", by_prompt.clone())])
+        .route("response", &[("ai-response-transformer", by_prompt)]);
+    let g = trial.start(&folder, |s| {
+        let parts = ["llm/drivers", "llm/adapters", "llm/plugin/shared-filters", "tools/aws_stream.lua"];
+        let s = parts.iter().fold(s, |s, below| dropped(s, &folder, below));
+        let names = [
+            "lua-resty-aws",
+            "lua-resty-gcp",
+            "lua-resty-luasocket",
+            "lua-resty-jwt",
+            "lua-resty-hmac",
+            "Penlight",
+        ];
+        with_libraries(s, &libs, &names).var("AWS_REGION", "us-east-1")
+    });
+    let chat = json!({ "messages": [{ "role": "user", "content": "hello moon" }] });
+    let r = g.post("proxy", &chat).is(200);
+    assert_eq!(r.json()["choices"][0]["message"]["content"], "HELLO MOON");
+    assert_eq!(r.header("x-kong-llm-model"), Some("openai/moon-1"));
+    let asked = model.last();
+    assert_eq!(asked.line(), "POST /v1/chat/completions HTTP/1.1");
+    assert_eq!(asked.header("authorization"), Some("Bearer the-key"));
+    assert_eq!(serde_json::from_slice::<Value>(&asked.body).unwrap()["model"], "moon-1");
+    g.post("proxy", &json!({ "prompt": "x" })).is(400);
+
+    let r = g.send("POST", "request", "/", &[("Content-Type", "text/plain")], "quiet").is(200);
+    assert_eq!(r.json()["body"], "QUIET");
+    let told: Value = serde_json::from_slice(&model.last().body).unwrap();
+    assert_eq!(told["messages"][0], json!({ "role": "system", "content": "Write it in capitals." }));
+    let r = g.get("response", "/some/where", &[]).is(200);
+    assert!(r.text().contains("\"PATH\":\"/SOME/WHERE\""), "{}", r.text());
+}
