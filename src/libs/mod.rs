@@ -43,6 +43,7 @@ const MODULES: &[(&str, Source)] = &[
     ("kong.tools.yield", crate::embed!("tools/yield.lua")),
     ("date", crate::embed!("lua/date.lua")),
     ("lfs", crate::embed!("lua/lfs.lua")),
+    ("lxp.lom", crate::embed!("lua/lxp_lom.lua")),
     ("lsyslog", crate::embed!("lua/lsyslog.lua")),
     ("luatz", crate::embed!("lua/luatz.lua")),
     ("lua_system_constants", crate::embed!("lua/system_constants.lua")),

@@ -218,6 +218,8 @@ class Block:
             self._upstream(d)
         elif d.name == "lua_package_path":
             self._package_path(d.args[0])
+        elif d.name == "lua_package_cpath" and self.library:
+            pass
         elif d.name == "lua_shared_dict":
             self.dicts[d.args[0]] = d.args[1]
         elif by and by.group(1) in ("init", "init_worker"):

@@ -168,11 +168,15 @@ class Run:
                 r.skipped = "perl cannot run the file: " + why
                 self.results.append(r)
                 continue
+            without = next((why for part, why in self.args.without if re.search(part, file)), None)
             for n, source in enumerate(dumped["blocks"], 1):
                 if numbers and n not in numbers:
                     continue
                 r = Result(file, source["name"], n)
                 self.results.append(r)
+                if without:
+                    r.skipped = without
+                    continue
                 try:
                     blocks.append(self.convert(r, source, dumped))
                 except Skip as e:
@@ -194,7 +198,8 @@ class Run:
         said = dumped["said"]
         root = "%s/b%04d/servroot" % (self.work, len(self.results))
         env = {k: v for k, v in dumped["env"].items() if v is not None}
-        if said.get("workers", 1) not in (1, "1"):
+        # a library's tests mean the same with one
+        if said.get("workers", 1) not in (1, "1") and not self.library:
             raise Skip("several workers")
         block = Block(source, root, self.ports, env, self.checkout, self.library)
         block.result, block.said = r, said
@@ -370,6 +375,7 @@ def main():
     a.add_argument("--jobs", type=int, default=2)
     a.add_argument("--retry", type=int, default=700, help="how many that fail in company are run again alone")
     args = a.parse_args()
+    args.without = []
     args.binary = os.path.realpath(args.binary)
     begun = time.monotonic()
     results = Run(args).run()

@@ -118,6 +118,11 @@ function symbols.ngx_hextoi(line, n)
   return value and value < 2 ^ 63 and ffi.cast("intptr_t", value) or ffi.cast("intptr_t", -1)
 end
 
+-- what lua-resty-url calls, with what `resty.core.regex` gave it
+function symbols.ngx_http_lua_ffi_exec_regex(...)
+  return require("moongate.ngx.re").exec(...)
+end
+
 -- OpenSSL is in nginx's binary, not here: for a library that calls it through ffi.C, the system's is loaded at the
 -- first name that is not found.
 local OPENSSL = { "libcrypto.so.3", "libcrypto.so.1.1", "libcrypto.so", "libssl.so.3", "libssl.so.1.1", "libssl.so" }
