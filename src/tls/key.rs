@@ -58,8 +58,8 @@ impl PrivateKey {
         })))
     }
 
-    /// The key itself.
-    pub fn key(&self) -> Arc<Key> {
+    /// The key itself, for another to hold.
+    pub fn shared(&self) -> Arc<Key> {
         self.0.key.clone()
     }
 

@@ -119,7 +119,7 @@ pub fn certificates(a: &Args, i: usize) -> Option<HeldCerts> {
 /// of neither.
 pub fn key(a: &Args, i: usize) -> Option<HeldKey> {
     let key = match cdata::get::<PrivateKey>(a, i) {
-        Some(private) => private.key(),
+        Some(private) => private.shared(),
         None => cdata::object::<HeldKey>(a, i)?.key.clone(),
     };
     let private = OnceCell::new();

@@ -132,6 +132,9 @@ class Block:
             text = re.sub(r"(?<![\w.])1984(?!\w)", str(self.port), text)
             for given, port in {**(self.library.ports if self.library else {}), **self.fixed}.items():
                 text = re.sub(r"(?<![\w.])%s(?!\w)" % given, port, text)
+            if self.library:
+                # where the library's own test machine has its checkout
+                text = re.sub(r"(?<=[\"'])/lua-resty-[a-z]+/(?=\w)", self.checkout + "/", text)
             return text.replace("$ServerPort", str(self.port))
         if isinstance(text, list):
             return [self.text(t) for t in text]

@@ -154,7 +154,7 @@ class Run:
         env = {k: v for k, v in os.environ.items() if not k.startswith("TEST_NGINX_")}
         env.update(self.env)
         r = subprocess.run(["perl", HERE + "/dump.pl", file], cwd=self.checkout, env=env, capture_output=True)
-        if r.returncode:
+        if r.returncode or not r.stdout:
             return None, r.stderr.decode("latin1").strip().split("\n")[0][:100]
         return json.loads(r.stdout), None
 

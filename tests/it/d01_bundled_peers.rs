@@ -308,7 +308,10 @@ fn dropped(mut setup: Setup, plugins: &Path, below: &str) -> Setup {
     let path = root.join(below);
     let mut files = vec![path.clone()];
     if path.is_dir() {
-        files = std::fs::read_dir(&path).unwrap().map(|e| e.unwrap().path()).collect();
+        files = std::fs::read_dir(&path)
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .collect();
     }
     for file in files {
         let name = file.strip_prefix(root).unwrap().display().to_string();
@@ -334,7 +337,8 @@ fn d01_ai_plugins_talk_to_a_model() {
         })
         .to_string();
         let length = body.len();
-        format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}").into()
+        format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}")
+            .into()
     });
     let origin = Origin::echo();
     let url = format!("http://127.0.0.1:{}/v1/chat/completions", model.port);
@@ -348,7 +352,12 @@ fn d01_ai_plugins_talk_to_a_model() {
         .route("request", &[("ai-request-transformer", by_prompt.clone())])
         .route("response", &[("ai-response-transformer", by_prompt)]);
     let g = trial.start(&folder, |s| {
-        let parts = ["llm/drivers", "llm/adapters", "llm/plugin/shared-filters", "tools/aws_stream.lua"];
+        let parts = [
+            "llm/drivers",
+            "llm/adapters",
+            "llm/plugin/shared-filters",
+            "tools/aws_stream.lua",
+        ];
         let s = parts.iter().fold(s, |s, below| dropped(s, &folder, below));
         let names = [
             "lua-resty-aws",
@@ -367,13 +376,21 @@ fn d01_ai_plugins_talk_to_a_model() {
     let asked = model.last();
     assert_eq!(asked.line(), "POST /v1/chat/completions HTTP/1.1");
     assert_eq!(asked.header("authorization"), Some("Bearer the-key"));
-    assert_eq!(serde_json::from_slice::<Value>(&asked.body).unwrap()["model"], "moon-1");
+    assert_eq!(
+        serde_json::from_slice::<Value>(&asked.body).unwrap()["model"],
+        "moon-1"
+    );
     g.post("proxy", &json!({ "prompt": "x" })).is(400);
 
-    let r = g.send("POST", "request", "/", &[("Content-Type", "text/plain")], "quiet").is(200);
+    let r = g
+        .send("POST", "request", "/", &[("Content-Type", "text/plain")], "quiet")
+        .is(200);
     assert_eq!(r.json()["body"], "QUIET");
     let told: Value = serde_json::from_slice(&model.last().body).unwrap();
-    assert_eq!(told["messages"][0], json!({ "role": "system", "content": "Write it in capitals." }));
+    assert_eq!(
+        told["messages"][0],
+        json!({ "role": "system", "content": "Write it in capitals." })
+    );
     let r = g.get("response", "/some/where", &[]).is(200);
     assert!(r.text().contains("\"PATH\":\"/SOME/WHERE\""), "{}", r.text());
 }

@@ -139,6 +139,13 @@ local function open_openssl()
   end
 end
 
+-- Names of OpenSSL 1.0 that libraries still call (SkyLothar's lua-resty-jwt), and what they became.
+local RENAMED = { EVP_MD_CTX_create = true, EVP_MD_CTX_destroy = true }
+ffi.cdef [[
+void *moongate_EVP_MD_CTX_create(void) __asm__("EVP_MD_CTX_new");
+void moongate_EVP_MD_CTX_destroy(void *ctx) __asm__("EVP_MD_CTX_free");
+]]
+
 local C = ffi.C
 local clib = getmetatable(C)
 local index = clib.__index
@@ -157,7 +164,9 @@ clib.__index = function(lib, key)
       end
       open_openssl()
     end
-    if key:find("ASN1_", 1, true) then
+    if RENAMED[key] then
+      return index(lib, "moongate_" .. key)
+    elseif key:find("ASN1_", 1, true) then
       local ok, value = pcall(index, lib, key)
       if ok then
         return value
