@@ -53,7 +53,11 @@ impl Cipher {
         let name = name.to_ascii_lowercase();
         let (bits, mode) = match name.strip_prefix("aes-") {
             Some(rest) => rest.split_once('-')?,
-            None => name.strip_prefix("id-aes")?.split_once('-')?,
+            None => match name.strip_prefix("id-aes") {
+                Some(rest) => rest.split_once('-')?,
+                // `aes256` is CBC
+                None => (name.strip_prefix("aes")?, "cbc"),
+            },
         };
         let mode = match mode {
             "cbc" => Mode::Cbc,
