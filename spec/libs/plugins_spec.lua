@@ -52,19 +52,6 @@ describe("B2 what single plugins require", function()
     loaded["kong.llm.drivers.shared"], loaded["kong.llm.drivers.openai"] = nil, nil
   end)
 
-  it("D1 kong.resty.ctx brings ngx.ctx over to another", function()
-    local ref = require "kong.resty.ctx"
-    local before = ngx.ctx
-    ref.apply_ref()
-    assert.equal(before, ngx.ctx)
-    ref.stash_ref()
-    ngx.ctx = {}
-    ref.stash_ref()
-    ref.apply_ref()
-    assert.equal(before, ngx.ctx)
-    assert.equal("", ngx.var.ctx_ref)
-  end)
-
   it("B2 kong.llm.plugin.ctx takes registered names with their types only", function()
     local ctx = require "kong.llm.plugin.ctx"
     local get, set = ctx.get_namespaced_accesors("spec", { n = "number" })

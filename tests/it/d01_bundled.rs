@@ -100,7 +100,7 @@ impl Trying {
     }
 
     #[track_caller]
-    fn post(&self, host: &str, body: &Value) -> Response {
+    pub fn post(&self, host: &str, body: &Value) -> Response {
         self.send(
             "POST",
             host,
@@ -597,4 +597,20 @@ fn d01_plugins_for_prompts() {
     assert_eq!(sent(&r)["messages"][0]["content"], "about moons");
     g.post("template", &json!({ "messages": "{template://none}" }))
         .is(400);
+}
+
+#[test]
+fn d01_kong_resty_ctx_brings_a_context_over() {
+    let g = Setup::probe(Origin::echo().port).start();
+    let r = g.access(
+        "local ref, before = require 'kong.resty.ctx', ngx.ctx
+         ref.apply_ref()
+         ref.stash_ref()
+         ngx.ctx = {}
+         ref.stash_ref()
+         ref.apply_ref()
+         ngx.say(tostring(before == ngx.ctx), ' [', ngx.var.ctx_ref, ']')
+         ngx.exit(200)",
+    );
+    assert_eq!(r.is(200).text(), "true []\n");
 }
