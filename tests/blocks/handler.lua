@@ -174,7 +174,8 @@ local initialize
 -- Every block finds the modules and dictionaries of a fresh server.
 local function start(n)
   current = block_of(n)
-  for name in pairs(package.loaded) do
+  -- (what init_worker has configured stays)
+  for name in pairs(index.alone and {} or package.loaded) do
     local fresh = not base_loaded[name] or current.library and not name:find("^ngx%f[%.%z]")
     if fresh and not name:find("^moongate") and package.searchpath(name, current.path or "") then
       package.loaded[name] = nil

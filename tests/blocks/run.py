@@ -258,9 +258,9 @@ class Run:
                 gateway.start_block(n)
             checker = Checker(b, self.perl(), self.debug)
             self.talk(b, checker)
+            time.sleep(seconds(b.section("wait"), 0))
             for server in servers:
                 checker.query(server)
-            time.sleep(seconds(b.section("wait"), 0))
             r.log = self.await_log(gateway, checker, at)
             r.wrong = checker.wrong
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
