@@ -174,7 +174,7 @@ local initialize
 -- Every block finds the modules and dictionaries of a fresh server.
 local function start(n)
   current = block_of(n)
-  -- (what init_worker has configured stays)
+  -- (what init_worker has made stays)
   for name in pairs(index.alone and {} or package.loaded) do
     local fresh = not base_loaded[name] or current.library and not name:find("^ngx%f[%.%z]")
     if fresh and not name:find("^moongate") and package.searchpath(name, current.path or "") then
@@ -183,7 +183,7 @@ local function start(n)
   end
   package.path = (current.path and current.path .. ";" or "") .. base_path
   rawset(_G, "kong", index.kong and index.kong_global or nil)
-  for _, name in ipairs(current.dicts or {}) do
+  for _, name in ipairs(index.alone and {} or current.dicts or {}) do
     local dict = ngx.shared[name]
     if dict then
       dict:flush_all()
