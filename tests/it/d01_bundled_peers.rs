@@ -282,7 +282,9 @@ fn d01_aws_lambda_invokes_a_function() {
     let r = g.get("plain", "/?key1=a&key2=b", &[]).is(200);
     assert_eq!(r.json()["statusCode"], 201);
     let asked = lambda.last();
-    assert_eq!(asked.line(), "POST /2015-03-31/functions/fn/invocations HTTP/1.1");
+    // lua-resty-http writes an empty query as "?"
+    let line = asked.line().replace("? ", " ");
+    assert_eq!(line, "POST /2015-03-31/functions/fn/invocations HTTP/1.1");
     let signed = asked.header("authorization").unwrap();
     assert!(signed.starts_with("AWS4-HMAC-SHA256 Credential=id/"), "{signed}");
     assert_eq!(asked.header("x-amz-invocation-type"), Some("RequestResponse"));
