@@ -65,5 +65,6 @@ mod d04_regex;
 mod d05_libraries;
 mod d05_luajit;
 mod d06_bodies;
+mod d06_kinds;
 mod house;
 mod support;
