@@ -51,6 +51,7 @@ mod c08_demo;
 mod d01_names;
 mod d01_pdk;
 mod d01_plugins;
+mod d01_specs;
 mod d01_tracing;
 mod d02_capture;
 mod d02_exit;
