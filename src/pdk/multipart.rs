@@ -156,12 +156,12 @@ fn is_header(line: &[u8]) -> bool {
 
 /// The last `name` parameter, without its first and its last character: they ought to be quotes.
 fn field_name(line: &[u8]) -> Option<&[u8]> {
-    let pieces = line.split(|b| *b == b';').filter(|piece| !is_header(piece));
-    let value = pieces.map(<[u8]>::trim_ascii_start).filter_map(|piece| {
+    let pieces = line.split(|b| *b == b';').rev().filter(|piece| !is_header(piece));
+    let value = pieces.map(<[u8]>::trim_ascii_start).find_map(|piece| {
         let start = piece.get(..5)?;
         start.eq_ignore_ascii_case(b"name=").then(|| &piece[5..])
     });
-    let value = value.last()?.trim_ascii_start();
+    let value = value?.trim_ascii_start();
     let value = value.split(|b| *b == b'=').next()?.trim_ascii_end();
     Some(value.get(1..value.len().saturating_sub(1)).unwrap_or_default())
 }
