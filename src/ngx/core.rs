@@ -110,9 +110,12 @@ fn exit(a: &Args, r: &mut Ret) {
     if !call::allowed(r, EXIT_HERE) {
         return;
     }
+    if ![-1, 408, 444, 499].contains(&code) && !call::leavable(r) {
+        return;
+    }
     let sent = scope::read(|x| head_sent(x).then_some(x.response.status)).flatten();
     if let Some(status) = sent
-        && code > 0
+        && code >= 300
         && ![408, 444, 499].contains(&code)
     {
         if code != i64::from(status) {

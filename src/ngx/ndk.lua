@@ -103,7 +103,7 @@ for var, directive in pairs(directives) do
   end
 end
 
-rawset(_G, "ndk", {
+local ndk = {
   set_var = setmetatable({}, {
     __index = function(_, var)
       var = tostring(var)
@@ -114,4 +114,6 @@ rawset(_G, "ndk", {
       error("not allowed", 2)
     end,
   }),
-})
+}
+rawset(_G, "ndk", ndk)
+package.loaded.ndk = ndk

@@ -11,7 +11,12 @@ local by_any_spelling = {
     if type(key) ~= "string" then
       return nil
     end
-    return rawget(t, (gsub(lower(key), "_", "-")))
+    key = lower(key)
+    local value = rawget(t, key)
+    if value == nil then
+      return rawget(t, (gsub(key, "_", "-")))
+    end
+    return value
   end,
 }
 

@@ -242,6 +242,9 @@ fn set_uri(a: &Args, r: &mut Ret) {
     if jump && !call::allowed(r, Phase::Rewrite as u32) {
         return;
     }
+    if jump && !call::leavable(r) {
+        return;
+    }
     let uri = String::from_utf8_lossy(&uri).into_owned();
     scope::write(|x| {
         x.request.uri = uri;

@@ -265,7 +265,9 @@ fn run(a: &Args, r: &mut Ret) {
             out
         });
     };
+    let waiting = Waiting::begin();
     r.wait(async move {
+        let _waiting = waiting;
         // all are under way before the first is waited for
         let serve = |scope| Gateway::serve(gateway.clone(), scope);
         let under_way: Vec<_> = prepared.into_iter().map(serve).collect();
@@ -275,6 +277,27 @@ fn run(a: &Args, r: &mut Ret) {
         }
         out
     });
+}
+
+/// A capture that its handler waits for: while there are any, the request cannot be left by another handler.
+struct Waiting(Option<Rc<Scope>>);
+
+impl Waiting {
+    fn begin() -> Self {
+        let scope = scope::current();
+        if let Some(s) = &scope {
+            s.captures.set(s.captures.get() + 1);
+        }
+        Self(scope)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(s) = &self.0 {
+            s.captures.set(s.captures.get().saturating_sub(1));
+        }
+    }
 }
 
 /// The table of one response.
@@ -330,6 +353,9 @@ fn exec(a: &Args, r: &mut Ret) {
         return call::no_request(r);
     }
     if !call::allowed(r, CONTENT) {
+        return;
+    }
+    if !call::leavable(r) {
         return;
     }
     let Some((path, args)) = parse_uri(&uri) else {

@@ -144,7 +144,7 @@ impl Reader<'_> {
 }
 
 /// A date of RFC 822, RFC 850 (below 70 a year is of this century) or asctime; what follows it doesn't count.
-pub(super) fn parse(text: &[u8]) -> Option<i64> {
+pub fn parse(text: &[u8]) -> Option<i64> {
     let at = text.iter().position(|b| matches!(b, b',' | b' '))?;
     let asctime = text[at] == b' ';
     let mut t = Reader(text[at + 1..].trim_ascii_start());

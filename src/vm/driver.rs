@@ -321,10 +321,12 @@ impl Run {
     fn advance(&mut self, crew: &Rc<Crew>, mut id: Id, mut nargs: c_int) -> Option<Flow> {
         loop {
             crew.with(id, |m| self.scope.plugin.set(m.plugin));
+            let captures = self.scope.captures.get();
             let (step, nested) = self.vm.resume(id, &self.scope, nargs, Some(crew));
             crew.with(id, |m| {
                 m.plugin = self.scope.plugin.get();
                 m.nested = nested;
+                m.captures = self.scope.captures.get() > captures;
             });
             match step {
                 Step::Ended(Flow::Exit(code)) => return Some(Flow::Exit(code)),

@@ -53,6 +53,8 @@ pub struct Scope {
     ends: RefCell<Vec<Weak<dyn Ends>>>,
     /// Serves requests of the gateway's own (`ngx.location.capture`); set by the proxy.
     pub gateway: RefCell<Option<Rc<dyn Gateway>>>,
+    /// Calls of `ngx.location.capture(_multi)` that wait for their responses.
+    pub captures: Cell<u32>,
     /// What `ngx.on_abort` was given.
     pub(super) on_abort: RefCell<Option<super::crew::Spawned>>,
     /// The client is gone and the handlers go on: what is to be done when they are through.
@@ -187,6 +189,7 @@ impl Scope {
             target_stale: Cell::new(false),
             ctx_phase: Cell::new(0),
             body_reader: RefCell::default(),
+            captures: Cell::new(0),
             on_abort: RefCell::default(),
             afterwards: RefCell::default(),
             ends: RefCell::default(),

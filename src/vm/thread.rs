@@ -301,6 +301,7 @@ pub(super) unsafe extern "C-unwind" fn kill(state: Id) -> c_int {
                 crew(|c| c.kill(co));
                 fail(state, c"already terminated")
             }
+            Standing::Alive if crew(|c| c.captures(co)) == Some(true) => fail(state, c"pending subrequests"),
             Standing::Alive => {
                 crew(|c| c.kill(co));
                 ffi::lua_pushnumber(state, 1.0);
