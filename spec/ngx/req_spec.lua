@@ -28,6 +28,22 @@ describe("D2 ngx.req", function()
     end }
   end)
 
+  it("D2 ngx.req.add_header adds lines", function()
+    local add_header = require("ngx.req").add_header
+    inside { headers = { { "X-Two", "a" } }, handler = function()
+      assert.is_nil(add_header("X-Two", "b"))
+      add_header("x-two", { "c", 1 })
+      add_header("X-New", 5)
+      assert.same({ "a", "b", "c", "1" }, ngx.req.get_headers()["x-two"])
+      assert.equal("5", ngx.req.get_headers()["x-new"])
+      add_header(7, true)
+      assert.equal("true", ngx.req.get_headers()["7"])
+      assert.error_matches(function() add_header() end, "bad 'name' argument: string expected, got nil")
+      assert.error_matches(function() add_header("X") end, "bad 'value' argument: string or table expected, got nil")
+      assert.error_matches(function() add_header("X", {}) end, "bad 'value' argument: non%-empty table expected")
+    end }
+  end)
+
   it("D2 tells method, version, line and time", function()
     inside { method = "PUT", uri = "/a?b", handler = function()
       assert.equal("PUT", ngx.req.get_method())

@@ -12,6 +12,7 @@ pub mod response;
 pub mod target;
 #[cfg(test)]
 pub(crate) mod testing;
+pub(crate) mod unsent;
 
 use std::net::SocketAddr;
 use std::rc::Rc;

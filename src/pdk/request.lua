@@ -252,11 +252,7 @@ function request.get_body(mimetype, max_args, max_allowed_file_size)
     end
     return value, nil, JSON
   end
-  local fields = op.decode_multipart(body, content_type)
-  if not fields then
-    return nil, "unable to decode multipart body", MULTIPART
-  end
-  return fields, nil, MULTIPART
+  return op.decode_multipart(body, content_type), nil, MULTIPART
 end
 
 function request.get_start_time()

@@ -71,23 +71,33 @@ local function next_plugin()
   end
 end
 
+-- The next plugin that runs and its configuration, for which it runs now; nil after the last.
+local function advance()
+  local p, c = next_plugin()
+  if not p then
+    return nil
+  end
+  local conf = confs[c]
+  if conf == nil then
+    conf = make_conf(p, c)
+  elseif referring then
+    update(referring[c])
+  end
+  running[3] = p
+  return p, conf
+end
+
 local function runner(field)
+  local access = field == "access"
   return function()
-    local p, c = next_plugin()
+    local p, conf = advance()
     while p do
-      local conf = confs[c]
-      if conf == nil then
-        conf = make_conf(p, c)
-      elseif referring then
-        update(referring[c])
-      end
-      running[3] = p
       local handler = handlers[p]
       handler[field](handler, conf)
-      if field == "access" then
+      if access then
         take_consumer()
       end
-      p, c = next_plugin()
+      p, conf = advance()
     end
   end
 end
@@ -98,27 +108,24 @@ local M = { plugins = plugins }
 local function traced_runner(field, tracing)
   local before, after, call = tracing.before[field], tracing.after[field], tracing.caller(field)
   local tables = require("moongate.scope").tables
+  local access = field == "access"
   return function()
     running[3] = false
     if before then
       before(tables())
     end
-    local p, c = next_plugin()
+    local p, conf = advance()
     while p do
-      local conf = confs[c]
-      if conf == nil then
-        conf = make_conf(p, c)
-      elseif referring then
-        update(referring[c])
-      end
-      running[3] = p
       local handler = handlers[p]
       if call then
         call(handler, plugins[p], conf)
       else
         handler[field](handler, conf)
       end
-      p, c = next_plugin()
+      if access then
+        take_consumer()
+      end
+      p, conf = advance()
     end
     running[3] = false
     if after then

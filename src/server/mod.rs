@@ -91,11 +91,14 @@ pub fn parse_config(settings: Settings, path: &Path) -> Result<(), String> {
 /// # Errors
 /// What kept the runner from starting.
 pub fn spec(mut settings: Settings, args: Vec<String>) -> Result<i32, String> {
+    crate::ngx::worker_thread::set(rooms::worker_threads(&settings));
     // a whole run is one handler to the watchdog, and specs may be large
     settings.moongate_handler_timeout = std::time::Duration::from_secs(3600);
     settings.moongate_lua_memory_limit = 0;
     control::shared_dictionaries(&settings);
     crate::pdk::nginx::set_statistics(worker::statistics);
+    crate::ngx::worker::set_prefix(&settings.prefix.to_string_lossy());
+    crate::ngx::worker_thread::set(rooms::worker_threads(&settings));
     let vm = rooms::state(&settings).map_err(|e| e.to_string())?;
     let program = crate::busted::Program::new(vm.lua(), &args).map_err(|e| e.to_string())?;
     let function = vm.keep(program.function.clone()).map_err(|e| e.to_string())?;

@@ -122,6 +122,22 @@ for _, name in ipairs({ "jit.v", "jit.dump" }) do
   end
 end
 
+-- A library may be loaded anew for each block, where nginx would be: what it declares in C stays.
+local function declare_again()
+  local ffi = require "ffi"
+  local cdef, metatype = ffi.cdef, ffi.metatype
+  function ffi.cdef(text, ...)
+    local ok, err = pcall(cdef, text, ...)
+    if not ok and not tostring(err):find("attempt to redefine", 1, true) then
+      error(err, 2)
+    end
+  end
+  function ffi.metatype(ctype, mt)
+    local ok, made = pcall(metatype, ctype, mt)
+    return ok and made or ffi.typeof(ctype)
+  end
+end
+
 -- === blocks ===
 
 local function environment()
@@ -143,6 +159,10 @@ local function block_of(n)
   local b = blocks[n]
   if not b then
     b = assert(loadfile(DIR .. "/block-" .. n .. ".lua"))()
+    if b.library and declare_again then
+      declare_again()
+      declare_again = nil
+    end
     b.env = index.env or index.single and _G or environment()
     blocks[n] = b
   end
@@ -154,14 +174,16 @@ local initialize
 -- Every block finds the modules and dictionaries of a fresh server.
 local function start(n)
   current = block_of(n)
-  for name in pairs(package.loaded) do
-    if not base_loaded[name] and not name:find("^moongate") and package.searchpath(name, current.path or "") then
+  -- (what init_worker has made stays)
+  for name in pairs(index.alone and {} or package.loaded) do
+    local fresh = not base_loaded[name] or current.library and not name:find("^ngx%f[%.%z]")
+    if fresh and not name:find("^moongate") and package.searchpath(name, current.path or "") then
       package.loaded[name] = nil
     end
   end
   package.path = (current.path and current.path .. ";" or "") .. base_path
   rawset(_G, "kong", index.kong and index.kong_global or nil)
-  for _, name in ipairs(current.dicts or {}) do
+  for _, name in ipairs(index.alone and {} or current.dicts or {}) do
     local dict = ngx.shared[name]
     if dict then
       dict:flush_all()

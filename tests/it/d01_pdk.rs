@@ -12,6 +12,10 @@ const CONSUMER: &str = "6e7b1f0e-3b0a-4c53-8d0a-0f6b8f0d2a12";
 
 /// A gateway with the probe, whose log handler writes what `kong.log.serialize()` gives as JSON into the error log.
 fn gateway(port: u16) -> Gateway {
+    setup(port).start()
+}
+
+fn setup(port: u16) -> Setup {
     let mut config = with(service(port), "probe", json!({}));
     config["services"][0]["routes"][0]["id"] = json!(ROUTE);
     config["services"][0]["routes"][0]["paths"] = json!(["/", "~/users/(?<name>[a-z]+)/(\\d+)"]);
@@ -31,7 +35,6 @@ fn gateway(port: u16) -> Gateway {
              function M:log() kong.log.err('line ', require('cjson').encode(kong.log.serialize())) end
              return M",
         )
-        .start()
 }
 
 /// The last log line of a gateway.
@@ -93,12 +96,16 @@ fn d01_ngx_ctx_is_filled_as_kong_fills_it() {
 #[test]
 fn d01_a_consumer_written_into_ngx_ctx_has_its_configurations() {
     let origin = Origin::echo();
-    let g = gateway(origin.port);
-    let set = format!("ngx.ctx.authenticated_consumer = {{ id = '{CONSUMER}', username = 'bob' }}");
-    assert_eq!(g.access(&set).is(200).header("x-marked"), Some("yes"));
-    assert_eq!(g.get("/", &[]).is(200).header("x-marked"), None);
-    let set = format!("kong.client.authenticate(kong.client.load_consumer('{CONSUMER}'), nil)");
-    assert_eq!(g.access(&set).is(200).header("x-marked"), Some("yes"));
+    for instrumentations in ["off", "all"] {
+        let g = setup(origin.port)
+            .set("tracing_instrumentations", instrumentations)
+            .start();
+        let set = format!("ngx.ctx.authenticated_consumer = {{ id = '{CONSUMER}', username = 'bob' }}");
+        assert_eq!(g.access(&set).is(200).header("x-marked"), Some("yes"));
+        assert_eq!(g.get("/", &[]).is(200).header("x-marked"), None);
+        let set = format!("kong.client.authenticate(kong.client.load_consumer('{CONSUMER}'), nil)");
+        assert_eq!(g.access(&set).is(200).header("x-marked"), Some("yes"));
+    }
 }
 
 #[test]
