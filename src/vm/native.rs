@@ -101,10 +101,6 @@ unsafe fn lent<'a>(p: *const c_char, len: usize) -> &'a [u8] {
     unsafe { std::slice::from_raw_parts(p.cast(), len) }
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one shape for all natives: each argument has a register"
-)]
 unsafe extern "C" fn trampoline<F>(
     a: *const c_char,
     a_len: usize,
