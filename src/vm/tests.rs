@@ -329,3 +329,25 @@ fn d03_results_of_threads_survive_a_short_memory() {
         std::mem::forget(vm);
     }
 }
+
+#[test]
+fn d03_recursion_ends_in_an_error_before_the_stack_does() {
+    let deep = std::thread::Builder::new().stack_size(STACK).spawn(|| {
+        let vm = vm(512 << 20);
+        let flow = run(
+            &vm,
+            "local function f() return coroutine.wrap(f)() end
+             local ok, e = pcall(f)
+             assert(not ok and e:find('C stack overflow', 1, true), e)
+             local function g() return (('a'):gsub('a', g)) end
+             ok, e = pcall(g)
+             assert(not ok and e:find('stack overflow', 1, true), e)",
+        );
+        assert!(
+            matches!(&flow, Flow::Done)
+                || matches!(&flow, Flow::Failed(f) if f.kind == driver::FaultKind::Runaway),
+            "{flow:?}"
+        );
+    });
+    deep.unwrap().join().unwrap();
+}
