@@ -351,3 +351,29 @@ fn d03_recursion_ends_in_an_error_before_the_stack_does() {
     });
     deep.unwrap().join().unwrap();
 }
+
+#[test]
+fn d03_a_handler_of_xpcall_cannot_hold_on_to_a_runaway() {
+    let vm = vm(64 << 20);
+    for src in [
+        "xpcall(function() while true do end end, function() while true do end end)",
+        "local f = coroutine.wrap(function()
+           xpcall(function() while true do end end, function() while true do end end)
+         end)
+         while true do pcall(f) end",
+        "local ok, e = o.vm.wait_threads(o.vm.spawn(function() local a, b = 1, 2 while true do end end))
+         error(not ok and e)",
+    ] {
+        match run(&vm, src) {
+            Flow::Failed(f) => {
+                let waited = src.contains("wait_threads");
+                assert_eq!(f.kind == driver::FaultKind::Runaway, !waited, "{f:?}");
+                assert!(f.message.contains("handler ran longer"), "{f}");
+                assert!(f.traceback.contains("[string"), "{f:?}");
+            }
+            flow => panic!("{flow:?}"),
+        }
+        assert!(matches!(run(&vm, "sleep(1)"), Flow::Done));
+    }
+    assert_eq!(vm.live_coroutines(), 0);
+}
