@@ -377,3 +377,21 @@ fn d03_a_handler_of_xpcall_cannot_hold_on_to_a_runaway() {
     }
     assert_eq!(vm.live_coroutines(), 0);
 }
+
+#[test]
+fn d03_what_on_abort_was_given_goes_before_the_state() {
+    check_client_abort(true);
+    let x = crate::exchange::testing::exchange("GET / HTTP/1.1");
+    let vm = vm(64 << 20);
+    let f = vm
+        .lua()
+        .load("assert(o.vm.on_abort(function() end) == 1)")
+        .into_function();
+    let f = vm.keep(f.unwrap()).unwrap();
+    let scope = Scope::new(&vm, Phase::Access, Some(x));
+    assert!(matches!(vm.run_now(&scope, f, &[]), Flow::Done));
+    assert!(scope.minds_abort());
+    // the scope is the last that holds the state, as that of a request which ends after a reload
+    drop(vm);
+    drop(scope);
+}
