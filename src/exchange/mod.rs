@@ -5,6 +5,7 @@
 pub mod error_body;
 pub mod handshake;
 pub mod header_list;
+pub mod header_names;
 pub mod phase;
 pub mod request;
 pub mod response;

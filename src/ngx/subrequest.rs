@@ -10,12 +10,14 @@ use bytes::Bytes;
 
 use super::call::{self, CONTENT};
 use super::core::head_sent;
-use super::header::{escape_name, escape_value};
+use super::header::escape_value;
 use super::log::{self, Level};
 use super::req::METHODS;
 use super::var;
 use crate::exchange::request::Redirect;
-use crate::exchange::{Body, Client, Exchange, Outbound, Phase, Request, Response, ServiceTarget, Timing};
+use crate::exchange::{
+    Body, Client, Exchange, Outbound, Phase, Request, Response, ServiceTarget, Timing, header_names,
+};
 use crate::vm::scope::{self, Captured, Gateway, Scope};
 use crate::vm::{Args, Kind, Out, Registrar, Ret, op};
 
@@ -167,9 +169,9 @@ fn prepare(a: &Args, r: &mut Ret) {
 
 fn set_header(q: &mut Request, name: &[u8], value: &[u8]) {
     if value.is_empty() {
-        q.headers.remove(&escape_name(name));
+        q.headers.remove(&header_names::escape(name));
     } else {
-        q.headers.set(&escape_name(name), &escape_value(value));
+        q.headers.set(&header_names::escape(name), &escape_value(value));
     }
 }
 

@@ -8,6 +8,7 @@ pub mod driver;
 pub mod held;
 pub mod json;
 pub mod loader;
+pub mod native;
 pub mod op;
 pub mod scope;
 pub mod state;
