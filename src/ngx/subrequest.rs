@@ -4,7 +4,7 @@
 //! are run by another. Must not: know how a request is served; the scope's `gateway` does.
 
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use bytes::Bytes;
 
@@ -35,8 +35,9 @@ const MAX_DEPTH: u8 = 50;
 const MAX_AT_ONCE: usize = 1024;
 
 thread_local! {
-    /// Subrequests between `prepare` and `run`; no handler runs in between.
-    static PREPARED: RefCell<Vec<Rc<Scope>>> = const { RefCell::new(Vec::new()) };
+    /// Subrequests between `prepare` and `run`, with whose they are. A table of the plugin's that waits or fails when it
+    /// is read may come in between, and another request's handlers with it.
+    static PREPARED: RefCell<Vec<(Weak<Scope>, Rc<Scope>)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A path and a query out of an argument of Lua's; None where it could lead out of its folder.
@@ -64,12 +65,32 @@ fn climbs(path: &[u8]) -> bool {
     path.split(|b| *b == b'/').any(|part| part == b"..")
 }
 
-/// `check()`: raises where no subrequest can be made.
+/// Those of the running request, and those whose request is gone.
+fn take_prepared() -> (Vec<Rc<Scope>>, Vec<Rc<Scope>>) {
+    let here = scope::current();
+    let (mut own, mut left) = (Vec::new(), Vec::new());
+    PREPARED.with_borrow_mut(|all| {
+        for (parent, one) in std::mem::take(all) {
+            match parent.upgrade() {
+                Some(p) if here.as_ref().is_some_and(|h| Rc::ptr_eq(h, &p)) => own.push(one),
+                Some(_) => all.push((parent, one)),
+                None => left.push(one),
+            }
+        }
+    });
+    (own, left)
+}
+
+/// `check()`: raises where no subrequest can be made. What a call that failed had prepared is let go.
 fn check(_: &Args, r: &mut Ret) {
     if scope::read(|_| ()).is_none() {
         return call::no_request(r);
     }
-    call::allowed(r, CONTENT);
+    if call::allowed(r, CONTENT) && PREPARED.with_borrow(|all| !all.is_empty()) {
+        let old = take_prepared();
+        // where no Lua runs
+        tokio::task::spawn_local(async move { drop(old) });
+    }
 }
 
 /// What the options of one subrequest say.
@@ -143,7 +164,7 @@ fn prepare(a: &Args, r: &mut Ret) {
     let vm = &parent.vm;
     let scope = Scope::of_guest(vm, Phase::Rewrite, Some(made), parent.shared_guest());
     r.num(scope.slot);
-    PREPARED.with_borrow_mut(|all| all.push(scope));
+    PREPARED.with_borrow_mut(|all| all.push((Rc::downgrade(&parent), scope)));
 }
 
 fn set_header(q: &mut Request, name: &[u8], value: &[u8]) {
@@ -251,10 +272,10 @@ fn derive(parent: &Exchange, wanted: &Wanted) -> Exchange {
 /// `run(cancel)`: waits for all that were prepared; a table for each. With `cancel` they are let go, where no Lua
 /// runs.
 fn run(a: &Args, r: &mut Ret) {
-    let prepared = PREPARED.take();
+    let (prepared, left) = take_prepared();
     if a.truthy(1) {
         return r.wait(async move {
-            drop(prepared);
+            drop((prepared, left));
             Out::new()
         });
     }

@@ -14,7 +14,7 @@ use super::crew::{Crew, Heir, Id, Spawned};
 use super::op::{self, Ask, Pending};
 use super::scope::{self, Scope};
 use super::state::{Coroutine, Func, Vm};
-use super::thread;
+use super::{thread, watchdog};
 
 /// Why a run failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,6 +136,16 @@ impl Vm {
         let step = match status {
             // what it returned stays on its stack
             0 => Step::Ended(Flow::Done),
+            // the watchdog's way out
+            ffi::LUA_YIELD if stopped => {
+                let traceback = self.traceback(co);
+                let message = watchdog::take_message(co);
+                Step::Ended(Flow::Failed(Fault {
+                    kind: FaultKind::Runaway,
+                    message,
+                    traceback,
+                }))
+            }
             ffi::LUA_YIELD => {
                 // SAFETY: reads the stack, then empties it.
                 let mark = unsafe {
@@ -166,16 +176,6 @@ impl Vm {
 
     fn fault(&self, co: Id, status: c_int, stopped: bool) -> Fault {
         let message = message_of(co);
-        let mut traced = Traced {
-            co,
-            text: String::new(),
-        };
-        // SAFETY: `trace` runs protected; the error it may leave is popped.
-        unsafe {
-            let top = ffi::lua_gettop(self.main);
-            ffi::lua_cpcall(self.main, trace, (&raw mut traced).cast::<c_void>());
-            ffi::lua_settop(self.main, top);
-        }
         let kind = if stopped {
             FaultKind::Runaway
         } else if status == ffi::LUA_ERRMEM || message == "not enough memory" {
@@ -186,8 +186,22 @@ impl Vm {
         Fault {
             kind,
             message,
-            traceback: traced.text,
+            traceback: self.traceback(co),
         }
+    }
+
+    fn traceback(&self, co: Id) -> String {
+        let mut traced = Traced {
+            co,
+            text: String::new(),
+        };
+        // SAFETY: `trace` runs protected; the error it may leave is popped.
+        unsafe {
+            let top = ffi::lua_gettop(self.main);
+            ffi::lua_cpcall(self.main, trace, (&raw mut traced).cast::<c_void>());
+            ffi::lua_settop(self.main, top);
+        }
+        traced.text
     }
 }
 

@@ -22,4 +22,4 @@ pub use driver::{Fault, Flow, Run};
 pub use op::{Args, Kind, Out, Ret};
 pub use scope::Scope;
 pub use state::{Registrar, Vm, VmOptions};
-pub use thread::{YIELDABLE, check_client_abort};
+pub use thread::{STACK, YIELDABLE, check_client_abort};

@@ -238,6 +238,8 @@ impl Drop for Scope {
         for end in self.ends.take().iter().filter_map(Weak::upgrade) {
             end.end();
         }
+        // a reference into the state, which may go with this scope: `vm` is dropped before the other fields
+        drop(self.on_abort.take());
         self.vm.free_slot(self.slot);
     }
 }
