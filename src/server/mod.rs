@@ -91,7 +91,6 @@ pub fn parse_config(settings: Settings, path: &Path) -> Result<(), String> {
 /// # Errors
 /// What kept the runner from starting.
 pub fn spec(mut settings: Settings, args: Vec<String>) -> Result<i32, String> {
-    crate::ngx::worker_thread::set(rooms::worker_threads(&settings));
     // a whole run is one handler to the watchdog, and specs may be large
     settings.moongate_handler_timeout = std::time::Duration::from_secs(3600);
     settings.moongate_lua_memory_limit = 0;
