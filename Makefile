@@ -21,11 +21,13 @@ kong:
 	tests/kong/run.sh $(KONG)
 
 # Others' test blocks on the gateway, compared with tests/blocks/figures.md. KONG, NGX_LUA and RESTY_CORE are checkouts of
-# Kong 3.10, lua-nginx-module and lua-resty-core; those that are not given are left out.
+# Kong 3.10, lua-nginx-module and lua-resty-core; LIBS is a folder with checkouts of Lua libraries, whose specs are run,
+# too. Those that are not given are left out.
 blocks:
 	cargo build
 	for checkout in $(KONG) $(NGX_LUA) $(RESTY_CORE); do \
 		tests/blocks/run.py --figures tests/blocks/figures.md $$checkout || exit 1; done
+	[ -z "$(LIBS)" ] || tests/blocks/libs.py --figures tests/blocks/figures.md $(LIBS)
 
 # Side by side with other proxies. BENCH is the folder of the benchmark (its run.sh).
 bench:

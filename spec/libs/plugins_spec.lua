@@ -22,6 +22,36 @@ describe("B2 what single plugins require", function()
       "must set 'model.options.upstream_url' for self-hosted providers/models" } }, err)
   end)
 
+  it("D1 kong.llm asks a model by a driver", function()
+    local loaded, said = package.loaded, {}
+    loaded["kong.llm.drivers.shared"] = {
+      pre_request = function(_, request) said.pre = request end,
+      post_request = function(_, answer) said.post = answer end,
+    }
+    local driver = {
+      to_format = function(request) return request end,
+      subrequest = function(request)
+        return said.answer or request.messages[2].content:upper(), said.err and 500, said.err
+      end,
+      from_format = function(answer)
+        return require("cjson").encode { choices = { { message = { role = "assistant", content = answer } } } }
+      end,
+    }
+    loaded["kong.llm.drivers.openai"] = driver
+    local llm = require("kong.llm").new_driver { model = { provider = "openai" }, route_type = "llm/v1/chat" }
+    assert.equal("TEXT", llm:ai_introspect_body("text", "capitals", {}))
+    assert.same({ { role = "system", content = "capitals" }, { role = "user", content = "text" } }, said.pre.messages)
+    assert.matches("TEXT", said.post, 1, true)
+    said.answer = "it is [42], sir"
+    assert.equal("[42]", llm:ai_introspect_body("text", "p", {}, "\\[\\d+\\]"))
+    assert.same({ nil, "AI response did not match specified regular expression" },
+      { llm:ai_introspect_body("text", "p", {}, "none") })
+    said.err = "status code 500"
+    assert.same({ nil, "failed to introspect request with AI service: status code 500" },
+      { llm:ai_introspect_body("text", "p", {}) })
+    loaded["kong.llm.drivers.shared"], loaded["kong.llm.drivers.openai"] = nil, nil
+  end)
+
   it("B2 kong.llm.plugin.ctx takes registered names with their types only", function()
     local ctx = require "kong.llm.plugin.ctx"
     local get, set = ctx.get_namespaced_accesors("spec", { n = "number" })

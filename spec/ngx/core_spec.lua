@@ -1,3 +1,5 @@
+local request = require "moongate.spec.request"
+
 describe("D4 resty.core", function()
   it("D4 every module of lua-resty-core answers", function()
     for _, name in ipairs {
@@ -47,6 +49,33 @@ describe("D4 resty.core", function()
     assert.is_nil(next(t))
   end)
 
+  it("D4 get_request is something in a request and in a timer", function()
+    local get_request = require("resty.core.base").get_request
+    assert.is_truthy(get_request())
+    for _, phase in ipairs { "rewrite", "access", "header_filter", "log" } do
+      request { steps = { { phase, function()
+        assert.is_truthy(get_request())
+        assert.equal(get_request(), get_request())
+      end } } }
+    end
+  end)
+
+  it("D4 resty.core.regex", function()
+    local regex = require "resty.core.regex"
+    assert.is_nil(regex.set_buf_grow_ratio(3))
+    assert.is_boolean(regex.is_regex_cache_empty())
+    ngx.re.find("abc", "b", "o")
+    assert.is_false(regex.is_regex_cache_empty())
+    local compiled = assert(regex.re_match_compile("(b)(?<n>c)", "j"))
+    assert.is_truthy(compiled)
+    local base = require "resty.core.base"
+    local buf, size, pos, len = regex.check_buf_size(base.get_string_buf(10), 10, nil, 0, 25, true)
+    assert.is_truthy(buf)
+    assert.same({ 30, 25 }, { size, len })
+    assert.is_truthy(pos)
+    regex.set_buf_grow_ratio(2)
+  end)
+
   it("D4 resty.core.utils, misc and ctx", function()
     local utils = require "resty.core.utils"
     assert.equal("a_b_c", utils.str_replace_char("a-b-c", "-", "_"))
@@ -62,44 +91,16 @@ describe("D4 resty.core", function()
     assert.equal(ngx.ctx, require("resty.core.ctx").get_ctx_table())
   end)
 
-  it("D4 constants", function()
-    assert.same({ 0, -1, -2, -4, -5 }, { ngx.OK, ngx.ERROR, ngx.AGAIN, ngx.DONE, ngx.DECLINED })
-    assert.equal("userdata", type(ngx.null))
-    assert.equal("userdata: NULL", tostring(ngx.null))
-    assert.equal("http", ngx.config.subsystem)
-    assert.is_boolean(ngx.config.debug)
-    assert.is_string(ngx.config.prefix())
-    assert.is_string(ngx.config.nginx_configure())
-    assert.is_number(ngx.config.nginx_version)
-    assert.is_number(ngx.config.ngx_lua_version)
-    assert.is_string(ngx.get_phase())
-    assert.is_number(ngx.get_raw_phase())
-  end)
-
-  it("D4 ngx.balancer outside its phase", function()
-    local balancer = require "ngx.balancer"
-    for _, call in ipairs { { "set_current_peer", "127.0.0.1", 80 }, { "set_more_tries", 1 }, { "enable_keepalive" },
-                            { "recreate_request" }, { "set_upstream_tls", true }, { "bind_to_local_addr", "127.0.0.1" } } do
-      local ok, err = balancer[call[1]](call[2], call[3])
-      assert.is_nil(ok)
-      assert.is_true(err == "no upstream found" or err == "API disabled in the current context")
+  it("D4 phases have names and numbers", function()
+    assert.equal("timer", ngx.get_phase())
+    assert.equal(0x80, ngx.get_raw_phase())
+    for phase, number in pairs {
+      rewrite = 0x2, access = 0x4, log = 0x10, header_filter = 0x20, body_filter = 0x40, balancer = 0x200,
+    } do
+      request { steps = { { phase, function()
+        assert.equal(phase, ngx.get_phase())
+        assert.equal(number, ngx.get_raw_phase())
+      end } } }
     end
-    assert.is_false((balancer.set_timeouts(1, 1, 1)))
-    local a, b, err = balancer.get_last_failure()
-    assert.is_true(a == nil and b == nil and type(err) == "string")
-    assert.error_matches(function() balancer.set_timeouts(0) end, "bad connect timeout")
-    assert.error_matches(function() balancer.set_timeouts(1, "x") end, "bad send timeout")
-    assert.error_matches(function() balancer.set_timeouts(1, 1, -1) end, "bad read timeout")
-    assert.error_matches(function() balancer.enable_keepalive("x") end, "number expected, got string")
-    assert.error_matches(function() balancer.enable_keepalive(1, -1) end, "expected >= 0")
-    assert.error_matches(function() balancer.set_current_peer("a", 1, 2) end, "bad argument #3 to 'set_current_peer'")
-    assert.error_matches(function() balancer.bind_to_local_addr(1) end, "bad argument #1 to 'bind_to_local_addr'")
-  end)
-
-  it("D4 what has no counterpart says so", function()
-    assert.error_matches(function() require("ngx.ocsp").create_ocsp_request("x") end, "not supported: ngx.ocsp.create_ocsp_request")
-    assert.error_matches(function() require("ngx.proxyssl").get_tls1_version() end, "not supported: ngx.proxyssl.get_tls1_version")
-    assert.error_matches(function() require("ngx.ssl.session").get_session_id() end, "not supported: ngx.ssl.session.get_session_id")
-    assert.equal(0x0303, require("ngx.proxyssl").TLS1_2_VERSION)
   end)
 end)

@@ -28,6 +28,12 @@ describe("D4 ngx.log, print and ngx.errlog", function()
     end
   end)
 
+  it("D4 print writes a notice of what ngx.log takes", function()
+    assert.is_nil(print("spec ", 1, " ", nil, true))
+    assert.error_matches(function() print({}) end,
+      "bad argument #1 to 'print' %(expected table to have __tostring metamethod%)")
+  end)
+
   it("D4 raw_log", function()
     assert.is_nil(errlog.raw_log(ngx.ERR, "spec: as it is"))
     assert.error_matches(function() errlog.raw_log("x", "a") end, "bad argument #1 to 'raw_log' %(must be a number%)")

@@ -197,10 +197,6 @@ describe("D3 ngx.pipe", function()
   end)
 
   it("D3 resty.shell runs a command with all its ends", function()
-    local ok = pcall(ngx.thread.spawn, function() end)
-    if not ok then
-      return pending("without ngx.thread")
-    end
     local shell = require "resty.shell"
     assert.same({ true, "HELLO", "", "exit", 0 }, { shell.run("tr a-z A-Z", "hello") })
     assert.same({ false, "out\n", "err\n", "exit", 3 }, { shell.run("echo out; echo err >&2; exit 3") })

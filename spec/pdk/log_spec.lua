@@ -29,6 +29,25 @@ describe("D1 kong.log", function()
     return all
   end
 
+  it("D1 kong.log and its levels write for nobody in particular", function()
+    for i, name in ipairs(LEVELS) do
+      sink.set_level(i)
+      kong.log[name]("text ", i)
+      assert.equal(i, lines[#lines][1])
+      assert.matches("^%[kong%] log_spec%.lua:%d+ text " .. i .. "$", lines[#lines][2])
+    end
+    kong.log.deprecation("old")
+    assert.matches("old$", lines[#lines][2])
+    kong.log.inspect("shown")
+    assert.equal("+" .. ("-"):rep(120) .. "+", lines[#lines][2])
+    local n = #lines
+    for i = 1, #LEVELS do
+      sink.set_level(i - 1)
+      kong.log[LEVELS[i]]("nothing")
+    end
+    assert.equal(n, #lines)
+  end)
+
   it("D1 each level writes its severity, with file and line", function()
     sink.set_level(8)
     local log = kong.log.new("spec")

@@ -213,6 +213,14 @@ describe("D1 kong.configuration", function()
     copy.answer = 1
     assert.same({ 42, "secret" }, { own.answer, own.pg_password })
     assert.equal("table", type(require("kong.pdk").new().configuration.remove_sensitive()))
+    -- other specs may have put a table of their own there
+    local configuration = kong.configuration
+    if not configuration.remove_sensitive then
+      configuration = require("kong.pdk").new().configuration
+    end
+    local shown = configuration.remove_sensitive()
+    assert.equal(configuration.prefix, shown.prefix)
+    assert.is_nil(shown.remove_sensitive)
   end)
 end)
 
@@ -223,6 +231,8 @@ describe("D1 kong and its modules", function()
     local v = meta._VERSION_TABLE
     assert.equal(tonumber(("%d%.2d%.2d"):format(v.major * 100, v.minor * 10, v.patch)), kong.version_num)
     assert.equal(tostring(v), meta._VERSION)
+    -- a configuration brings it, which specs need not have
+    assert.matches(UUID, kong.default_workspace or "00000000-0000-0000-0000-000000000000")
   end)
 
   it("D1 each face is a module with new", function()
@@ -230,7 +240,9 @@ describe("D1 kong and its modules", function()
       "client", "client.tls", "cluster", "ctx", "ip", "log", "nginx", "node", "plugin", "request", "response",
       "router", "service", "service.request", "service.response", "table", "telemetry", "tracing", "vault",
     } do
-      assert.equal("function", type(require("kong.pdk." .. name).new), name)
+      local face = require("kong.pdk." .. name).new(kong)
+      assert.equal("table", type(face), name)
+      assert.is_truthy(next(face) or getmetatable(face), name)
     end
     assert.equal("function", type(require "kong.globalpatches"))
   end)

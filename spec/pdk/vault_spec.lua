@@ -402,6 +402,57 @@ describe("B7 vault", function()
   end)
 end)
 
+describe("D1 kong.vault", function()
+  local vault = kong.vault
+  local reference = "{vault://env/d1-vault-secret}"
+
+  before_each(function()
+    ffi.C.setenv("D1_VAULT_SECRET", "known", 1)
+  end)
+
+  after_each(function()
+    ffi.C.unsetenv("D1_VAULT_SECRET")
+  end)
+
+  it("D1 is_reference, parse_reference, get", function()
+    assert.is_true(vault.is_reference(reference))
+    assert.is_false(vault.is_reference("known"))
+    assert.same({ name = "env", resource = "d1-vault-secret" }, vault.parse_reference(reference))
+    assert.equal("known", vault.get(reference))
+    assert.same({ n = 2, nil, "not a reference [5]" }, table.pack(vault.get(5)))
+  end)
+
+  it("D1 init_worker, warmup, update, try, flush", function()
+    assert.is_nil(vault.init_worker())
+    assert.is_nil(vault.warmup({ a = reference }))
+    local conf = { a = reference, b = 1, ["$refs"] = { a = reference } }
+    assert.equal(conf, vault.update(conf))
+    assert.same({ "known", 1 }, { conf.a, conf.b })
+    local calls = 0
+    assert.equal("done", vault.try(function(given)
+      calls = calls + 1
+      return given.a == "known" and "done"
+    end, conf))
+    assert.equal(1, calls)
+    assert.is_nil(vault.flush())
+    ngx.sleep(0.02)
+    assert.equal("known", vault.get(reference))
+  end)
+
+  it("D1 junk raises a string, or is left as it is", function()
+    for _, junk in ipairs { 1, "x", true } do
+      assert.equal(junk, vault.update(junk))
+      local ok, err = pcall(vault.warmup, junk)
+      assert.is_false(ok)
+      assert.equal("string", type(err))
+      assert.is_false(vault.is_reference(junk))
+    end
+    local ok, err = pcall(vault.try, 1, {})
+    assert.is_false(ok)
+    assert.matches("attempt to call", err, 1, true)
+  end)
+end)
+
 describe("B7 kong.conf_loader", function()
   local conf_loader = require "kong.conf_loader"
 

@@ -111,9 +111,12 @@ fn sent(asked: &Asked) -> Result<Load, Unread> {
     let mut fields: Vec<(String, String)> = pairs(&asked.query)?;
     let mut text = None;
     if asked.content_type.starts_with("multipart/form-data") {
-        let parts = multipart::parse(&asked.body, asked.content_type.as_bytes()).ok_or(Unread::Nothing)?;
+        let parts = multipart::parse(&asked.body, asked.content_type.as_bytes());
+        if parts.is_empty() {
+            return Err(Unread::Nothing);
+        }
         for part in &parts {
-            fields.push((text_of(part.name)?, text_of(part.value)?));
+            fields.push((text_of(part.name)?, text_of(&part.value)?));
         }
     } else if asked
         .content_type

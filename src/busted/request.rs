@@ -4,7 +4,6 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -12,11 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use mlua::Function;
 
 use crate::exchange::header_list::Span;
-use crate::exchange::{
-    Body, Client, Connection, Exchange, HeaderList, Outbound, Phase, Request, Response, ServiceTarget,
-    Source, Timing,
-};
-use crate::store::Snapshot;
+use crate::exchange::{Body, Exchange, HeaderList, Phase, Request, Source, unsent};
 use crate::vm::scope::{self, BodyReader, Scope};
 use crate::vm::{Args, Flow, Out, Registrar, Ret, op};
 
@@ -132,49 +127,17 @@ fn exchange(head: &[u8], body: &[u8]) -> Exchange {
     }
     let headers = HeaderList::from_raw(Bytes::copy_from_slice(head), spans);
     let line = String::from_utf8_lossy(head.split(|b| *b == b'\r').next().unwrap_or_default()).into_owned();
-    let mut words = line.split(' ').map(str::to_owned);
+    let mut words = line.split(' ');
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let (path, args) = match target.split_once('?') {
-        Some((path, args)) => (path.to_owned(), Some(args.to_owned())),
-        None => (target.clone(), None),
-    };
-    let host = headers
-        .get("host")
-        .map(|h| String::from_utf8_lossy(h).to_lowercase());
-    let host = host.and_then(|h| h.split(':').next().map(str::to_owned));
-    let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 51_000));
-    let local = std::net::SocketAddr::from(([127, 0, 0, 1], 8000));
-    let uri: Vec<u8> = percent_encoding::percent_decode(path.as_bytes()).collect();
-    Exchange {
-        id: *b"0123456789abcdef0123456789abcdef",
-        connection: Rc::new(Connection::new(1, peer, local)),
-        snapshot: Arc::new(Snapshot::empty()),
-        request: Request {
-            method,
-            uri: String::from_utf8_lossy(&uri).into_owned(),
-            target,
-            version: 11,
-            scheme: "http",
-            host: host.unwrap_or_default(),
-            args,
-            content_length: (!body.is_empty()).then_some(body.len() as u64),
-            has_body: !body.is_empty(),
-            length: head.len() as u64,
-            headers,
-            ..Request::default()
-        },
-        matched: None,
-        client: Client {
-            addr: peer,
-            trusted: false,
-            consumer: None,
-        },
-        outbound: Outbound::default(),
-        target: ServiceTarget::default(),
-        attempts: Vec::new(),
-        response: Response::default(),
-        timing: Timing::start(),
-    }
+    let request = unsent::request(method, target, headers);
+    let uri: Vec<u8> = percent_encoding::percent_decode(request.uri.as_bytes()).collect();
+    unsent::exchange(Request {
+        uri: String::from_utf8_lossy(&uri).into_owned(),
+        content_length: (!body.is_empty()).then_some(body.len() as u64),
+        has_body: !body.is_empty(),
+        length: head.len() as u64,
+        ..request
+    })
 }
 
 /// Notes the moment as the proxy does when a phase begins.

@@ -5,12 +5,14 @@
 pub mod error_body;
 pub mod handshake;
 pub mod header_list;
+pub mod header_names;
 pub mod phase;
 pub mod request;
 pub mod response;
 pub mod target;
 #[cfg(test)]
 pub(crate) mod testing;
+pub(crate) mod unsent;
 
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;

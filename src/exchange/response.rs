@@ -62,7 +62,7 @@ pub struct Response {
 
 impl Response {
     /// Sets a header, and notes it where the upstream sent none of the name.
-    pub fn set_header(&mut self, name: HeaderName, value: HeaderValue) {
+    pub fn set_header(&mut self, name: &HeaderName, value: HeaderValue) {
         match self.headers.try_entry(name) {
             Ok(Entry::Occupied(mut there)) => {
                 there.insert(value);

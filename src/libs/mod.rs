@@ -43,6 +43,7 @@ const MODULES: &[(&str, Source)] = &[
     ("kong.tools.yield", crate::embed!("tools/yield.lua")),
     ("date", crate::embed!("lua/date.lua")),
     ("lfs", crate::embed!("lua/lfs.lua")),
+    ("lxp.lom", crate::embed!("lua/lxp_lom.lua")),
     ("lsyslog", crate::embed!("lua/lsyslog.lua")),
     ("luatz", crate::embed!("lua/luatz.lua")),
     ("lua_system_constants", crate::embed!("lua/system_constants.lua")),
@@ -93,6 +94,7 @@ const MODULES: &[(&str, Source)] = &[
         "kong.observability.tracing.tracing_context",
         crate::embed!("observability/tracing_context.lua"),
     ),
+    ("kong.resty.ctx", crate::embed!("lua/resty_ctx.lua")),
     ("resty.kong.log", crate::embed!("resty/kong_log.lua")),
     (
         "kong.observability.tracing.propagation.utils",
@@ -133,6 +135,7 @@ const MODULES: &[(&str, Source)] = &[
         "moongate.libs.ljsonschema.values",
         crate::embed!("ljsonschema/values.lua"),
     ),
+    ("moongate.libs.asn1", crate::embed!("lua/asn1.lua")),
     ("moongate.libs.http_body", crate::embed!("http/body.lua")),
     ("moongate.libs.http_connect", crate::embed!("http/connect.lua")),
     ("moongate.libs.http_pipeline", crate::embed!("http/pipeline.lua")),

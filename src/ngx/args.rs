@@ -3,9 +3,10 @@
 //! Must not: keep more arguments than asked for (100 unless told otherwise).
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::call;
-use super::encode::{component, escape, unescape};
+use super::encode::{escape, kind, unescape};
 use super::header::limit;
 use crate::exchange::Body;
 use crate::vm::{Args, Out, Registrar, Ret, op, scope};
@@ -17,8 +18,8 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_args", "escape", op::raw(escape_part))
 }
 
-/// A key and its values; None is an argument without `=`.
-type Argument<'a> = (Cow<'a, [u8]>, Vec<Option<Cow<'a, [u8]>>>);
+/// A key and its value; None is an argument without `=`.
+type Pair<'a> = (Cow<'a, [u8]>, Option<Cow<'a, [u8]>>);
 
 /// When a query is too long for the caller.
 #[derive(Clone, Copy)]
@@ -29,16 +30,16 @@ enum Count {
     Reached,
 }
 
+/// Up to this many pairs are searched for each key one by one.
+const FEW: usize = 16;
+
 /// Pushes the table of a query: strings, true for an argument without `=`, lists for repeated ones.
 fn parse(query: &[u8], max: usize, count: Count, r: &mut Ret) {
-    let mut args: Vec<Argument> = Vec::new();
-    let mut index = std::collections::HashMap::new();
-    let mut kept = 0;
-    let pairs = memchr::memchr_iter(b'&', query).count() + 1;
-    let truncated = pairs > max;
+    let count_of_pairs = memchr::memchr_iter(b'&', query).count() + 1;
+    let mut pairs: Vec<Pair> = Vec::with_capacity(count_of_pairs.min(max).min(64));
     for (i, pair) in query.split(|b| *b == b'&').enumerate() {
         let full = match count {
-            Count::Beyond => kept == max,
+            Count::Beyond => pairs.len() == max,
             Count::Reached => i == max,
         };
         if full {
@@ -48,42 +49,66 @@ fn parse(query: &[u8], max: usize, count: Count, r: &mut Ret) {
             Some(eq) => (&pair[..eq], Some(unescape(&pair[eq + 1..]))),
             None => (pair, None),
         };
-        if key.is_empty() {
-            continue;
-        }
-        kept += 1;
-        let key = unescape(key);
-        match index.get(&key) {
-            Some(i) => {
-                let i: usize = *i;
-                args[i].1.push(value);
-            }
-            None => {
-                index.insert(key.clone(), args.len());
-                args.push((key, vec![value]));
-            }
+        if !key.is_empty() {
+            pairs.push((unescape(key), value));
         }
     }
-    r.table(0, args.len(), |t| {
-        for (key, values) in &args {
-            t.str(key);
-            match &values[..] {
-                [one] => item(t, one.as_deref()),
-                many => {
-                    t.table(many.len(), 0, |l| {
-                        for (i, v) in many.iter().enumerate() {
-                            item(l, v.as_deref());
-                            l.seti(i + 1);
-                        }
-                    });
-                }
-            }
-            t.set();
+    r.table(0, pairs.len(), |t| {
+        if pairs.len() <= FEW {
+            push_few(&pairs, t);
+        } else {
+            push_many(&pairs, t);
         }
     });
-    if truncated {
+    if count_of_pairs > max {
         r.lit("truncated");
     }
+}
+
+fn push_few(pairs: &[Pair], t: &mut Out) {
+    for (i, (key, value)) in pairs.iter().enumerate() {
+        if pairs[..i].iter().any(|(k, _)| k == key) {
+            continue;
+        }
+        let mut more = pairs[i + 1..].iter().filter(|(k, _)| k == key).peekable();
+        t.str(key);
+        if more.peek().is_none() {
+            item(t, value.as_deref());
+        } else {
+            let values = more.map(|(_, v)| v.as_deref());
+            list(t, std::iter::once(value.as_deref()).chain(values));
+        }
+        t.set();
+    }
+}
+
+fn push_many(pairs: &[Pair], t: &mut Out) {
+    let mut index: HashMap<&[u8], usize> = HashMap::with_capacity(pairs.len());
+    let mut groups: Vec<Vec<&Pair>> = Vec::new();
+    for pair in pairs {
+        let at = *index.entry(&pair.0).or_insert(groups.len());
+        match groups.get_mut(at) {
+            Some(group) => group.push(pair),
+            None => groups.push(vec![pair]),
+        }
+    }
+    for group in &groups {
+        t.str(&group[0].0);
+        match &group[..] {
+            [(_, one)] => item(t, one.as_deref()),
+            many => list(t, many.iter().map(|(_, v)| v.as_deref())),
+        }
+        t.set();
+    }
+}
+
+fn list<'a>(t: &mut Out, values: impl Iterator<Item = Option<&'a [u8]>>) {
+    t.table(2, 0, |l| {
+        for (i, v) in values.enumerate() {
+            item(l, v);
+            l.seti(i + 1);
+        }
+    });
 }
 
 fn item(t: &mut Out, value: Option<&[u8]>) {
@@ -149,5 +174,5 @@ fn decode(a: &Args, r: &mut Ret) {
 /// A key or value on its way into a query.
 fn escape_part(a: &Args, r: &mut Ret) {
     let s = call::text(a, 1).unwrap_or_default();
-    r.str(escape(&s, component));
+    r.str(escape(&s, kind::COMPONENT));
 }

@@ -52,6 +52,17 @@ pub fn request_in(r: &mut Ret, mask: u32) -> bool {
     allowed(r, mask)
 }
 
+/// Whether the request can be left as a whole; if another handler of it waits for a subrequest, leaves OpenResty's
+/// error.
+#[inline]
+pub fn leavable(r: &mut Ret) -> bool {
+    if scope::with(|s| s.captures.get()).unwrap_or_default() == 0 {
+        return true;
+    }
+    r.raise("attempt to abort with pending subrequests");
+    false
+}
+
 /// Leaves the error of a call outside any request.
 #[cold]
 pub fn no_request(r: &mut Ret) {

@@ -96,6 +96,8 @@ local function set_ctx(ctx)
 end
 
 local status, headers_sent, set_status = core.status, core.headers_sent, core.set_status
+local native = require "moongate.native"
+local c_status, reply = native.ngx_core.status, native.reply
 
 -- what `resty.core.misc` lets libraries add
 local getters, setters = {}, {}
@@ -106,7 +108,8 @@ setmetatable(ngx, {
     if key == "ctx" then
       return get_ctx()
     elseif key == "status" then
-      return (status())
+      local n = c_status(nil, 0, nil, 0, reply, 0, 0, 0, 0)
+      return n >= 0 and n or (status())
     elseif key == "headers_sent" then
       return (headers_sent())
     elseif key == "is_subrequest" then

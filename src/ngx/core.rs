@@ -1,8 +1,11 @@
 //! `ngx` itself: its fields that follow the request (`ctx`, `status`, `headers_sent`), constants, phase.
 
+use std::ffi::c_int;
+
 use super::call::{self, CONTENT};
 use super::log::{self, Level};
 use crate::exchange::{Exchange, Phase};
+use crate::vm::native::{self, Given, Reply};
 use crate::vm::{Args, Registrar, Ret, op, scope};
 
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
@@ -13,7 +16,8 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_core", "set_status", op::raw(set_status))?;
     r.op("ngx_core", "headers_sent", op::raw(headers_sent))?;
     r.op("ngx_core", "is_subrequest", op::raw(is_subrequest))?;
-    r.op("ngx_core", "exit", op::raw(exit))
+    r.op("ngx_core", "exit", op::raw(exit))?;
+    r.native("ngx_core", "status", native::raw(status_native))
 }
 
 /// `ngx.null`: the light userdata NULL, which `cjson.null` is too.
@@ -50,6 +54,10 @@ fn status(_: &Args, r: &mut Ret) {
         }
         None => call::no_request(r),
     }
+}
+
+fn status_native(_: &Given, _: &mut Reply) -> c_int {
+    scope::read(|x| c_int::from(x.response.status)).unwrap_or(native::OP)
 }
 
 fn set_status(a: &Args, r: &mut Ret) {
@@ -110,9 +118,12 @@ fn exit(a: &Args, r: &mut Ret) {
     if !call::allowed(r, EXIT_HERE) {
         return;
     }
+    if ![-1, 408, 444, 499].contains(&code) && !call::leavable(r) {
+        return;
+    }
     let sent = scope::read(|x| head_sent(x).then_some(x.response.status)).flatten();
     if let Some(status) = sent
-        && code > 0
+        && code >= 300
         && ![408, 444, 499].contains(&code)
     {
         if code != i64::from(status) {

@@ -1,10 +1,19 @@
 -- ngx.shared.DICT. A dictionary is a table whose first item is a userdata that stands for it, as in OpenResty.
+-- Natives do what is asked most; what they leave (refusals, flags, long values) and the rest are the ops'.
 
 local ngx = ...
 local ops = require("moongate.ops").ngx_dict
+local native = require "moongate.native"
 local get, get_stale, put, delete, incr = ops.get, ops.get_stale, ops.put, ops.delete, ops.incr
+local c, reply, bytes, ffi_string = native.ngx_dict, native.reply, native.bytes, require("ffi").string
+local c_get, c_put_number, c_put_text, c_incr = c.get, c.put_number, c.put_text, c.incr
 local type, error, tonumber, tostring, select = type, error, tonumber, tostring, select
 local getinfo = debug.getinfo
+
+-- what a native answers, and what it is told beside a dictionary's number
+local NONE, NUMBER, TRUE, FALSE = -1, -3, -4, -5
+local ADD, REPLACE, EVICT, INIT = 0x10000, 0x20000, 0x40000, 0x80000
+local LONGEST = 65535
 
 local methods = {}
 methods.__index = methods
@@ -31,7 +40,7 @@ local function key_of(key)
   local len = #key
   if len == 0 then
     return nil, "empty key"
-  elseif len > 65535 then
+  elseif len > LONGEST then
     return nil, "key too long"
   end
   return key
@@ -39,6 +48,18 @@ end
 
 function methods.get(dict, key)
   local n = zone(dict)
+  if type(key) == "string" and key ~= "" and #key <= LONGEST then
+    local got = c_get(key, #key, nil, 0, reply, n, 0, 0, 0)
+    if got >= 0 then
+      return ffi_string(bytes, got)
+    elseif got == NONE then
+      return nil
+    elseif got == NUMBER then
+      return reply.number
+    elseif got == TRUE or got == FALSE then
+      return got == TRUE
+    end
+  end
   local text, err = key_of(key)
   if not text then
     return nil, err
@@ -56,12 +77,26 @@ function methods.get_stale(dict, key)
 end
 
 local function writer(mode, evict)
+  local how = (mode == 1 and ADD or mode == 2 and REPLACE or 0) + (evict and EVICT or 0)
   return function(dict, key, value, exptime, flags)
     local n = zone(dict)
     if not exptime then
       exptime = 0
     elseif exptime < 0 then
       error('bad "exptime" argument', 2)
+    end
+    if not flags and type(exptime) == "number" and type(key) == "string" and key ~= "" and #key <= LONGEST then
+      local kind, done = type(value), nil
+      if kind == "number" then
+        done = c_put_number(key, #key, nil, 0, reply, n + how, value, exptime, 0)
+      elseif kind == "string" then
+        done = c_put_text(key, #key, value, #value, reply, n + how, 0, exptime, 0)
+      end
+      if done == 0 then
+        return true, nil, false
+      elseif done == 1 then
+        return true, nil, true
+      end
     end
     local text, err = key_of(key)
     if not text then
@@ -105,6 +140,18 @@ end
 
 function methods.incr(dict, key, value, init, init_ttl)
   local n = zone(dict)
+  if type(value) == "number" and type(key) == "string" and key ~= "" and #key <= LONGEST then
+    if not init and init_ttl == nil then
+      if c_incr(key, #key, nil, 0, reply, n, value, 0, 0) == 0 then
+        return reply.number
+      end
+    elseif type(init) == "number" and (init_ttl == nil or type(init_ttl) == "number" and init_ttl >= 0) then
+      local done = c_incr(key, #key, nil, 0, reply, n + INIT, value, init, init_ttl or 0)
+      if done >= 0 then
+        return reply.number, nil, done == 1
+      end
+    end
+  end
   local text, err = key_of(key)
   if not text then
     return nil, err

@@ -3,11 +3,13 @@
 //! The face gives keys as strings of 1 to 65535 bytes. Must not: hold a dictionary's lock while it speaks to Lua.
 
 use std::cell::RefCell;
+use std::ffi::c_int;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::shared::dict::{self, Dict, DictError, Mode, Seen, Value, Write};
+use crate::vm::native::{self, Given, Reply};
 use crate::vm::{Args, Kind, Registrar, Ret, op};
 
 thread_local! {
@@ -34,7 +36,11 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_dict", "flush_expired", op::raw(flush_expired))?;
     r.op("ngx_dict", "get_keys", op::raw(get_keys))?;
     r.op("ngx_dict", "capacity", op::raw(capacity))?;
-    r.op("ngx_dict", "free_space", op::raw(free_space))
+    r.op("ngx_dict", "free_space", op::raw(free_space))?;
+    r.native("ngx_dict", "get", native::raw(get_native))?;
+    r.native("ngx_dict", "put_number", native::raw(put_number))?;
+    r.native("ngx_dict", "put_text", native::raw(put_text))?;
+    r.native("ngx_dict", "incr", native::raw(incr_native))
 }
 
 fn names(_: &Args, r: &mut Ret) {
@@ -69,6 +75,26 @@ fn keyed(a: &Args, r: &mut Ret, f: impl FnOnce(&Dict, &[u8], &mut Ret)) {
     on(a, r, |d, r| f(d, key, r));
 }
 
+/// A native's dictionary, whose number is the low half of `i`; the op says what is wrong with none.
+#[inline]
+fn of_native(g: &Given, f: impl FnOnce(&Dict) -> c_int) -> c_int {
+    let i = (g.i & 0xffff) as usize;
+    DICTS.with_borrow(|d| d.get(i.wrapping_sub(1)).map_or(native::OP, |dict| f(dict)))
+}
+
+/// What a native's `i` holds beside the number: how to write, and that there is a first value.
+mod flag {
+    pub const ADD: i32 = 1 << 16;
+    pub const REPLACE: i32 = 1 << 17;
+    pub const EVICT: i32 = 1 << 18;
+    pub const INIT: i32 = 1 << 19;
+}
+
+/// What `get_native` answers for values that are no text.
+const NUMBER: c_int = -3;
+const TRUE: c_int = -4;
+const FALSE: c_int = -5;
+
 #[inline]
 fn push_value(r: &mut Ret, value: &Value) {
     match value {
@@ -100,6 +126,28 @@ fn get(a: &Args, r: &mut Ret) {
     });
 }
 
+/// Key `a`: the length of a text, NUMBER, TRUE or FALSE. What has flags is the op's.
+fn get_native(g: &Given, reply: &mut Reply) -> c_int {
+    let show = |seen: Seen<'_>| {
+        if seen.flags != 0 {
+            return native::OP;
+        }
+        match seen.value {
+            Value::Num(n) => {
+                reply.number = *n;
+                NUMBER
+            }
+            Value::Str(s) => reply.text(s),
+            Value::Bool(true) => TRUE,
+            Value::Bool(false) => FALSE,
+        }
+    };
+    of_native(g, |d| {
+        d.look(g.a, false, show)
+            .map_or(native::OP, |seen| seen.unwrap_or(native::NONE))
+    })
+}
+
 fn get_stale(a: &Args, r: &mut Ret) {
     keyed(a, r, |d, key, r| {
         let seen = d.look(key, true, |seen: Seen<'_>| {
@@ -118,9 +166,14 @@ fn get_stale(a: &Args, r: &mut Ret) {
     });
 }
 
-/// Argument `i`, seconds, as whole milliseconds; 0 for none or fewer.
+/// Seconds as whole milliseconds; 0 for none or fewer.
+fn to_ms(seconds: f64) -> u64 {
+    (seconds * 1000.0) as u64
+}
+
+/// Argument `i`, seconds, as whole milliseconds.
 fn ms(a: &Args, i: usize) -> u64 {
-    a.num(i).map_or(0, |s| (s * 1000.0) as u64)
+    a.num(i).map_or(0, to_ms)
 }
 
 /// Argument `i` as what a dictionary may hold.
@@ -160,6 +213,36 @@ fn put(a: &Args, r: &mut Ret) {
     });
 }
 
+/// Key `a`, seconds `y`: 0, or 1 where living values were evicted. A refusal is the op's to tell.
+fn write_native(g: &Given, value: impl FnOnce() -> Value) -> c_int {
+    of_native(g, |d| {
+        let mode = match g.i & (flag::ADD | flag::REPLACE) {
+            flag::ADD => Mode::Add,
+            flag::REPLACE => Mode::Replace,
+            _ => Mode::Set,
+        };
+        let write = Write {
+            key: g.a,
+            value: value(),
+            flags: 0,
+            ttl_ms: to_ms(g.y),
+            mode,
+            evict: g.i & flag::EVICT != 0,
+        };
+        d.put(write).map_or(native::OP, c_int::from)
+    })
+}
+
+/// Value `x`.
+fn put_number(g: &Given, _: &mut Reply) -> c_int {
+    write_native(g, || Value::Num(g.x))
+}
+
+/// Value `b`.
+fn put_text(g: &Given, _: &mut Reply) -> c_int {
+    write_native(g, || Value::Str(Bytes::copy_from_slice(g.b)))
+}
+
 /// `delete(dict, key)`: as `put` answers.
 fn delete(a: &Args, r: &mut Ret) {
     keyed(a, r, |d, key, r| {
@@ -180,6 +263,18 @@ fn incr(a: &Args, r: &mut Ret) {
         }
         Err(e) => failed(r, e),
     });
+}
+
+/// Key `a`, by `x`, first `y`, seconds `z`: as `write_native` answers; the sum is in the reply.
+fn incr_native(g: &Given, reply: &mut Reply) -> c_int {
+    let init = (g.i & flag::INIT != 0).then_some(g.y);
+    of_native(g, |d| match d.incr(g.a, g.x, init, to_ms(g.z)) {
+        Ok((sum, forcible)) => {
+            reply.number = sum;
+            c_int::from(forcible)
+        }
+        Err(_) => native::OP,
+    })
 }
 
 /// `ttl(dict, key)`: seconds, below 0 for what has expired and is still there.

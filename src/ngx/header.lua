@@ -1,10 +1,14 @@
--- ngx.header and ngx.resp. Reading ngx.header is the op itself.
+-- ngx.header and ngx.resp. Natives read and set what is one value, the ops the rest.
 
 local ngx = ...
 local ops = require("moongate.ops").ngx_header
 local get, set, add, get_all = ops.get, ops.set, ops.add, ops.get_all
 local type, tostring, error, unpack, rawget, setmetatable = type, tostring, error, unpack, rawget, setmetatable
 local lower, gsub = string.lower, string.gsub
+local native = require "moongate.native"
+local c_get, c_set = native.ngx_header.get, native.ngx_header.set
+local reply, bytes, ffi_string = native.reply, native.bytes, require("ffi").string
+local NONE = -1
 
 local function texts(values)
   local list = {}
@@ -16,10 +20,24 @@ local function texts(values)
 end
 
 ngx.header = setmetatable({}, {
-  __index = get,
+  __index = function(t, key)
+    if type(key) == "string" then
+      local n = c_get(key, #key, nil, 0, reply, 0, 0, 0, 0)
+      if n >= 0 then
+        return ffi_string(bytes, n)
+      elseif n == NONE then
+        return nil
+      end
+    end
+    return get(t, key)
+  end,
   __newindex = function(_, key, value)
     local err
     local kind = type(value)
+    if kind == "string" and type(key) == "string"
+      and c_set(key, #key, value, #value, reply, 0, 0, 0, 0) == 0 then
+      return
+    end
     if type(key) ~= "string" then
       key = tostring(key)
     end

@@ -3,6 +3,7 @@
 //! Must not: let a control character into a header; they are escaped, as OpenResty does.
 
 use std::borrow::Cow;
+use std::ffi::c_int;
 
 use http::header::{self, HeaderName, HeaderValue};
 
@@ -10,7 +11,8 @@ use super::call;
 use super::core::head_sent;
 use super::log::{self, Level};
 use super::subrequest::spelled;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, header_names};
+use crate::vm::native::{self, Given, Reply};
 use crate::vm::{Args, Kind, Out, Registrar, Ret, op, scope};
 
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
@@ -18,15 +20,17 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_header", "set", op::raw(set))?;
     r.op("ngx_header", "add", op::raw(add))?;
     r.op("ngx_header", "get_all", op::raw(get_all))?;
-    r.op("ngx_header", "bypass", op::raw(bypass))
+    r.op("ngx_header", "bypass", op::raw(bypass))?;
+    r.native("ngx_header", "get", native::raw(get_native))?;
+    r.native("ngx_header", "set", native::raw(set_native))
 }
 
 /// A header's value with control characters percent-encoded.
 pub(super) fn escape_value(value: &[u8]) -> Cow<'_, [u8]> {
-    let wild = |b: &u8| (*b < 0x20 && *b != b'\t') || *b == 0x7f;
-    if !value.iter().any(wild) {
+    if header_names::is_plain_value(value) {
         return Cow::Borrowed(value);
     }
+    let wild = |b: &u8| (*b < 0x20 && *b != b'\t') || *b == 0x7f;
     let mut safe = Vec::with_capacity(value.len() + 8);
     for b in value {
         if wild(b) {
@@ -36,34 +40,6 @@ pub(super) fn escape_value(value: &[u8]) -> Cow<'_, [u8]> {
         }
     }
     Cow::Owned(safe)
-}
-
-/// A header's name with everything but token characters percent-encoded.
-pub(super) fn escape_name(name: &[u8]) -> Cow<'_, [u8]> {
-    let token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
-    if name.iter().all(token) {
-        return Cow::Borrowed(name);
-    }
-    let mut safe = Vec::with_capacity(name.len() + 8);
-    for b in name {
-        if token(b) {
-            safe.push(*b);
-        } else {
-            safe.extend_from_slice(format!("%{b:02X}").as_bytes());
-        }
-    }
-    Cow::Owned(safe)
-}
-
-/// The response header that a key of `ngx.header` means.
-fn header_name(key: &[u8]) -> Option<HeaderName> {
-    if memchr::memchr(b'_', key).is_none()
-        && let Ok(name) = HeaderName::from_bytes(key)
-    {
-        return Some(name);
-    }
-    let dashed: Vec<u8> = key.iter().map(|b| if *b == b'_' { b'-' } else { *b }).collect();
-    HeaderName::from_bytes(&escape_name(&dashed)).ok()
 }
 
 /// Headers of which a response has one: a list keeps its last value.
@@ -92,7 +68,7 @@ fn get(a: &Args, r: &mut Ret) {
     };
     let got = scope::read(|x| {
         // a name that was escaped when it was set is not found by what it was before, as in OpenResty
-        let name = header_name(&key).filter(|n| n.as_str().len() == key.len());
+        let name = header_names::of(&key).filter(|n| n.as_str().len() == key.len());
         let Some(name) = name else {
             r.nil();
             return;
@@ -126,13 +102,55 @@ fn get(a: &Args, r: &mut Ret) {
     }
 }
 
+/// Key `a`: the length of the value. Lists, times and names that don't stay as they are are the op's.
+fn get_native(g: &Given, reply: &mut Reply) -> c_int {
+    let found = scope::read(|x| {
+        header_names::with(g.a, |name| {
+            if *name == header::LAST_MODIFIED || name.as_str().len() != g.a.len() {
+                return native::OP;
+            }
+            let mut values = x.response.headers.get_all(name).iter();
+            match (values.next(), values.next()) {
+                (None, _) => native::NONE,
+                (Some(one), None) => reply.text(one.as_bytes()),
+                _ => native::OP,
+            }
+        })
+    });
+    found.flatten().unwrap_or(native::OP)
+}
+
+/// Beyond that many lines a map may be full, which the op tells.
+const MANY: usize = 4096;
+
+/// Sets header `a` to one value `b`: 0.
+fn set_native(g: &Given, _: &mut Reply) -> c_int {
+    if g.b.is_empty() || !header_names::is_plain_value(g.b) {
+        return native::OP;
+    }
+    let done = scope::write(|x| {
+        if head_sent(x) || x.response.headers.len() > MANY {
+            return native::OP;
+        }
+        let set = header_names::with(g.a, |name| {
+            if *name == header::CONTENT_LENGTH {
+                return native::OP;
+            }
+            let Ok(value) = HeaderValue::from_bytes(g.b) else {
+                return native::OP;
+            };
+            x.response.set_header(name, value);
+            0
+        });
+        set.unwrap_or(native::OP)
+    });
+    done.unwrap_or(native::OP)
+}
+
 fn put(x: &mut Exchange, name: HeaderName, a: &Args, from: usize, replace: bool) -> Result<(), &'static str> {
     let answer = &mut x.response;
     if answer.upstream_status.is_some() && a.len() >= from && !answer.headers.contains_key(&name) {
         answer.added.push(name.clone());
-    }
-    if replace && name != header::CONTENT_LENGTH {
-        x.response.headers.remove(&name);
     }
     for i in from..=a.len() {
         let Some(text) = call::text(a, i) else {
@@ -144,9 +162,14 @@ fn put(x: &mut Exchange, name: HeaderName, a: &Args, from: usize, replace: bool)
         if name == header::CONTENT_LENGTH && !text.iter().all(u8::is_ascii_digit) {
             return Err("failed to set header");
         }
-        if single(&name) {
-            x.response.headers.insert(&name, value);
-        } else if x.response.headers.try_append(&name, value).is_err() {
+        let headers = &mut x.response.headers;
+        // the first takes the old lines' place
+        let full = if single(&name) || (replace && i == from) {
+            headers.try_insert(&name, value).is_err()
+        } else {
+            headers.try_append(&name, value).is_err()
+        };
+        if full {
             return Err("too many headers");
         }
     }
@@ -172,7 +195,7 @@ fn change(a: &Args, r: &mut Ret, replace: bool) {
         if head_sent(x) {
             return Err(None);
         }
-        let name = header_name(&key).ok_or(Some("bad header name"))?;
+        let name = header_names::of(&key).ok_or(Some("bad header name"))?;
         // as in nginx, a header without a value is no header
         let empty = replace && a.len() == 2 && call::text(a, 2).is_some_and(|t| t.is_empty());
         if empty || matches!(a.kind(2), Kind::Nil | Kind::None) {

@@ -32,6 +32,8 @@ mod var_ssl;
 pub mod worker;
 pub mod worker_thread;
 
+pub use time::parse as parse_http_time;
+
 #[cfg(test)]
 mod tests;
 

@@ -89,27 +89,31 @@ local directives = {
   end,
 }
 
-rawset(_G, "ndk", {
+local functions = {}
+for var, directive in pairs(directives) do
+  functions[var] = function(arg)
+    if running[1] == 0 then
+      error("no request found", 2)
+    end
+    local value = directive(tostring(arg))
+    if not value then
+      error("calling directive " .. var .. " failed with code -1", 2)
+    end
+    return value
+  end
+end
+
+local ndk = {
   set_var = setmetatable({}, {
     __index = function(_, var)
       var = tostring(var)
-      local directive = directives[var]
-      if not directive then
-        error('ndk.set_var: directive "' .. var .. '" not found or does not use ndk_set_var_value', 2)
-      end
-      return function(arg)
-        if running[1] == 0 then
-          error("no request found", 2)
-        end
-        local value = directive(tostring(arg))
-        if not value then
-          error("calling directive " .. var .. " failed with code -1", 2)
-        end
-        return value
-      end
+      return functions[var]
+        or error('ndk.set_var: directive "' .. var .. '" not found or does not use ndk_set_var_value', 2)
     end,
     __newindex = function()
       error("not allowed", 2)
     end,
   }),
-})
+}
+rawset(_G, "ndk", ndk)
+package.loaded.ndk = ndk

@@ -137,6 +137,9 @@ fn redirect(a: &Args, r: &mut Ret) {
     if !call::request_in(r, CONTENT) {
         return;
     }
+    if !call::leavable(r) {
+        return;
+    }
     if scope::read(head_sent) == Some(true) {
         return r.raise("attempt to call ngx.redirect after sending out the headers");
     }

@@ -5,13 +5,21 @@ local ops = require("moongate.ops").ngx_req
 local get_headers, set_header, add_header = ops.get_headers, ops.set_header, ops.add_header
 local type, tostring, error, unpack, rawget, setmetatable = type, tostring, error, unpack, rawget, setmetatable
 local lower, gsub = string.lower, string.gsub
+local native = require "moongate.native"
+local c_method, get_method = native.ngx_req.get_method, ops.get_method
+local reply, bytes, ffi_string = native.reply, native.bytes, require("ffi").string
 
 local by_any_spelling = {
   __index = function(t, key)
     if type(key) ~= "string" then
       return nil
     end
-    return rawget(t, (gsub(lower(key), "_", "-")))
+    key = lower(key)
+    local value = rawget(t, key)
+    if value == nil then
+      return rawget(t, (gsub(key, "_", "-")))
+    end
+    return value
   end,
 }
 
@@ -25,7 +33,6 @@ local function texts(values)
 end
 
 ngx.req = {
-  get_method = ops.get_method,
   set_method = ops.set_method,
   set_uri = ops.set_uri,
   http_version = ops.http_version,
@@ -33,6 +40,11 @@ ngx.req = {
   raw_header = ops.raw_header,
   is_internal = ops.is_internal,
 }
+
+function ngx.req.get_method()
+  local n = c_method(nil, 0, nil, 0, reply, 0, 0, 0, 0)
+  return n >= 0 and ffi_string(bytes, n) or (get_method())
+end
 
 function ngx.req.get_headers(max, raw)
   local t, err = get_headers(max, raw)

@@ -2,13 +2,15 @@
 //!
 //! Must not: let a control character into a header; they are escaped, as OpenResty does.
 
+use std::ffi::c_int;
 use std::fmt::Write as _;
 use std::time::UNIX_EPOCH;
 
 use super::call;
-use super::header::{escape_name, escape_value, limit, one_or_many};
+use super::header::{escape_value, limit, one_or_many};
 use crate::exchange::request::Redirect;
-use crate::exchange::{Exchange, Phase};
+use crate::exchange::{Exchange, Phase, header_names};
+use crate::vm::native::{self, Given, Reply};
 use crate::vm::{Args, Kind, Registrar, Ret, op, scope};
 
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
@@ -22,7 +24,8 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_req", "http_version", op::raw(http_version))?;
     r.op("ngx_req", "start_time", op::raw(start_time))?;
     r.op("ngx_req", "raw_header", op::raw(raw_header))?;
-    r.op("ngx_req", "is_internal", op::raw(is_internal))
+    r.op("ngx_req", "is_internal", op::raw(is_internal))?;
+    r.native("ngx_req", "get_method", native::raw(method_native))
 }
 
 /// `get_headers(max, raw)`: a second result "truncated" where there are more lines than `max`.
@@ -106,7 +109,7 @@ fn change(a: &Args, r: &mut Ret, replace: bool) {
     if !call::allowed(r, CHANGE) {
         return;
     }
-    let name = escape_name(&name);
+    let name = header_names::escape(&name);
     if name.is_empty() {
         return;
     }
@@ -176,6 +179,10 @@ fn get_method(_: &Args, r: &mut Ret) {
     }
 }
 
+fn method_native(_: &Given, reply: &mut Reply) -> c_int {
+    scope::read(|x| reply.text(x.request.method.as_bytes())).unwrap_or(native::OP)
+}
+
 pub(super) const METHODS: &[(i64, &str)] = &[
     (2, "GET"),
     (4, "HEAD"),
@@ -240,6 +247,9 @@ fn set_uri(a: &Args, r: &mut Ret) {
     }
     let jump = a.truthy(2);
     if jump && !call::allowed(r, Phase::Rewrite as u32) {
+        return;
+    }
+    if jump && !call::leavable(r) {
         return;
     }
     let uri = String::from_utf8_lossy(&uri).into_owned();

@@ -1,7 +1,7 @@
 -- ngx.ssl towards clients, ngx.ssl.clienthello, resty.kong.tls' part of them.
 
 local ops = require("moongate.ops").ngx_ssl
-local error, type, ipairs = error, type, ipairs
+local error, type, ipairs, tonumber = error, type, ipairs, tonumber
 
 local M = package.loaded["ngx.ssl"] or {}
 
@@ -14,15 +14,28 @@ for _, name in ipairs({
   M[name] = ops[name]
 end
 
+-- Refuses what C's `void *` cannot be made of, in LuaJIT's words.
+local function pointer(i, name, value)
+  local kind = type(value)
+  if value ~= nil and kind ~= "cdata" and kind ~= "userdata" then
+    error("bad argument #" .. i .. " to 'ngx_http_lua_ffi_" .. name .. "' (cannot convert '" .. kind
+          .. "' to 'void *')", 3)
+  end
+end
+
 function M.set_cert(chain)
+  pointer(2, "set_cert", chain)
   return ops.set_cert(id(chain))
 end
 
 function M.set_priv_key(key)
+  pointer(2, "set_priv_key", key)
   return ops.set_priv_key(id(key))
 end
 
 function M.verify_client(authorities, depth, trusted)
+  pointer(2, "ssl_verify_client", authorities)
+  pointer(3, "ssl_verify_client", trusted)
   return ops.verify_client(authorities and (id(authorities) or 0), depth, trusted and (id(trusted) or 0))
 end
 
@@ -90,7 +103,12 @@ function hello.get_client_hello_server_name()
 end
 
 function hello.get_client_hello_ext(kind)
-  return ops.hello_extension(kind)
+  local found = ops.hello_extension(tonumber(kind))
+  if type(kind) ~= "number" then
+    error("bad argument #2 to 'ngx_http_lua_ffi_ssl_get_client_hello_ext' (cannot convert '" .. type(kind)
+          .. "' to 'unsigned int')", 2)
+  end
+  return found
 end
 
 hello.get_client_hello_ext_present = ops.hello_extensions
@@ -110,6 +128,8 @@ function hello.get_supported_versions()
 end
 
 function hello.set_protocols(protocols)
+  -- the phase counts first
+  ops.hello_ciphers()
   local wanted = {}
   for _, name in ipairs(protocols) do
     if name ~= "SSLv2" and name ~= "SSLv3" and name ~= "TLSv1" and name ~= "TLSv1.1" and name ~= "TLSv1.2"

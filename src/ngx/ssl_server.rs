@@ -44,6 +44,13 @@ enum Place<'a> {
 
 /// Runs `f` on the client's TLS; without, leaves OpenResty's answer.
 fn with_tls(r: &mut Ret, f: impl FnOnce(&mut Ret, Place<'_>)) {
+    find_tls(r, f, |r| {
+        r.fail("bad request");
+    });
+}
+
+/// The same, where `without` answers for a connection (a timer's, too) that has none.
+fn find_tls(r: &mut Ret, f: impl FnOnce(&mut Ret, Place<'_>), without: impl FnOnce(&mut Ret)) {
     let mut f = Some(f);
     let in_handshake = scope::handshake(|h| {
         if let Some(f) = f.take() {
@@ -53,13 +60,19 @@ fn with_tls(r: &mut Ret, f: impl FnOnce(&mut Ret, Place<'_>)) {
     if in_handshake.is_some() {
         return;
     }
-    let in_request = scope::read(|x| match (&x.connection.tls, f.take()) {
-        (Some(facts), Some(f)) => f(r, Place::Request(facts, x.connection.peer, x.connection.local)),
-        _ => {
-            r.fail("bad request");
+    let in_request = scope::read(|x| {
+        if let (Some(facts), Some(f)) = (&x.connection.tls, f.take()) {
+            f(r, Place::Request(facts, x.connection.peer, x.connection.local));
+            return true;
         }
+        false
     });
-    if in_request.is_none() {
+    if in_request == Some(true) {
+        return;
+    }
+    if scope::with(|_| ()).is_some() {
+        without(r);
+    } else {
         r.raise("no request found");
     }
 }
@@ -180,12 +193,17 @@ fn raw(r: &mut Ret, address: SocketAddr) {
     };
 }
 
+/// Of an address the error is the third value.
+fn no_address(r: &mut Ret) {
+    r.nil().nil().lit("bad request");
+}
+
 fn raw_server_addr(_: &Args, r: &mut Ret) {
-    with_tls(r, |r, place| raw(r, addresses(&place).1));
+    find_tls(r, |r, place| raw(r, addresses(&place).1), no_address);
 }
 
 fn raw_client_addr(_: &Args, r: &mut Ret) {
-    with_tls(r, |r, place| raw(r, addresses(&place).0));
+    find_tls(r, |r, place| raw(r, addresses(&place).0), no_address);
 }
 
 /// The protocol as a number.
@@ -222,18 +240,11 @@ fn number_list(r: &mut Ret, numbers: impl Iterator<Item = u16>) {
     });
 }
 
-/// The suites that client and listener have in common, in the client's order.
+/// The suites that client and listener have in common, in the listener's order; grease is none of them.
 fn shared_ciphers(_: &Args, r: &mut Ret) {
     with_tls(r, |r, place| match place {
-        Place::Handshake(h) => {
-            let mine = &h.server.options().suites;
-            let has = |n: &u16| mine.iter().any(|s| u16::from(s.suite()) == *n);
-            number_list(r, h.hello.ciphers().filter(has));
-        }
-        Place::Request(facts, ..) => {
-            let known = |n: &u16| !hello::is_grease(*n);
-            number_list(r, facts.offered.iter().copied().filter(known));
-        }
+        Place::Handshake(h) => number_list(r, h.server.options().shared(&h.hello)),
+        Place::Request(facts, ..) => number_list(r, facts.shared.iter().copied()),
     });
 }
 

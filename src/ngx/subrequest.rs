@@ -4,18 +4,20 @@
 //! are run by another. Must not: know how a request is served; the scope's `gateway` does.
 
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use bytes::Bytes;
 
 use super::call::{self, CONTENT};
 use super::core::head_sent;
-use super::header::{escape_name, escape_value};
+use super::header::escape_value;
 use super::log::{self, Level};
 use super::req::METHODS;
 use super::var;
 use crate::exchange::request::Redirect;
-use crate::exchange::{Body, Client, Exchange, Outbound, Phase, Request, Response, ServiceTarget, Timing};
+use crate::exchange::{
+    Body, Client, Exchange, Outbound, Phase, Request, Response, ServiceTarget, Timing, header_names,
+};
 use crate::vm::scope::{self, Captured, Gateway, Scope};
 use crate::vm::{Args, Kind, Out, Registrar, Ret, op};
 
@@ -33,8 +35,9 @@ const MAX_DEPTH: u8 = 50;
 const MAX_AT_ONCE: usize = 1024;
 
 thread_local! {
-    /// Subrequests between `prepare` and `run`; no handler runs in between.
-    static PREPARED: RefCell<Vec<Rc<Scope>>> = const { RefCell::new(Vec::new()) };
+    /// Subrequests between `prepare` and `run`, with whose they are. A table of the plugin's that waits or fails when it
+    /// is read may come in between, and another request's handlers with it.
+    static PREPARED: RefCell<Vec<(Weak<Scope>, Rc<Scope>)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A path and a query out of an argument of Lua's; None where it could lead out of its folder.
@@ -62,9 +65,29 @@ fn climbs(path: &[u8]) -> bool {
     path.split(|b| *b == b'/').any(|part| part == b"..")
 }
 
-/// `check()`: raises where no subrequest can be made.
+/// Those of the running request, and those whose request is gone.
+fn take_prepared() -> (Vec<Rc<Scope>>, Vec<Rc<Scope>>) {
+    let here = scope::current();
+    let (mut own, mut left) = (Vec::new(), Vec::new());
+    PREPARED.with_borrow_mut(|all| {
+        for (parent, one) in std::mem::take(all) {
+            match parent.upgrade() {
+                Some(p) if here.as_ref().is_some_and(|h| Rc::ptr_eq(h, &p)) => own.push(one),
+                Some(_) => all.push((parent, one)),
+                None => left.push(one),
+            }
+        }
+    });
+    (own, left)
+}
+
+/// `check()`: raises where no subrequest can be made. What a call that failed had prepared is let go.
 fn check(_: &Args, r: &mut Ret) {
-    call::request_in(r, CONTENT);
+    if call::request_in(r, CONTENT) && PREPARED.with_borrow(|all| !all.is_empty()) {
+        let old = take_prepared();
+        // where no Lua runs
+        tokio::task::spawn_local(async move { drop(old) });
+    }
 }
 
 /// What the options of one subrequest say.
@@ -138,14 +161,14 @@ fn prepare(a: &Args, r: &mut Ret) {
     let vm = &parent.vm;
     let scope = Scope::of_guest(vm, Phase::Rewrite, Some(made), parent.shared_guest());
     r.num(scope.slot);
-    PREPARED.with_borrow_mut(|all| all.push(scope));
+    PREPARED.with_borrow_mut(|all| all.push((Rc::downgrade(&parent), scope)));
 }
 
 fn set_header(q: &mut Request, name: &[u8], value: &[u8]) {
     if value.is_empty() {
-        q.headers.remove(&escape_name(name));
+        q.headers.remove(&header_names::escape(name));
     } else {
-        q.headers.set(&escape_name(name), &escape_value(value));
+        q.headers.set(&header_names::escape(name), &escape_value(value));
     }
 }
 
@@ -246,10 +269,10 @@ fn derive(parent: &Exchange, wanted: &Wanted) -> Exchange {
 /// `run(cancel)`: waits for all that were prepared; a table for each. With `cancel` they are let go, where no Lua
 /// runs.
 fn run(a: &Args, r: &mut Ret) {
-    let prepared = PREPARED.take();
+    let (prepared, left) = take_prepared();
     if a.truthy(1) {
         return r.wait(async move {
-            drop(prepared);
+            drop((prepared, left));
             Out::new()
         });
     }
@@ -262,7 +285,9 @@ fn run(a: &Args, r: &mut Ret) {
             out
         });
     };
+    let waiting = Waiting::begin();
     r.wait(async move {
+        let _waiting = waiting;
         // all are under way before the first is waited for
         let serve = |scope| Gateway::serve(gateway.clone(), scope);
         let under_way: Vec<_> = prepared.into_iter().map(serve).collect();
@@ -272,6 +297,27 @@ fn run(a: &Args, r: &mut Ret) {
         }
         out
     });
+}
+
+/// A capture that its handler waits for: while there are any, the request cannot be left by another handler.
+struct Waiting(Option<Rc<Scope>>);
+
+impl Waiting {
+    fn begin() -> Self {
+        let scope = scope::current();
+        if let Some(s) = &scope {
+            s.captures.set(s.captures.get() + 1);
+        }
+        Self(scope)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(s) = &self.0 {
+            s.captures.set(s.captures.get().saturating_sub(1));
+        }
+    }
 }
 
 /// The table of one response.
@@ -324,6 +370,9 @@ pub(super) fn spelled(name: &str) -> String {
 fn exec(a: &Args, r: &mut Ret) {
     let uri = call::text(a, 1).unwrap_or_default();
     if !call::request_in(r, CONTENT) {
+        return;
+    }
+    if !call::leavable(r) {
         return;
     }
     let Some((path, args)) = parse_uri(&uri) else {

@@ -171,6 +171,21 @@ fn a11_ngx_var_writes() {
 }
 
 #[test]
+fn d02_a_header_set_again_keeps_its_place() {
+    let x = ok(
+        Phase::Access,
+        "local h = ngx.header h['X-1'] = '1' h['X-2'] = { '2', '3' } h['X-3'] = 4 h['X-1'] = '5' h['X-2'] = { '6', '7' }",
+    );
+    let all: Vec<_> = x
+        .response
+        .headers
+        .iter()
+        .map(|(n, v)| format!("{n}={}", v.to_str().unwrap()))
+        .collect();
+    assert_eq!(all, ["x-1=5", "x-2=6", "x-2=7", "x-3=4"]);
+}
+
+#[test]
 fn a11_ngx_header_and_status() {
     let x = checks(
         Phase::Access,

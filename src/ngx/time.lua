@@ -5,9 +5,21 @@ local ops = require("moongate.ops")
 local sleep, take = ops.ngx_time.sleep, ops.vm.take
 
 local time = ops.ngx_time
+local native = require "moongate.native"
+local c_now, reply, floor = native.ngx_time.now, native.reply, math.floor
 
-for _, name in ipairs({ "now", "time", "today", "localtime", "utctime" }) do
+for _, name in ipairs({ "today", "localtime", "utctime" }) do
   ngx[name] = time[name]
+end
+
+local function now()
+  return c_now(nil, 0, nil, 0, reply, 0, 0, 0, 0) == 0 and reply.number or time.now()
+end
+
+ngx.now = now
+
+function ngx.time()
+  return floor(now())
 end
 
 for _, name in ipairs({ "http_time", "cookie_time" }) do

@@ -2,6 +2,7 @@
 //!
 //! Must not: cache; reading the clock costs less than explaining a stale one.
 
+use std::ffi::c_int;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use time::format_description::BorrowedFormatItem;
@@ -9,6 +10,7 @@ use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
 use super::call;
+use crate::vm::native::{self, Given, Reply};
 use crate::vm::{Args, Out, Registrar, Ret, op};
 
 /// `$time_local`.
@@ -30,23 +32,20 @@ const COOKIE_FAR: &[BorrowedFormatItem] =
     format_description!("[weekday repr:short], [day]-[month repr:short]-[year] [hour]:[minute]:[second] GMT");
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_time", "now", op::raw(now))?;
-    r.op("ngx_time", "time", op::raw(whole))?;
     r.op("ngx_time", "today", op::raw(today))?;
     r.op("ngx_time", "localtime", op::raw(localtime))?;
     r.op("ngx_time", "utctime", op::raw(utctime))?;
     r.op("ngx_time", "http_time", op::raw(http_time))?;
     r.op("ngx_time", "cookie_time", op::raw(cookie_time))?;
     r.op("ngx_time", "parse_http_time", op::raw(parse_http_time))?;
-    r.op("ngx_time", "sleep", op::raw(sleep))
+    r.op("ngx_time", "sleep", op::raw(sleep))?;
+    r.native("ngx_time", "now", native::raw(now_native))
 }
 
 /// Seconds since the epoch, to the millisecond.
 pub(super) fn now_seconds() -> f64 {
-    let ms = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_millis();
-    ms as f64 / 1000.0
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    (since.as_secs() * 1000 + u64::from(since.subsec_millis())) as f64 / 1000.0
 }
 
 /// The local time in a format.
@@ -67,8 +66,9 @@ fn now(_: &Args, r: &mut Ret) {
     r.num(now_seconds());
 }
 
-fn whole(_: &Args, r: &mut Ret) {
-    r.num(now_seconds().trunc());
+fn now_native(_: &Given, reply: &mut Reply) -> c_int {
+    reply.number = now_seconds();
+    0
 }
 
 fn today(_: &Args, r: &mut Ret) {
@@ -144,7 +144,7 @@ impl Reader<'_> {
 }
 
 /// A date of RFC 822, RFC 850 (below 70 a year is of this century) or asctime; what follows it doesn't count.
-pub(super) fn parse(text: &[u8]) -> Option<i64> {
+pub fn parse(text: &[u8]) -> Option<i64> {
     let at = text.iter().position(|b| matches!(b, b',' | b' '))?;
     let asctime = text[at] == b' ';
     let mut t = Reader(text[at + 1..].trim_ascii_start());

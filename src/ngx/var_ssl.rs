@@ -2,7 +2,7 @@
 //!
 //! Must not: keep values; what is asked for is read from the connection's facts.
 
-use super::encode::{component, escape};
+use super::encode::{escape, kind};
 use super::ssl_server::pem;
 use crate::exchange::{Exchange, Handshake};
 use crate::tls::pki::cert::Cert;
@@ -51,7 +51,7 @@ fn client(tls: &Facts, name: &[u8], r: &mut Ret) {
     match name {
         b"raw_cert" => r.str(pem(der)),
         b"cert" => r.str(pem(der).trim_end().replace('\n', "\n\t")),
-        b"escaped_cert" => r.str(escape(pem(der).as_bytes(), component)),
+        b"escaped_cert" => r.str(escape(pem(der).as_bytes(), kind::COMPONENT)),
         b"fingerprint" => r.str(sha1_hex(der)),
         _ => r.opt(tls.client().and_then(|cert| of_cert(cert, name))),
     };

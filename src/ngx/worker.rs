@@ -46,9 +46,9 @@ pub fn set_exiting(exiting: bool) {
     EXITING.set(exiting);
 }
 
-/// Sets `ngx.config.prefix()` of this worker's states.
+/// Sets `ngx.config.prefix()` of this worker's states: with a slash at its end, as nginx has it.
 pub fn set_prefix(prefix: &str) {
-    PREFIX.with(|p| *p.borrow_mut() = prefix.to_owned());
+    PREFIX.set(format!("{}/", prefix.trim_end_matches('/')));
 }
 
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {

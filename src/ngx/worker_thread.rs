@@ -193,6 +193,7 @@ impl Pool {
         let counted = Counted(self.clone());
         let made = std::thread::Builder::new()
             .name("worker-thread".into())
+            .stack_size(crate::vm::STACK)
             .spawn(move || work(&counted));
         if made.is_err() {
             let mut q = self.state();

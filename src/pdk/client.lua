@@ -5,6 +5,7 @@ local entities = require "moongate.entities"
 local phases = require "kong.pdk.private.phases"
 local scope = require "moongate.scope"
 
+local native, ffi_string = require "moongate.native", require("ffi").string
 local op = ops["kong.client"]
 local check, check_not = phases.check, phases.check_not
 local PHASES = phases.phases
@@ -17,7 +18,15 @@ local UUID = "^" .. ("%x"):rep(8) .. ("%-" .. ("%x"):rep(4)):rep(3) .. "%-" .. (
 
 local client = {}
 
-for _, name in ipairs { "get_ip", "get_forwarded_ip", "get_port", "get_forwarded_port" } do
+local get_ip, c_ip, reply, bytes = op.get_ip, native["kong.client"].get_ip, native.reply, native.bytes
+
+function client.get_ip()
+  check_not(INIT_WORKER)
+  local n = c_ip(nil, 0, nil, 0, reply, 0, 0, 0, 0)
+  return n >= 0 and ffi_string(bytes, n) or (get_ip())
+end
+
+for _, name in ipairs { "get_forwarded_ip", "get_port", "get_forwarded_port" } do
   local get = op[name]
   client[name] = function()
     check_not(INIT_WORKER)

@@ -2,8 +2,10 @@
 //!
 //! Must not: judge who may; plugins authenticate.
 
+use std::ffi::c_int;
 use std::net::SocketAddr;
 
+use crate::vm::native::{self, Given, Reply};
 use crate::vm::{Args, Registrar, Ret, op, scope};
 
 const ROOM: &str = "kong.client";
@@ -18,6 +20,7 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op(ROOM, "is_https", op::raw(is_https))?;
     r.op(ROOM, "set_consumer", op::raw(set_consumer))?;
     r.op(ROOM, "find_consumer", op::raw(find_consumer))?;
+    r.native(ROOM, "get_ip", native::raw(ip_native))?;
     r.module("kong.pdk.client.tls", crate::embed!("client_tls.lua"))?;
     r.module("kong.pdk.client", crate::embed!("client.lua"))
 }
@@ -59,6 +62,10 @@ fn port(r: &mut Ret, forwarded: bool) {
 
 fn get_ip(_: &Args, r: &mut Ret) {
     ip(r, false);
+}
+
+fn ip_native(_: &Given, reply: &mut Reply) -> c_int {
+    scope::read(|x| reply.text(x.connection.peer_ip.as_bytes())).unwrap_or(native::OP)
 }
 
 fn get_forwarded_ip(_: &Args, r: &mut Ret) {

@@ -28,23 +28,26 @@ local function with_tries(first, second, text)
   return first, second, setmetatable({ text = text }, tries_mt)
 end
 
-local function checked(name, host)
-  if type(host) ~= "string" then
-    error("bad argument #1 to '" .. name .. "' (string expected, got " .. type(host) .. ")", 3)
+-- Kong writes a name in small letters first; a number is one, too.
+local function name_of(host)
+  local kind = type(host)
+  if kind == "string" then
+    return host
+  elseif kind == "number" then
+    return tostring(host)
   end
+  error("bad argument #1 to 'string_lower' (string expected, got " .. kind .. ")", 3)
 end
 
 --- The records of a name: of `options.qtype`, or of the first type of `dns_order` that has any. Where a handler may
 -- not wait, and with `cache_only`, only what is known is given.
 function dns.resolve(host, options, cache_only)
-  checked("resolve", host)
-  return with_tries(done(op.resolve(host, options and options.qtype, cache_only)))
+  return with_tries(done(op.resolve(name_of(host), options and options.qtype, cache_only)))
 end
 
 --- One address and its port: a service's (SRV) own, or the one given.
 function dns.toip(host, port, cache_only)
-  checked("toip", host)
-  return with_tries(done(op.toip(host, port, cache_only)))
+  return with_tries(done(op.toip(name_of(host), port, cache_only)))
 end
 
 dns.individual_toip = dns.toip

@@ -10,6 +10,10 @@ local foreign = require("moongate.foreign").request
 if foreign then
   op = setmetatable(foreign, { __index = op })
 end
+local native = require "moongate.native"
+local c, reply, bytes, ffi_string = native["kong.request"], native.reply, native.bytes, require("ffi").string
+local c_header = not foreign and c.get_header
+local NONE = -1
 local take = ops.vm.take
 local check, check_not = phases.check, phases.check_not
 local PHASES = phases.phases
@@ -72,8 +76,23 @@ local field = scope.field
 
 local request = {}
 
+-- What tells a text: the native, if there is one and the ngx is the gateway's own.
+local function getter(name)
+  local get, c_get = op[name], not foreign and c[name]
+  if not c_get then
+    return get
+  end
+  return function()
+    local n = c_get(nil, 0, nil, 0, reply, 0, 0, 0, 0)
+    if n >= 0 then
+      return ffi_string(bytes, n)
+    end
+    return (get())
+  end
+end
+
 for _, name in ipairs { "get_forwarded_prefix", "get_http_version", "get_method", "get_raw_query" } do
-  local get = op[name]
+  local get = getter(name)
   request[name] = function()
     check(REQUEST)
     return (get())
@@ -107,7 +126,7 @@ for name, how in pairs {
     return op.from_trusted("X-Forwarded-Path") or request.get_path(uri)
   end },
 } do
-  local get, written, view = op[name], how[1], how[2]
+  local get, written, view = getter(name), how[1], how[2]
   request[name] = function()
     check(REQUEST)
     local own = field(written)
@@ -157,6 +176,14 @@ function request.get_header(name)
   check(REQUEST)
   if type(name) ~= "string" then
     error("header name must be a string", 2)
+  end
+  if c_header then
+    local n = c_header(name, #name, nil, 0, reply, 0, 0, 0, 0)
+    if n >= 0 then
+      return ffi_string(bytes, n)
+    elseif n == NONE then
+      return nil
+    end
   end
   return (op.get_header(name))
 end
@@ -225,11 +252,7 @@ function request.get_body(mimetype, max_args, max_allowed_file_size)
     end
     return value, nil, JSON
   end
-  local fields = op.decode_multipart(body, content_type)
-  if not fields then
-    return nil, "unable to decode multipart body", MULTIPART
-  end
-  return fields, nil, MULTIPART
+  return op.decode_multipart(body, content_type), nil, MULTIPART
 end
 
 function request.get_start_time()

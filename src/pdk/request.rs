@@ -3,12 +3,14 @@
 //! Must not: change the request (that is `kong.service.request`).
 
 use std::borrow::Cow;
+use std::ffi::c_int;
 use std::time::UNIX_EPOCH;
 
 use super::configuration::{host_port, limits};
 use super::values::{Multi, arguments, push_arguments};
 use crate::exchange::{Exchange, HeaderList};
 use crate::router::normalize;
+use crate::vm::native::{self, Given, Reply};
 use crate::vm::{Args, Out, Registrar, Ret, op, scope};
 
 const ROOM: &str = "kong.request";
@@ -38,6 +40,29 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op(ROOM, "get_headers", op::raw(get_headers))?;
     r.op(ROOM, "get_start_time", op::raw(get_start_time))?;
     r.op(ROOM, "get_uri_captures", op::raw(get_uri_captures))?;
+    r.native(ROOM, "get_header", native::raw(header_native))?;
+    r.native(
+        ROOM,
+        "get_method",
+        native::raw(|_, r| leave(r, |x| x.request.method.as_bytes())),
+    )?;
+    r.native(
+        ROOM,
+        "get_path_with_query",
+        native::raw(|_, r| leave(r, |x| x.request.target.as_bytes())),
+    )?;
+    r.native(
+        ROOM,
+        "get_scheme",
+        native::raw(|_, r| leave(r, |x| x.request.scheme.as_bytes())),
+    )?;
+    r.native(
+        ROOM,
+        "get_host",
+        native::raw(|_, r| leave(r, |x| x.request.host.as_bytes())),
+    )?;
+    r.native(ROOM, "get_raw_path", native::raw(|_, r| leave(r, raw_path)))?;
+    r.native(ROOM, "get_raw_query", native::raw(|_, r| leave(r, query)))?;
     super::request_body::install(r)?;
     r.module("kong.pdk.request", crate::embed!("request.lua"))
 }
@@ -47,6 +72,12 @@ fn on(r: &mut Ret, f: impl FnOnce(&Exchange, &mut Out)) {
     if scope::read(|x| f(x, r)).is_none() {
         r.nil();
     }
+}
+
+/// A native's text.
+#[inline]
+fn leave(reply: &mut Reply, f: impl FnOnce(&Exchange) -> &[u8]) -> c_int {
+    scope::read(|x| reply.text(f(x))).unwrap_or(native::OP)
 }
 
 fn get_scheme(_: &Args, r: &mut Ret) {
@@ -264,6 +295,11 @@ fn get_header(a: &Args, r: &mut Ret) {
     on(r, |x, out| {
         out.opt(header(&x.request.headers, name));
     });
+}
+
+/// Header `a`.
+fn header_native(g: &Given, reply: &mut Reply) -> c_int {
+    scope::read(|x| reply.opt(header(&x.request.headers, g.a))).unwrap_or(native::OP)
 }
 
 fn get_headers(a: &Args, r: &mut Ret) {

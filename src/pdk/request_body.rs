@@ -132,16 +132,12 @@ fn decode_args(a: &Args, r: &mut Ret) {
     push_arguments(r, a.str(1).unwrap_or_default(), max);
 }
 
-/// The fields of a multipart form, or nil.
+/// The fields of a multipart form.
 fn decode_multipart(a: &Args, r: &mut Ret) {
     let (body, content_type) = (a.str(1).unwrap_or_default(), a.str(2).unwrap_or_default());
-    let Some(parts) = multipart::parse(body, content_type) else {
-        r.nil();
-        return;
-    };
     let mut multi = Multi::default();
-    for part in parts {
-        multi.add(part.name.into(), Some(part.value.into()));
+    for part in multipart::parse(body, content_type) {
+        multi.add(part.name.into(), Some(part.value));
     }
     multi.push(r);
 }

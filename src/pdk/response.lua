@@ -6,7 +6,10 @@ local phases = require "kong.pdk.private.phases"
 local scope = require "moongate.scope"
 local private = require("kong.pdk.request").private
 
+local native = require "moongate.native"
 local op, version = ops["kong.response"], ops["kong.request"].get_http_version
+local c, reply = native["kong.response"], native.reply
+local c_status, c_set_header, c_clear_header = c.get_status, c.set_header, c.clear_header
 local check = phases.check
 local PHASES = phases.phases
 local with_names, check_limit = private.with_names, private.check_limit
@@ -72,7 +75,8 @@ local response = {}
 
 function response.get_status()
   check(READ)
-  return (op.get_status())
+  local status = c_status(nil, 0, nil, 0, reply, 0, 0, 0, 0)
+  return status >= 0 and status or (op.get_status())
 end
 
 function response.get_header(name)
@@ -121,7 +125,10 @@ function response.set_header(name, value)
   check(WRITE)
   -- what is nearly always asked, in one call
   if type(name) == "string" and type(value) == "string" and value ~= "" and #name ~= 17 then
-    if op.set_header_unsent(name, value) then
+    local done = c_set_header(name, #name, value, #value, reply, 0, 0, 0, 0)
+    if done == 0 then
+      return
+    elseif done == 1 or op.set_header_unsent(name, value) then
       error("headers have already been sent", 2)
     end
     return
@@ -149,6 +156,9 @@ end
 
 function response.clear_header(name)
   check(WRITE)
+  if type(name) == "string" and c_clear_header(name, #name, nil, 0, reply, 0, 0, 0, 0) == 0 then
+    return
+  end
   check_unsent()
   if type(name) ~= "string" then
     error("header name must be a string", 2)

@@ -3,15 +3,16 @@
 //! Must not: send anything; the proxy sends what stands in the exchange's response.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::ffi::c_int;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
 use super::configuration::limits;
 use super::request::limit;
-use super::values::{Multi, header_name, header_value};
-use crate::exchange::{Exchange, Phase, Source, error_body};
+use super::values::{Multi, header_value};
+use crate::exchange::{Exchange, Phase, Source, error_body, header_names};
+use crate::vm::native::{self, Given, Reply};
 use crate::vm::{Args, Kind, Registrar, Ret, op, scope};
 
 const ROOM: &str = "kong.response";
@@ -37,6 +38,9 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op(ROOM, "error_type", op::raw(error_type))?;
     r.op(ROOM, "error_body", op::raw(render_error_body))?;
     r.op(ROOM, "exit", op::raw(exit))?;
+    r.native(ROOM, "get_status", native::raw(status_native))?;
+    r.native(ROOM, "set_header", native::raw(set_header_native))?;
+    r.native(ROOM, "clear_header", native::raw(clear_header_native))?;
     r.module("kong.pdk.response", crate::embed!("response.lua"))
 }
 
@@ -47,41 +51,8 @@ fn get_status(_: &Args, r: &mut Ret) {
     };
 }
 
-/// How many names a worker remembers.
-const NAMES: usize = 64;
-
-type Known = (Box<[u8]>, HeaderName);
-
-thread_local! {
-    /// Names as plugins wrote them, and what they stand for: the same few come with each request.
-    static KNOWN: RefCell<[Option<Known>; NAMES]> = const { RefCell::new([const { None }; NAMES]) };
-}
-
-/// The name of a response header as `ngx.header` spells it: `_` stands for `-`.
-fn name_of(name: &[u8]) -> Option<HeaderName> {
-    let (first, last) = (*name.first()?, *name.last()?);
-    if name.len() > 64 {
-        return spell(name);
-    }
-    let at = (usize::from(first) * 31 + usize::from(last) * 7 + name.len() * 13) % NAMES;
-    KNOWN.with_borrow_mut(|known| {
-        if let Some((text, found)) = &known[at]
-            && **text == *name
-        {
-            return Some(found.clone());
-        }
-        let found = spell(name)?;
-        known[at] = Some((name.into(), found.clone()));
-        Some(found)
-    })
-}
-
-fn spell(name: &[u8]) -> Option<HeaderName> {
-    let dashed = name
-        .contains(&b'_')
-        .then(|| name.iter().map(|b| if *b == b'_' { b'-' } else { *b }).collect());
-    let name = dashed.map_or(Cow::Borrowed(name), Cow::<[u8]>::Owned);
-    HeaderName::from_bytes(&header_name(&name)).ok()
+fn status_native(_: &Given, _: &mut Reply) -> c_int {
+    scope::read(|x| c_int::from(x.response.status)).unwrap_or(native::OP)
 }
 
 /// The name as given, for looking up lines that an upstream sent with `_`.
@@ -95,7 +66,7 @@ fn get_header(a: &Args, r: &mut Ret) {
     let (name, upstreams) = (a.str(1).unwrap_or_default(), a.truthy(2));
     let done = scope::read(|x| {
         let headers = &x.response.headers;
-        let found = [plain_name(name), name_of(name)]
+        let found = [plain_name(name), header_names::of(name)]
             .into_iter()
             .flatten()
             .find(|n| headers.contains_key(n));
@@ -158,15 +129,33 @@ fn set_status(a: &Args, _: &mut Ret) {
 }
 
 fn pair(a: &Args) -> Option<(HeaderName, HeaderValue)> {
-    let name = name_of(a.str(1)?)?;
+    let name = header_names::of(a.str(1)?)?;
     let value = HeaderValue::from_bytes(&header_value(a.str(2)?)).ok()?;
     Some((name, value))
 }
 
 fn set_header(a: &Args, _: &mut Ret) {
     if let Some((name, value)) = pair(a) {
-        scope::write(|x| x.response.set_header(name, value));
+        scope::write(|x| x.response.set_header(&name, value));
     }
+}
+
+/// Sets header `a` to `b`: 0, or 1 where the head is out.
+fn set_header_native(g: &Given, _: &mut Reply) -> c_int {
+    if !header_names::is_plain_value(g.b) {
+        return native::OP;
+    }
+    let Ok(value) = HeaderValue::from_bytes(g.b) else {
+        return native::OP;
+    };
+    let done = scope::write(|x| {
+        if is_sent(x) {
+            return 1;
+        }
+        let set = header_names::with(g.a, |name| x.response.set_header(name, value));
+        set.map_or(native::OP, |()| 0)
+    });
+    done.unwrap_or(native::OP)
 }
 
 /// Sets a header where the head is not out yet; answers true where it is.
@@ -177,7 +166,7 @@ fn set_header_unsent(a: &Args, r: &mut Ret) {
             return true;
         }
         if let Some((name, value)) = pair {
-            x.response.set_header(name, value);
+            x.response.set_header(&name, value);
         }
         false
     });
@@ -194,7 +183,7 @@ fn add_header(a: &Args, _: &mut Ret) {
     let single = name == http::header::CONTENT_TYPE || name == http::header::CONTENT_LENGTH;
     scope::write(|x| {
         if single || !x.response.headers.contains_key(&name) {
-            x.response.set_header(name, value);
+            x.response.set_header(&name, value);
         } else {
             // Beyond the map's own limit a line is left out rather than a panic risked.
             let _ = x.response.headers.try_append(name, value);
@@ -205,10 +194,26 @@ fn add_header(a: &Args, _: &mut Ret) {
 fn clear_header(a: &Args, _: &mut Ret) {
     let name = a.str(1).unwrap_or_default();
     scope::write(|x| {
-        for name in [plain_name(name), name_of(name)].into_iter().flatten() {
+        for name in [plain_name(name), header_names::of(name)].into_iter().flatten() {
             x.response.headers.remove(name);
         }
     });
+}
+
+/// Removes header `a`: 0, or 1 where the head is out.
+fn clear_header_native(g: &Given, _: &mut Reply) -> c_int {
+    let done = scope::write(|x| {
+        if is_sent(x) {
+            return 1;
+        }
+        let headers = &mut x.response.headers;
+        if let Some(as_given) = plain_name(g.a).filter(|_| g.a.contains(&b'_')) {
+            headers.remove(as_given);
+        }
+        header_names::with(g.a, |name| headers.remove(name));
+        0
+    });
+    done.unwrap_or(native::OP)
 }
 
 /// The chunk under body_filter as the handlers before left it, and whether it is the last.

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use crate::exchange::header_names;
 use crate::vm::Out;
 
 /// A value of a table with repeated names: text, or `true` for an argument without `=`.
@@ -162,34 +163,10 @@ pub(super) fn is_component(byte: u8) -> bool {
 
 /// Header text that cannot break a head: other control characters than tab are encoded, as ngx_lua does.
 pub(super) fn header_value(text: &[u8]) -> Cow<'_, [u8]> {
-    let plain = |b: u8| (b == b'\t') | ((b >= 0x20) & (b != 0x7f));
-    // without a branch in the loop it goes many bytes at a time
-    if text.iter().fold(true, |all, &b| all & plain(b)) {
+    if header_names::is_plain_value(text) {
         return Cow::Borrowed(text);
     }
-    escape(text, plain)
-}
-
-/// Which bytes a header name may have (RFC 9110, 5.6.2).
-const TOKEN: [bool; 256] = {
-    let mut may = [false; 256];
-    let mut b = 0;
-    while b < 256 {
-        may[b] = (b as u8).is_ascii_alphanumeric();
-        b += 1;
-    }
-    let others = b"!#$%&'*+-.^_`|~";
-    let mut i = 0;
-    while i < others.len() {
-        may[others[i] as usize] = true;
-        i += 1;
-    }
-    may
-};
-
-/// A header name that cannot break a head.
-pub(super) fn header_name(text: &[u8]) -> Cow<'_, [u8]> {
-    escape(text, |b| TOKEN[usize::from(b)])
+    escape(text, |b| b == b'\t' || (b >= 0x20 && b != 0x7f))
 }
 
 /// Text as UTF-8, with bytes that are none percent-encoded.

@@ -2,6 +2,7 @@
 //!
 //! Must not: call handlers (run.lua does).
 
+use std::ffi::c_int;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use super::{PluginInfo, references};
 use crate::entity::ConfigIdx;
 use crate::exchange::Phase;
 use crate::store::{PluginId, PluginIndex, Snapshot};
+use crate::vm::native::{self, Given, Reply};
 use crate::vm::scope::{self, NO_PLUGIN, Scope};
 use crate::vm::{Args, Out, Registrar, Ret, json, op};
 
@@ -175,6 +177,19 @@ fn next(_: &Args, r: &mut Ret) {
     };
 }
 
+/// The plugin's index, the configuration's number in the reply.
+fn next_native(_: &Given, reply: &mut Reply) -> c_int {
+    let found = scope::with(|s| {
+        let plan = plan(s)?;
+        plan.next(s).map(|(id, config)| (id, plan.number(config)))
+    });
+    let Some((id, config)) = found.flatten() else {
+        return native::NONE;
+    };
+    reply.number = config;
+    c_int::from(id)
+}
+
 fn conf(a: &Args, r: &mut Ret) {
     let number = a.int(1).and_then(|n| u64::try_from(n).ok());
     let found = scope::with(|s| plan(s).map(|p| (p.snapshot.clone(), p.base))).flatten();
@@ -238,5 +253,6 @@ fn conf(a: &Args, r: &mut Ret) {
 
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("plugin", "next", op::raw(next))?;
-    r.op("plugin", "conf", op::raw(conf))
+    r.op("plugin", "conf", op::raw(conf))?;
+    r.native("plugin", "next", native::raw(next_native))
 }

@@ -2,7 +2,9 @@
 -- with which configuration is Rust's to say. Configurations become tables lazily and keep their identity.
 
 local ops = require("moongate.ops").plugin
-local next_plugin, load_conf = ops.next, ops.conf
+local op_next, load_conf = ops.next, ops.conf
+local native = require "moongate.native"
+local c_next, reply = native.plugin.next, native.reply
 local running, slots = require "moongate.running", require "moongate.slots"
 local client = require("moongate.ops")["kong.client"]
 local set_consumer = client and client.set_consumer
@@ -56,6 +58,16 @@ local function take_consumer()
   if consumer ~= nil and consumer ~= tables.consumer and set_consumer then
     tables.consumer = consumer
     set_consumer(type(consumer) == "table" and consumer.id or nil)
+  end
+end
+
+-- Which plugin comes next, and the number of its configuration; nil behind the last.
+local function next_plugin()
+  local p = c_next(nil, 0, nil, 0, reply, 0, 0, 0, 0)
+  if p >= 0 then
+    return p, reply.number
+  elseif p ~= -1 then
+    return op_next()
   end
 end
 

@@ -222,7 +222,7 @@ fn accept(
     for (name, value) in early {
         match name {
             Some(n) => {
-                x.response.set_header(n.clone(), value);
+                x.response.set_header(&n, value);
                 last = Some(n);
             }
             None => {

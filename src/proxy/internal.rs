@@ -62,7 +62,9 @@ async fn whole(g: Rc<Generation>, scope: Rc<Scope>) -> Captured {
             status: scope
                 .exchange
                 .as_ref()
-                .map_or(500, |x| x.borrow().response.status),
+                .map(|x| x.borrow().response.status)
+                .filter(|status| *status != 0)
+                .unwrap_or(500),
             truncated: true,
             ..Captured::default()
         },

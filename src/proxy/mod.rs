@@ -10,6 +10,7 @@ pub mod begin;
 pub mod body_in;
 pub mod body_out;
 pub mod choose;
+mod conditional;
 pub mod connect;
 pub mod fault;
 pub mod forward;

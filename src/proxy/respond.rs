@@ -13,8 +13,8 @@ use http_body::Body as _;
 use super::Generation;
 use super::body_out::{ClientBody, Source, filter};
 use super::fault::{Fault, Verdict};
-use super::hash_input;
 use super::log::{Tail, handler_failed};
+use super::{conditional, hash_input};
 use crate::exchange::response::Source as Made;
 use crate::exchange::{Exchange, Phase, error_body};
 use crate::upstream::{AttemptError, UpstreamBody};
@@ -175,6 +175,9 @@ pub fn respond(tail: Tail, upstream: Option<UpstreamBody>, close: bool) -> Respo
     let mut upstream = upstream;
     tail.with(|x| {
         hash_input::set_cookie(x);
+        if upstream.is_none() {
+            conditional::apply(&g, x);
+        }
         // an upstream's head is passed on at once
         let passed = x.timing.head_at.filter(|_| upstream.is_some());
         x.timing.filter_start = Some(passed.unwrap_or_else(Instant::now));

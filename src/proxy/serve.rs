@@ -293,6 +293,9 @@ async fn phase(g: &Rc<Generation>, scope: &Rc<Scope>, stream: &ClientStream, pha
         }
         Flow::Exit(_) if cell.borrow().request.redirect.is_some() => Next::Again,
         Flow::Exit(444) => Next::Cut(444),
+        // as nginx: there is nobody to tell
+        Flow::Exit(code @ (408 | 499)) if cell.borrow().response.body.is_none() => Next::Cut(code as u16),
+        Flow::Exit(-1) => Next::Cut(0),
         Flow::Exit(code) if code < 200 && cell.borrow().response.body.is_none() => {
             // ngx.DECLINED is over like ngx.OK
             if code < 0 && code != -5 {

@@ -149,6 +149,7 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
         };
         let thread = std::thread::Builder::new()
             .name(format!("worker-{id}"))
+            .stack_size(crate::vm::STACK)
             .spawn(move || worker::main(start))
             .map_err(|e| Error::System("worker thread", e))?;
         running.orders.push(tx);

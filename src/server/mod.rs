@@ -96,6 +96,8 @@ pub fn spec(mut settings: Settings, args: Vec<String>) -> Result<i32, String> {
     settings.moongate_lua_memory_limit = 0;
     control::shared_dictionaries(&settings);
     crate::pdk::nginx::set_statistics(worker::statistics);
+    crate::ngx::worker::set_prefix(&settings.prefix.to_string_lossy());
+    crate::ngx::worker_thread::set(rooms::worker_threads(&settings));
     let vm = rooms::state(&settings).map_err(|e| e.to_string())?;
     let program = crate::busted::Program::new(vm.lua(), &args).map_err(|e| e.to_string())?;
     let function = vm.keep(program.function.clone()).map_err(|e| e.to_string())?;

@@ -161,7 +161,12 @@ async fn attempt(
     match start.into_stream(config).await {
         Ok(stream) => {
             let wishes = handshake.wishes.take();
-            let facts = Facts::new(stream.get_ref().1, &handshake.hello, wishes);
+            let facts = Facts::new(
+                stream.get_ref().1,
+                handshake.server.options(),
+                &handshake.hello,
+                wishes,
+            );
             Ok(Outcome::Tls(Box::new(stream), Box::new(facts)))
         }
         Err(e) => Err(failed(e)),

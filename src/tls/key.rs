@@ -58,6 +58,11 @@ impl PrivateKey {
         })))
     }
 
+    /// The key itself, for another to hold.
+    pub fn shared(&self) -> Arc<Key> {
+        self.0.key.clone()
+    }
+
     /// The key in PKCS#8, DER.
     pub fn to_der(&self) -> Zeroizing<Vec<u8>> {
         // `new` has seen that it can be written.

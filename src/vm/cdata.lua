@@ -26,8 +26,15 @@ function _M.kind(prefix)
   })
   types[tonumber(ctype)] = true
 
-  local function wrap(id)
-    return id and ctype(id)
+  --- `owner`: a table that keeps what frees the object; the cdata itself can then be told by `ffi.gc` not to.
+  local function wrap(id, owner)
+    if not id then
+      return nil
+    elseif owner then
+      owner.owned = ctype(id)
+      return ffi.gc(ctype(id), nil)
+    end
+    return ctype(id)
   end
 
   local function is(v)
@@ -42,6 +49,16 @@ function _M.id(v)
   if type(v) == "cdata" and types[tonumber(typeof(v))] then
     return v.id
   end
+end
+
+--- The number of the Rust object to whose cdata a pointer of a C type points, as `ffi.cast` makes one of the cdata;
+--- nil for every other value. What is a pointer of that type, but to something else, gives some number.
+function _M.behind(v, pointer)
+  if type(v) ~= "cdata" or not ffi.istype(pointer, v) or v == nil then
+    return nil
+  end
+  local id = ffi.cast("const double *", v)[0]
+  return id >= 0 and id < 2 ^ 53 and id % 1 == 0 and id or nil
 end
 
 return _M

@@ -92,6 +92,8 @@ pub(super) struct Member {
     pub(super) doing: Doing,
     /// The plugin whose handler it belongs to.
     pub(super) plugin: u16,
+    /// It waits for requests of the gateway's own, which are not to be broken off.
+    pub(super) captures: bool,
     /// It waits in a user coroutine of its own.
     pub(super) nested: bool,
     /// The member that waits for it, by its parent.
@@ -218,6 +220,7 @@ impl Crew {
             orphan: false,
             doing: Doing::Running,
             plugin,
+            captures: false,
             nested: false,
             waiter: None,
             joined: Vec::new(),
@@ -365,6 +368,11 @@ impl Crew {
             _ if member.nested => c"normal",
             _ => c"running",
         })
+    }
+
+    /// Whether it waits for requests of the gateway's own.
+    pub(super) fn captures(&self, id: Id) -> bool {
+        self.members.borrow().of.get(&id).is_some_and(|m| m.captures)
     }
 
     /// Lets `by` wait for the first of its threads to end.

@@ -14,7 +14,7 @@ use super::crew::{Crew, Heir, Id, Spawned};
 use super::op::{self, Ask, Pending};
 use super::scope::{self, Scope};
 use super::state::{Coroutine, Func, Vm};
-use super::{thread, trace};
+use super::{thread, trace, watchdog};
 
 /// Why a run failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,6 +156,17 @@ impl Vm {
         let step = match status {
             // what it returned stays on its stack
             0 => Step::Ended(Flow::Done),
+            // the watchdog's way out
+            ffi::LUA_YIELD if stopped => {
+                let parents = crew.map(|c| c.parents(co)).unwrap_or_default();
+                let traceback = self.traceback(co, scope, &parents);
+                let message = watchdog::take_message(co);
+                Step::Ended(Flow::Failed(Fault {
+                    kind: FaultKind::Runaway,
+                    message,
+                    traceback,
+                }))
+            }
             ffi::LUA_YIELD => {
                 // SAFETY: reads the stack, then empties it.
                 let mark = unsafe {
@@ -189,11 +200,6 @@ impl Vm {
 
     fn fault(&self, co: Id, status: c_int, stopped: bool, scope: &Scope, parents: &[Id]) -> Fault {
         let message = message_of(co);
-        let traceback = if scope.phase.get().can_yield() {
-            trace::traceback(self.main, co, parents)
-        } else {
-            self.plain_traceback(co)
-        };
         let kind = if stopped {
             FaultKind::Runaway
         } else if status == ffi::LUA_ERRMEM || message == "not enough memory" {
@@ -204,12 +210,15 @@ impl Vm {
         Fault {
             kind,
             message,
-            traceback,
+            traceback: self.traceback(co, scope, parents),
         }
     }
 
-    /// As LuaJIT itself writes it.
-    fn plain_traceback(&self, co: Id) -> String {
+    /// As OpenResty writes it of a handler that can wait; the others' as LuaJIT itself does.
+    fn traceback(&self, co: Id, scope: &Scope, parents: &[Id]) -> String {
+        if scope.phase.get().can_yield() {
+            return trace::traceback(self.main, co, parents);
+        }
         let mut traced = Traced {
             co,
             text: String::new(),
@@ -352,10 +361,12 @@ impl Run {
     fn advance(&mut self, crew: &Rc<Crew>, mut id: Id, mut nargs: c_int) -> Option<Flow> {
         loop {
             crew.with(id, |m| self.scope.plugin.set(m.plugin));
+            let captures = self.scope.captures.get();
             let (step, nested) = self.vm.resume(id, &self.scope, nargs, Some(crew));
             crew.with(id, |m| {
                 m.plugin = self.scope.plugin.get();
                 m.nested = nested;
+                m.captures = self.scope.captures.get() > captures;
             });
             match step {
                 Step::Ended(Flow::Exit(code)) => return Some(Flow::Exit(code)),

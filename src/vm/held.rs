@@ -104,6 +104,28 @@ pub fn certificate_chain(a: &Args, i: usize) -> Option<Result<CertificateChain, 
     )))
 }
 
+/// A copy of argument `i` as certificates: the number of what `ngx.ssl` parsed, or of a `resty.openssl` chain. None
+/// when it is the number of neither.
+pub fn certificates(a: &Args, i: usize) -> Option<HeldCerts> {
+    if let Some(chain) = cdata::get::<CertificateChain>(a, i) {
+        let certs: Result<_, _> = chain.certs().iter().map(|der| Cert::read(der)).collect();
+        return certs.ok().map(HeldCerts::new);
+    }
+    let certs = cdata::object::<HeldCerts>(a, i)?;
+    Some(HeldCerts::new(certs.borrow().clone()))
+}
+
+/// Argument `i` as a key: the number of what `ngx.ssl` parsed, or of a `resty.openssl` key. None when it is the number
+/// of neither.
+pub fn key(a: &Args, i: usize) -> Option<HeldKey> {
+    let key = match cdata::get::<PrivateKey>(a, i) {
+        Some(private) => private.shared(),
+        None => cdata::object::<HeldKey>(a, i)?.key.clone(),
+    };
+    let private = OnceCell::new();
+    Some(HeldKey { key, private })
+}
+
 /// Argument `i` as a private key: the number of what `ngx.ssl` parsed, or of a `resty.openssl` key. None when it
 /// is the number of neither.
 pub fn private_key(a: &Args, i: usize) -> Option<Result<PrivateKey, KeyError>> {

@@ -56,6 +56,8 @@ pub struct Scope {
     ends: RefCell<Vec<Weak<dyn Ends>>>,
     /// Serves requests of the gateway's own (`ngx.location.capture`); set by the proxy.
     pub gateway: RefCell<Option<Rc<dyn Gateway>>>,
+    /// Calls of `ngx.location.capture(_multi)` that wait for their responses.
+    pub captures: Cell<u32>,
     /// What `ngx.on_abort` was given.
     pub(super) on_abort: RefCell<Option<super::crew::Spawned>>,
     /// The client is gone and the handlers go on: what is to be done when they are through.
@@ -198,6 +200,7 @@ impl Scope {
             target_stale: Cell::new(false),
             ctx_phase: Cell::new(0),
             body_reader: RefCell::default(),
+            captures: Cell::new(0),
             on_abort: RefCell::default(),
             afterwards: RefCell::default(),
             ends: RefCell::default(),
@@ -227,7 +230,7 @@ impl Scope {
     /// The client and the listener that its handlers run for, directly or as timers of timers.
     pub fn client(&self) -> Option<(IpAddr, SocketAddr)> {
         if let Some(x) = &self.exchange {
-            let x = x.borrow();
+            let x = x.try_borrow().ok()?;
             return Some((x.client.addr.ip(), x.connection.listener));
         }
         match &self.handshake {
@@ -258,6 +261,8 @@ impl Drop for Scope {
         for end in self.ends.take().iter().filter_map(Weak::upgrade) {
             end.end();
         }
+        // a reference into the state, which may go with this scope: `vm` is dropped before the other fields
+        drop(self.on_abort.take());
         self.vm.free_slot(self.slot);
     }
 }

@@ -14,7 +14,7 @@ use mlua::{Lua, LuaOptions, StdLib, Table, ffi};
 
 use super::scope::{NO_PLUGIN, Scope};
 use super::watchdog::Watch;
-use super::{cdata, loader, op, thread, trace};
+use super::{cdata, loader, native, op, thread, trace};
 use crate::exchange::Phase;
 
 /// How a state is made.
@@ -139,6 +139,7 @@ impl Vm {
         let running = lua.create_sequence_from([0.0, 1.0, 0.0, 0.0])?;
         loaded.set("moongate.running", &running)?;
         let registrar = Registrar { lua: &lua, ops };
+        native::install(&lua, &loaded)?;
         cdata::install(&registrar)?;
         registrar.op("vm", "take", op::take)?;
         registrar.op("vm", "lap", op::raw(lap))?;

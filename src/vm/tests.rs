@@ -329,3 +329,69 @@ fn d03_results_of_threads_survive_a_short_memory() {
         std::mem::forget(vm);
     }
 }
+
+#[test]
+fn d03_recursion_ends_in_an_error_before_the_stack_does() {
+    let deep = std::thread::Builder::new().stack_size(STACK).spawn(|| {
+        let vm = vm(512 << 20);
+        let flow = run(
+            &vm,
+            "local function f() return coroutine.wrap(f)() end
+             local ok, e = pcall(f)
+             assert(not ok and e:find('C stack overflow', 1, true), e)
+             local function g() return (('a'):gsub('a', g)) end
+             ok, e = pcall(g)
+             assert(not ok and e:find('stack overflow', 1, true), e)",
+        );
+        assert!(
+            matches!(&flow, Flow::Done)
+                || matches!(&flow, Flow::Failed(f) if f.kind == driver::FaultKind::Runaway),
+            "{flow:?}"
+        );
+    });
+    deep.unwrap().join().unwrap();
+}
+
+#[test]
+fn d03_a_handler_of_xpcall_cannot_hold_on_to_a_runaway() {
+    let vm = vm(64 << 20);
+    for src in [
+        "xpcall(function() while true do end end, function() while true do end end)",
+        "local f = coroutine.wrap(function()
+           xpcall(function() while true do end end, function() while true do end end)
+         end)
+         while true do pcall(f) end",
+        "local ok, e = o.vm.wait_threads(o.vm.spawn(function() local a, b = 1, 2 while true do end end))
+         error(not ok and e)",
+    ] {
+        match run(&vm, src) {
+            Flow::Failed(f) => {
+                let waited = src.contains("wait_threads");
+                assert_eq!(f.kind == driver::FaultKind::Runaway, !waited, "{f:?}");
+                assert!(f.message.contains("handler ran longer"), "{f}");
+                assert!(f.traceback.contains("in function"), "{f:?}");
+            }
+            flow => panic!("{flow:?}"),
+        }
+        assert!(matches!(run(&vm, "sleep(1)"), Flow::Done));
+    }
+    assert_eq!(vm.live_coroutines(), 0);
+}
+
+#[test]
+fn d03_what_on_abort_was_given_goes_before_the_state() {
+    check_client_abort(true);
+    let x = crate::exchange::testing::exchange("GET / HTTP/1.1");
+    let vm = vm(64 << 20);
+    let f = vm
+        .lua()
+        .load("assert(o.vm.on_abort(function() end) == 1)")
+        .into_function();
+    let f = vm.keep(f.unwrap()).unwrap();
+    let scope = Scope::new(&vm, Phase::Access, Some(x));
+    assert!(matches!(vm.run_now(&scope, f, &[]), Flow::Done));
+    assert!(scope.minds_abort());
+    // the scope is the last that holds the state, as that of a request which ends after a reload
+    drop(vm);
+    drop(scope);
+}

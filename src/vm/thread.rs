@@ -300,6 +300,7 @@ pub(super) unsafe extern "C-unwind" fn kill(state: Id) -> c_int {
                 crew(|c| c.kill(co));
                 fail(state, c"already terminated")
             }
+            Standing::Alive if crew(|c| c.captures(co)) == Some(true) => fail(state, c"pending subrequests"),
             Standing::Alive => {
                 crew(|c| c.kill(co));
                 ffi::lua_pushnumber(state, 1.0);
@@ -402,12 +403,40 @@ unsafe fn plain_status(state: Id, co: Id) -> &'static CStr {
     }
 }
 
+/// The stack of a thread that runs Lua, bytes: C functions that call Lua back (`string.gsub`) go about as deep as Lua's
+/// own stack has room for, 64 Ki slots, and that must end in Lua's error. Only what is touched takes memory.
+pub const STACK: usize = 64 << 20;
+
+thread_local! {
+    /// Where this thread's stack is half full; 0 where the system does not say.
+    static HALF: usize = half_of_stack();
+}
+
+fn half_of_stack() -> usize {
+    // SAFETY: the calls fill in and free what they are given, and ask only about the calling thread.
+    unsafe {
+        let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
+        if libc::pthread_getattr_np(libc::pthread_self(), &raw mut attributes) != 0 {
+            return 0;
+        }
+        let (mut low, mut size) = (std::ptr::null_mut(), 0);
+        let known = libc::pthread_attr_getstack(&raw const attributes, &raw mut low, &raw mut size) == 0;
+        libc::pthread_attr_destroy(&raw mut attributes);
+        if known { low as usize + size / 2 } else { 0 }
+    }
+}
+
 /// `refused(f)`: why `create` and `wrap` do not take it, with a place for the function's name; nil if they do.
 unsafe extern "C-unwind" fn refused(state: Id) -> c_int {
     // SAFETY: reads argument 1, pushes at most one string.
     unsafe {
         let plain = ffi::lua_type(state, 1) == ffi::LUA_TFUNCTION;
         let own = scope::with(|_| ()).is_some() && scope::phase() as u32 & FILTERS == 0;
+        // coroutines in coroutines, each on the C stack of the last, are limited by nothing else
+        if std::ptr::from_ref(&plain) as usize <= HALF.with(|h| *h) {
+            ffi::lua_pushstring(state, c"C stack overflow".as_ptr());
+            return 1;
+        }
         if plain && (!own || ffi::lua_iscfunction(state, 1) == 0) {
             return 0;
         }

@@ -28,7 +28,7 @@ const DEPTH: usize = 22;
 /// How many coroutines are.
 pub(super) const COROUTINES: usize = 5;
 
-/// The traceback of `co`, which failed and has its error on its stack, and of those behind it, `parents`; all of
+/// The traceback of `co`, which failed and has its error on its stack, or was stopped, and of those behind it, `parents`; all of
 /// them must be alive.
 pub(super) fn traceback(main: Id, co: Id, parents: &[Id]) -> String {
     let mut came = Came {
@@ -60,10 +60,14 @@ struct Came {
 }
 
 unsafe extern "C-unwind" fn came_through(state: Id) -> c_int {
-    // SAFETY: the light userdata is the caller's Came; nothing droppable is alive while Lua may raise. The table
-    // keeps its coroutines alive until another error comes, which needs Lua to run.
+    // SAFETY: the light userdata is the caller's Came; nothing droppable is alive while Lua may raise. The table's
+    // coroutines live until the collector runs, which it does not before the caller is done with them.
     unsafe {
         let came = ffi::lua_touserdata(state, 1).cast::<Came>();
+        // one that the watchdog stopped has no error
+        if ffi::lua_gettop((*came).co) == 0 {
+            return 0;
+        }
         ffi::lua_rawgetp(state, ffi::LUA_REGISTRYINDEX, trail_key());
         ffi::lua_rawgeti(state, 2, 1);
         ffi::lua_rawgeti(state, 2, 2);
@@ -93,6 +97,10 @@ unsafe extern "C-unwind" fn came_through(state: Id) -> c_int {
 /// Makes the table that `coroutine.lua` fills.
 pub(super) fn install(lua: &mlua::Lua) -> mlua::Result<mlua::Table> {
     let trail = lua.create_table_with_capacity(COROUTINES + 3, 0)?;
+    // weak: what a coroutine that failed holds must not stay because of it
+    let mode = lua.create_table()?;
+    mode.raw_set("__mode", "v")?;
+    trail.set_metatable(Some(mode))?;
     // SAFETY: runs protected by mlua with the table on the stack, which rawsetp pops.
     unsafe {
         lua.exec_raw::<()>(&trail, |state| {

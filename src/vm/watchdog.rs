@@ -1,5 +1,6 @@
 //! Stops handlers that run away: a thread watches the CPU time of each worker's current resume and, past the
-//! limit, signals the worker's thread, whose handler arms a Lua hook that raises an error.
+//! limit, signals the worker's thread, whose handler arms a Lua hook that yields to the driver, or raises an error where
+//! a C function that calls Lua stands between.
 //!
 //! The hook is set on the worker's own thread (setting it from another races with the JIT), stays armed until
 //! the driver has control again (so a `pcall` cannot swallow it), and checks a generation number, so that a late
@@ -83,7 +84,8 @@ impl Watch {
         self.hooked.store(false, Ordering::Relaxed);
         // SAFETY: the state is live (its owner calls this) and not running; on its own thread.
         unsafe { ffi::lua_sethook(self.lua.load(Ordering::Relaxed), None, 0, 0) };
-        self.condemned.load(Ordering::Relaxed) == n
+        // not merely condemned: a wait or an exit may have come before the first hook
+        self.told.load(Ordering::Relaxed) == n
     }
 
     fn cpu(&self) -> Option<Duration> {
@@ -149,7 +151,34 @@ unsafe extern "C-unwind" fn hook(lua: *mut ffi::lua_State, _: *mut ffi::lua_Debu
             ffi::lua_rawsetp(lua, ffi::LUA_REGISTRYINDEX, key);
             w.told.store(run, Ordering::Relaxed);
         }
+        // A yield leaves every pcall and, unlike an error, runs no handler of an xpcall: those run with hooks off, and
+        // one that loops could not be stopped. Who resumed is stopped in turn. Only C that calls Lua needs the error.
+        if lua_isyieldable(lua) != 0 {
+            ffi::lua_settop(lua, -2);
+            ffi::lua_yield(lua, 0);
+            return;
+        }
         ffi::lua_error(lua);
+    }
+}
+
+unsafe extern "C-unwind" {
+    fn lua_isyieldable(state: *mut ffi::lua_State) -> c_int;
+}
+
+/// What a coroutine that was stopped by a yield is told, [`MESSAGE`] with the place: left alone on its stack, as an
+/// error would be.
+pub(super) fn take_message(co: *mut ffi::lua_State) -> String {
+    // SAFETY: the coroutine is at rest; its emptied stack has room for one value, which exists already: no allocation.
+    unsafe {
+        ffi::lua_settop(co, 0);
+        ffi::lua_rawgetp(co, ffi::LUA_REGISTRYINDEX, MESSAGE.as_ptr().cast());
+        if ffi::lua_type(co, -1) != ffi::LUA_TSTRING {
+            return MESSAGE.to_string_lossy().into_owned();
+        }
+        let mut len = 0;
+        let p = ffi::lua_tolstring(co, -1, &mut len);
+        String::from_utf8_lossy(std::slice::from_raw_parts(p.cast::<u8>(), len)).into_owned()
     }
 }
 

@@ -82,10 +82,24 @@ def milliseconds(text):
     return int(m.group(1)) * {"ms": 1, None: 1000, "s": 1000, "m": 60000}[m.group(2)] if m else None
 
 
+class Library:
+    """A checkout whose Lua modules are the question: they come before the gateway's own."""
+
+    def __init__(self, checkout, behind, ports):
+        # servers of this run for those at well-known ports
+        self.ports = ports
+        self.folders = [f for f in (checkout + "/" + d for d in ("lib", "lualib", "src", "lua")) if os.path.isdir(f)]
+        self.folders += [checkout] + behind
+
+    def path(self):
+        return ";".join("%s/?.lua;%s/?/init.lua" % (f, f) for f in self.folders)
+
+
 class Block:
     """A block that can run."""
 
-    def __init__(self, source, root, ports, env, checkout):
+    def __init__(self, source, root, ports, env, checkout, library=None):
+        self.library = library
         self.name, self.sections = source["name"], source["sections"]
         self.root, self.env, self.checkout = root, env, checkout
         self.port = ports()
@@ -131,8 +145,11 @@ class Block:
             text = text.replace("/@ROOT@/../", self.checkout + "/t/").replace("/@ROOT@", self.root)
             text = re.sub(r"(?<![\w.])1984(?!\w)", str(self.port), text)
             text = re.sub(r"(?<![\w.])11211(?!\w)", self.env.get("TEST_NGINX_MEMCACHED_PORT", "11211"), text)
-            for given, port in self.fixed.items():
+            for given, port in {**(self.library.ports if self.library else {}), **self.fixed}.items():
                 text = re.sub(r"(?<![\w.])%s(?!\w)" % given, port, text)
+            if self.library:
+                # where the library's own test machine has its checkout
+                text = re.sub(r"(?<=[\"'])/lua-resty-[a-z]+/(?=\w)", self.checkout + "/", text)
             return text.replace("$ServerPort", str(self.port))
         if isinstance(text, list):
             return [self.text(t) for t in text]
@@ -170,6 +187,8 @@ class Block:
         shared.type = None if self.bare else "text/plain"
         for d in http:
             self._http(d, shared, servers)
+        if self.library:
+            self.path = (self.path + ";" if self.path else "") + self.library.path()
         self.servers[self.port] = self._server(config, shared)
         for d in servers:
             listens = [x for x in d.block if x.name == "listen"] or None
@@ -217,6 +236,8 @@ class Block:
             self._upstream(d)
         elif d.name == "lua_package_path":
             self._package_path(d.args[0])
+        elif d.name == "lua_package_cpath" and self.library:
+            pass
         elif d.name == "lua_shared_dict":
             self.dicts[d.args[0]] = d.args[1]
         elif by and by.group(1) in ("init", "init_worker"):
@@ -234,7 +255,8 @@ class Block:
                 continue
             if not entry.startswith("/"):
                 entry = os.path.normpath(self.checkout + "/" + entry)
-            if entry.startswith(self.root) or entry.startswith(self.checkout + "/t/"):
+            inside = self.checkout + ("/" if self.library else "/t/")
+            if entry.startswith(self.root) or entry.startswith(inside):
                 kept.append(entry)
         self.path = ";".join(kept) or None
 
@@ -465,8 +487,9 @@ class Block:
             servers[port] = {"locations": [x.table() for x in server["locations"]],
                              "default": server["default"].table()}
         return "return " + lua({"name": self.name, "root": self.root, "path": self.path,
-                                "dicts": list(self.dicts), "servers": servers, "init": self.init or None, "bare": self.bare or None,
-                                "front": self.front})
+                                "dicts": list(self.dicts), "servers": servers, "init": self.init or None,
+                                "bare": self.bare or None, "front": self.front,
+                                "library": bool(self.library) or None})
 
     def key(self):
         """Blocks with the same key can share a gateway: `init_by_lua` can be run later, `init_worker_by_lua` not."""

@@ -12,7 +12,10 @@ HEAD = """# What passes of others' test blocks
 Test::Nginx blocks of Kong (`t/01-pdk`), lua-nginx-module and lua-resty-core, run on the gateway by `run.py` from checkouts;
 `make blocks KONG=path NGX_LUA=path RESTY_CORE=path` compares with this table and fails when a file passes fewer. The
 last column says what mainly stands behind the failures of a file. `run.py --record` writes the numbers anew and keeps the reasons.
+The section Libraries is of Lua libraries' own tests, blocks and busted specs, with the libraries unmodified in front of the
+gateway's modules: `make blocks LIBS=folder`, a folder of checkouts, by `libs.py`.
 """
+LIBRARIES = "Libraries"
 COLUMNS = "| file | passed | failed | skipped | what is behind the failures |\n|---|--:|--:|--:|---|\n"
 
 
@@ -31,7 +34,7 @@ def read(path):
     with open(path, encoding="utf-8") as f:
         for line in f:
             title = re.match(r"## (.*)", line)
-            row = re.match(r"\| (t/\S+) \| (\d+) \| (\d+) \| (\d+) \| ?(.*?) ?\|$", line)
+            row = re.match(r"\| ([^|]+?) \| (\d+) \| (\d+) \| (\d+) \| ?(.*?) ?\|$", line)
             if title:
                 current = sections.setdefault(title.group(1), {})
             elif row and current is not None:
@@ -39,33 +42,36 @@ def read(path):
     return sections
 
 
-def compare(path, checkout, table):
-    """What is worse than the table says."""
-    wrong, rows = [], read(path).get(suite(checkout), {})
+def compare(path, name, table, partly=False):
+    """What is worse than the table says of the section `name`; `partly`: of the rows that are in `table`."""
+    wrong, rows = [], read(path).get(name, {})
     if not rows:
-        return ["no figures for %s" % suite(checkout)]
+        return ["no figures for %s" % name]
     for file, row in rows.items():
+        if partly and file not in table:
+            continue
         passed = table[file][0] if file in table else 0
         if passed < row[0]:
             wrong.append("%s: %d passed, not %d" % (file, passed, row[0]))
     return wrong
 
 
-def write(path, checkout, results, table):
-    """Writes the section of a checkout anew."""
+def write(path, name, skips, table, partly=False):
+    """Writes the section `name` anew; `partly`: keeps the rows that are not in `table`."""
     sections = read(path)
-    name = suite(checkout)
     before = sections.get(name, {})
-    sections[name] = {f: list(t) + [before.get(f, [0, 0, 0, ""])[3] if t[1] else ""] for f, t in table.items()}
-    skips = collections.Counter(r.skipped for r in results if r.skipped)
+    rows = {f: list(t) + [before.get(f, [0, 0, 0, ""])[3] if t[1] or t[2] and partly else ""] for f, t in table.items()}
+    sections[name] = dict(sorted({**before, **rows}.items(), key=lambda r: r[0].lower())) if partly else rows
     kept = _notes(path)
-    kept[name] = "Skipped: " + "; ".join("%s %d" % (why, n) for why, n in skips.most_common()) + "."
+    if skips:
+        kept[name] = "Skipped: " + "; ".join("%s %d" % (why, n) for why, n in skips.most_common()) + "."
     with open(path, "w", encoding="utf-8") as f:
         f.write(HEAD)
         for title, rows in sections.items():
             total = [sum(r[i] for r in rows.values()) for i in range(3)]
             f.write("\n## %s\n\n%d passed, %d failed, %d skipped.\n\n%s\n\n%s" % (
-                title, *total, _wrapped(kept.get(title, "")), COLUMNS))
+                title, *total, _wrapped(kept.get(title, "")),
+                COLUMNS.replace("file", "library") if title == LIBRARIES else COLUMNS))
             for file, r in rows.items():
                 f.write("| %s | %d | %d | %d | %s |\n" % (file, *r))
 

@@ -75,9 +75,10 @@ class Gateway:
             env["KONG_NGINX_HTTP_LUA_SHARED_DICT"] = "; ".join("%s %s" % kv for kv in dicts.items())
         for name, value in settings.items():
             env["KONG_" + name.upper()] = ",".join(value) if isinstance(value, list) else value
-        if len(blocks) == 1 and first.path:
+        if first.path and (len(blocks) == 1 or first.library):
             # worker threads have states of their own
-            env["KONG_LUA_PACKAGE_PATH"] = first.path + ";./?.lua;./?/init.lua;"
+            path = first.path if len(blocks) == 1 else first.library.path()
+            env["KONG_LUA_PACKAGE_PATH"] = path + ";./?.lua;./?/init.lua;"
         self.log_path = root + "/error.log"
         self.out = open(root + "/out", "wb")
         self.child = subprocess.Popen([binary, "run", root + "/kong.yml"], env=env, stdout=self.out, stderr=self.out,

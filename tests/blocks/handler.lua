@@ -71,14 +71,19 @@ end
 ngx.var = setmetatable({}, {
   __index = function(_, name)
     local s = in_request()
+    name = type(name) == "string" and name:lower() or name
     local v = s and s.vars and s.vars[name]
     if v ~= nil then
-      return v
+      return v or nil
     end
     if name == "server_port" and s and s.block and s.block.front then
       return tostring(s.block.front)
     elseif name == "echo_request_method" then
       return ngx.req.get_method()
+    elseif name == "echo_client_request_headers" then
+      return ngx.req.raw_header()
+    elseif name == "echo_request_body" then
+      return ngx.req.get_body_data()
     elseif type(name) == "number" then
       return s and s.captures and name > 0 and s.captures[name] or nil
     end
@@ -90,8 +95,9 @@ ngx.var = setmetatable({}, {
   end,
   __newindex = function(_, name, value)
     local s = in_request()
-    if s and s.vars and s.vars[name] ~= nil then
-      s.vars[name] = value == nil and "" or tostring(value)
+    local lower = type(name) == "string" and name:lower() or name
+    if s and s.vars and s.vars[lower] ~= nil then
+      s.vars[lower] = value ~= nil and tostring(value)
       return
     end
     local ok, err = pcall(function()
@@ -103,6 +109,137 @@ ngx.var = setmetatable({}, {
   end,
 })
 
+-- `lua_socket_*_timeout` of a location
+local tcp = ngx.socket.tcp
+function ngx.socket.tcp(...)
+  local sock, err = tcp(...)
+  local s = in_request()
+  local t = s and s.location and s.location.timeouts
+  if sock and t then
+    sock:settimeouts(t.connect or 60000, t.send or 60000, t.read or 60000)
+  end
+  return sock, err
+end
+
+-- variables of `set` that a subrequest is given: handed on by the table that is its `ngx.ctx`
+local handed = setmetatable({}, { __mode = "k" })
+
+local function known(block, name)
+  for _, server in pairs(block.servers) do
+    for _, l in ipairs(server.locations) do
+      for _, op in ipairs(l.ops) do
+        if op.name and op.name:lower() == name and not op.known then
+          return true
+        end
+      end
+    end
+  end
+end
+
+local function hand_on(s, opts)
+  if type(opts) ~= "table" or not s or not s.block then
+    return opts
+  end
+  local share, copy, vars = opts.share_all_vars == true, opts.copy_all_vars == true, {}
+  local own = share and s.vars or {}
+  if copy and not share then
+    for name, value in pairs(s.vars or {}) do
+      own[name] = value
+    end
+  end
+  local any = share or copy
+  for name, value in pairs(type(opts.vars) == "table" and opts.vars or {}) do
+    local lower = type(name) == "string" and name:lower()
+    if lower and (type(value) == "string" or type(value) == "number") and known(s.block, lower) then
+      own[lower], any = tostring(value), true
+    else
+      vars[name] = value
+    end
+  end
+  if not any or opts.ctx ~= nil and type(opts.ctx) ~= "table" then
+    return opts
+  end
+  local made = {}
+  for k, v in pairs(opts) do
+    made[k] = v
+  end
+  made.vars = type(opts.vars) == "table" and vars or opts.vars
+  made.ctx = opts.ctx or {}
+  handed[made.ctx] = own
+  return made
+end
+
+local capture, capture_multi = ngx.location.capture, ngx.location.capture_multi
+function ngx.location.capture(...)
+  local uri, opts = ...
+  if select("#", ...) == 2 and type(opts) == "table" then
+    return capture(uri, hand_on(in_request(), opts))
+  end
+  return capture(...)
+end
+
+function ngx.location.capture_multi(...)
+  local queries = ...
+  if select("#", ...) ~= 1 or type(queries) ~= "table" then
+    return capture_multi(...)
+  end
+  local s, all = in_request(), {}
+  for i, query in ipairs(queries) do
+    all[i] = type(query) == "table" and #query == 2 and { query[1], hand_on(s, query[2]) } or query
+  end
+  return capture_multi(#all == #queries and all or queries)
+end
+
+-- light threads go on behind the phase that made them; the phase ends with the last
+local spawn = ngx.thread.spawn
+function ngx.thread.spawn(...)
+  local thread = spawn(...)
+  local s = in_request()
+  if s and s.as then
+    s.threads = s.threads or {}
+    s.threads[#s.threads + 1] = thread
+  end
+  return thread
+end
+
+local function await(s)
+  for _, thread in ipairs(s.threads or {}) do
+    while true do
+      local status = coroutine.status(thread)
+      if status == "dead" or status == "zombie" then
+        break
+      end
+      ngx.sleep(0.001)
+    end
+  end
+  s.threads = nil
+end
+
+-- named locations are paths of their own here; the request gets its URI back when it is there
+local exec = ngx.exec
+function ngx.exec(uri, ...)
+  local s = in_request()
+  if s and s.block and type(uri) == "string" and uri:sub(1, 1) == "@" then
+    local args = (...)
+    if type(args) == "table" then
+      args = ngx.encode_args(args)
+    end
+    local name = uri:match("^[^?]*")
+    local query = uri:match("%?(.*)$") or args
+    for _, server in pairs(s.block.servers) do
+      for _, l in ipairs(server.locations) do
+        if l.kind == "@" and l.path == name then
+          if query and query ~= "" then
+            log(ngx.WARN, "query strings ", query, " ignored when exec'ing named location ", name)
+          end
+          return exec("/.named/" .. ngx.encode_base64(name .. "\n" .. real_var.uri, true):gsub("/", "-"), real_var.args)
+        end
+      end
+    end
+  end
+  return exec(uri, ...)
+end
+
 local set_uri = ngx.req.set_uri
 function ngx.req.set_uri(uri, ...)
   local s, jump = in_request(), (...)
@@ -110,6 +247,10 @@ function ngx.req.set_uri(uri, ...)
     s.changed = true
   end
   if jump == true and s and s.as == "rewrite" and real_phase() == "access" then
+    if s.entry ~= coroutine.running() then
+      -- out of a light thread: the phases begin anew
+      return exec(uri, real_var.args)
+    end
     set_uri(uri, false, select(2, ...))
     error(JUMP, 0)
   end
@@ -123,6 +264,22 @@ for _, name in ipairs({ "jit.v", "jit.dump" }) do
       local function nothing() end
       return { on = nothing, off = nothing, start = nothing }
     end
+  end
+end
+
+-- A library may be loaded anew for each block, where nginx would be: what it declares in C stays.
+local function declare_again()
+  local ffi = require "ffi"
+  local cdef, metatype = ffi.cdef, ffi.metatype
+  function ffi.cdef(text, ...)
+    local ok, err = pcall(cdef, text, ...)
+    if not ok and not tostring(err):find("attempt to redefine", 1, true) then
+      error(err, 2)
+    end
+  end
+  function ffi.metatype(ctype, mt)
+    local ok, made = pcall(metatype, ctype, mt)
+    return ok and made or ffi.typeof(ctype)
   end
 end
 
@@ -147,6 +304,10 @@ local function block_of(n)
   local b = blocks[n]
   if not b then
     b = assert(loadfile(DIR .. "/block-" .. n .. ".lua"))()
+    if b.library and declare_again then
+      declare_again()
+      declare_again = nil
+    end
     b.env = index.env or index.single and _G or environment()
     blocks[n] = b
   end
@@ -158,14 +319,16 @@ local initialize
 -- Every block finds the modules and dictionaries of a fresh server.
 local function start(n)
   current = block_of(n)
-  for name in pairs(package.loaded) do
-    if not base_loaded[name] and not name:find("^moongate") and package.searchpath(name, current.path or "") then
+  -- (what init_worker has made stays)
+  for name in pairs(index.alone and {} or package.loaded) do
+    local fresh = not base_loaded[name] or current.library and not name:find("^ngx%f[%.%z]")
+    if fresh and not name:find("^moongate") and package.searchpath(name, current.path or "") then
       package.loaded[name] = nil
     end
   end
   package.path = (current.path and current.path .. ";" or "") .. base_path
   rawset(_G, "kong", index.kong and index.kong_global or nil)
-  for _, name in ipairs(current.dicts or {}) do
+  for _, name in ipairs(index.alone and {} or current.dicts or {}) do
     local dict = ngx.shared[name]
     if dict then
       dict:flush_all()
@@ -231,6 +394,14 @@ local function run(code, as, env)
   end
   local ok, failed = xpcall(f, traced)
   s = state()
+  if ok then
+    await(s)
+  else
+    for _, thread in ipairs(s.threads or {}) do
+      pcall(ngx.thread.kill, thread)
+    end
+    s.threads = nil
+  end
   s.as = nil
   if failed == JUMP or failed == STOP then
     return failed
@@ -344,7 +515,7 @@ function ops.set(s, op, env)
     end
   end
   s.vars = s.vars or {}
-  s.vars[op.name] = v
+  s.vars[op.name:lower()] = v
 end
 
 ops["return"] = function(_, op)
@@ -369,7 +540,7 @@ function ops.set_by_lua(s, op, env)
     log(ERR, "failed to run set_by_lua*: ", v)
     return real_exit(500)
   end
-  s.vars[op.name] = v == nil and "" or tostring(v)
+  s.vars[op.name:lower()] = v == nil and "" or tostring(v)
 end
 
 function ops.rewrite(s, op, env)
@@ -516,7 +687,7 @@ local function begin()
     return real_exit(404)
   end
   local s = state()
-  s.block, s.vars = b, s.vars or {}
+  s.block, s.vars = b, s.vars or handed[ngx.ctx] or {}
   if b.bare then
     -- where no router has been
     ngx.ctx.route, ngx.ctx.service = nil, nil
@@ -528,7 +699,17 @@ local function begin()
       log(ERR, "rewrite or internal redirection cycle while processing \"", real_var.uri, "\"")
       return real_exit(500)
     end
-    local location, captures = locate(server, real_var.uri)
+    local location, captures
+    local named = real_var.uri:match("^/%.named/(.*)$")
+    if named then
+      local name, uri = ngx.decode_base64((named:gsub("-", "/"))):match("^(.-)\n(.*)$")
+      set_uri(uri)
+      for _, l in ipairs(server.locations) do
+        location = l.kind == "@" and l.path == name and l or location
+      end
+    else
+      location, captures = locate(server, real_var.uri)
+    end
     if not location then
       location = server.default
     end
@@ -585,8 +766,12 @@ function P:header_filter()
   if location.type and not location.proxy and not ngx.header["Content-Type"] then
     ngx.header["Content-Type"] = location.type
   end
+  local added = {}
   for _, h in ipairs(location.add_headers or {}) do
-    ngx.header[h[1]] = expand(h[2])
+    local list = added[h[1]:lower()] or {}
+    added[h[1]:lower()] = list
+    list[#list + 1] = expand(h[2])
+    ngx.header[h[1]] = #list > 1 and list or list[1]
   end
   if location.lua.header_filter then
     run_filter(location.lua.header_filter, "header_filter_by_lua", s.block.env)

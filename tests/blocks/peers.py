@@ -312,11 +312,12 @@ class Memcached:
         return b"ERROR\r\n"
 
 
-def redis(folder, port):
+def redis(folder, port, password=""):
     """Debian's redis-server, where it is installed."""
     if not shutil.which("redis-server"):
         return None
-    return subprocess.Popen(["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", folder],
+    return subprocess.Popen(["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", folder,
+                             "--requirepass", password],
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

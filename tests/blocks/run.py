@@ -3,8 +3,12 @@
 
     tests/blocks/run.py [options] CHECKOUT [FILE...]
 
-CHECKOUT is one of Kong (its t/01-pdk is run), lua-nginx-module or lua-resty-core (t/*.t); FILE is a part of a file's
-name, perhaps with numbers of blocks (`t/043-shdict.t:3,5`). Wants perl and the gateway's binary. Options:
+CHECKOUT is one of Kong (its t/01-pdk is run), lua-nginx-module or lua-resty-core (t/*.t), or with --lib that of a Lua
+library (libs.py runs a folder of them); FILE is a part of a file's name, perhaps with numbers of blocks
+(`t/043-shdict.t:3,5`). Wants perl and the gateway's binary. Options:
+
+    --lib PATH       a library's checkout: its modules come before the gateway's, and those of PATH, folders of modules
+                     with `:` between them, behind it
 
     --binary PATH    target/debug/moongate
     --report PATH    writes each failure there with what was expected and what came
@@ -37,9 +41,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 from checks import Checker, Perl  # noqa: E402
-from convert import Block, Skip  # noqa: E402
+from convert import Block, Library, Skip  # noqa: E402
 from debug_lines import DebugLines  # noqa: E402
-from figures import compare, write  # noqa: E402
+from figures import compare, suite, write  # noqa: E402
 from gateway import Gateway  # noqa: E402
 from peers import Front, Memcached, OneAnswer, OneDatagram, black_hole, redis, relay  # noqa: E402
 from wire import exchange, parse, requests  # noqa: E402
@@ -118,6 +122,10 @@ class Run:
         self.redis = redis(self.work, port)
         self.env = {"TEST_NGINX_MEMCACHED_PORT": str(self.memcached.port), "TEST_NGINX_REDIS_PORT": str(port),
                     "TEST_NGINX_RESOLVER": "127.0.0.1"}
+        self.library = None
+        if args.lib is not None:
+            self.library = Library(self.checkout, [f for f in args.lib.split(":") if f],
+                                   {"6379": str(port), "11211": str(self.memcached.port)})
 
     def perl(self):
         if not hasattr(self.perls, "one"):
@@ -128,8 +136,9 @@ class Run:
         """The files, each with the numbers of blocks that are wanted (None for all)."""
         under = "t/01-pdk" if os.path.isdir(self.checkout + "/t/01-pdk") else "t"
         deep = under == "t/01-pdk"
+        deep = deep or self.library
         found = sorted(glob.glob(self.checkout + "/" + under + ("/**/*.t" if deep else "/*.t"), recursive=True))
-        if under == "t":
+        if under == "t" and not self.library:
             found += sorted(glob.glob(self.checkout + "/t/02*/*.t"))
         out = []
         for path in found:
@@ -146,7 +155,7 @@ class Run:
         env = {k: v for k, v in os.environ.items() if not k.startswith("TEST_NGINX_")}
         env.update(self.env)
         r = subprocess.run(["perl", HERE + "/dump.pl", file], cwd=self.checkout, env=env, capture_output=True)
-        if r.returncode:
+        if r.returncode or not r.stdout:
             return None, r.stderr.decode("latin1").strip().split("\n")[0][:100]
         return json.loads(r.stdout), None
 
@@ -160,11 +169,15 @@ class Run:
                 r.skipped = "perl cannot run the file: " + why
                 self.results.append(r)
                 continue
+            without = next((why for part, why in self.args.without if re.search(part, file)), None)
             for n, source in enumerate(dumped["blocks"], 1):
                 if numbers and n not in numbers:
                     continue
                 r = Result(file, source["name"], n)
                 self.results.append(r)
+                if without:
+                    r.skipped = without
+                    continue
                 try:
                     blocks.append(self.convert(r, source, dumped))
                 except Skip as e:
@@ -186,9 +199,10 @@ class Run:
         said = dumped["said"]
         root = "%s/b%04d/servroot" % (self.work, len(self.results))
         env = {k: v for k, v in dumped["env"].items() if v is not None}
-        if said.get("workers", 1) not in (1, "1"):
+        # a library's tests mean the same with one
+        if said.get("workers", 1) not in (1, "1") and not self.library:
             raise Skip("several workers")
-        block = Block(source, root, self.ports, env, self.checkout)
+        block = Block(source, root, self.ports, env, self.checkout, self.library)
         block.result, block.said = r, said
         block.level = (sections.get("log_level") or said.get("log_level") or "debug").strip()
         block.convert()
@@ -250,9 +264,9 @@ class Run:
                 gateway.start_block(n)
             checker = Checker(b, self.perl(), self.debug)
             self.talk(b, checker)
+            time.sleep(seconds(b.section("wait"), 0))
             for server in servers:
                 checker.query(server)
-            time.sleep(seconds(b.section("wait"), 0))
             r.log = self.await_log(gateway, checker, at)
             r.wrong = checker.wrong
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
@@ -360,12 +374,14 @@ def main():
     a.add_argument("files", nargs="*")
     a.add_argument("--binary", default=HERE + "/../../target/debug/moongate")
     a.add_argument("--report")
+    a.add_argument("--lib", metavar="PATH")
     a.add_argument("--figures")
     a.add_argument("--record", action="store_true")
     a.add_argument("--keep")
     a.add_argument("--jobs", type=int, default=2)
     a.add_argument("--retry", type=int, default=700, help="how many that fail in company are run again alone")
     args = a.parse_args()
+    args.without = []
     args.binary = os.path.realpath(args.binary)
     begun = time.monotonic()
     results = Run(args).run()
@@ -387,10 +403,11 @@ def main():
     if args.report:
         report(results, args.report)
     wrong = []
+    name = suite(os.path.realpath(args.checkout))
     if args.figures and args.record:
-        write(args.figures, os.path.realpath(args.checkout), results, table)
+        write(args.figures, name, reasons, table)
     elif args.figures and not args.files:
-        wrong = compare(args.figures, os.path.realpath(args.checkout), table)
+        wrong = compare(args.figures, name, table)
     for w in wrong:
         print("not as %s says: %s" % (args.figures, w))
     sys.exit(1 if wrong else 0)

@@ -195,6 +195,24 @@ fn post(port: u16, kind: &str, text: &str) -> Duration {
     took
 }
 
+/// Computes in a process of niceness 5, as a swap is made; the share of a core that it had.
+fn compute(time: Duration) -> f64 {
+    let mut shell = std::process::Command::new("nice")
+        .args(["-n", "5", "sh", "-c", "while :; do :; done"])
+        .spawn()
+        .unwrap();
+    thread::sleep(time);
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", shell.id())).unwrap();
+    shell.kill().unwrap();
+    shell.wait().unwrap();
+    // after the name in parentheses: state is field 3, utime 14, in hundredths of a second
+    let ticks = stat
+        .rsplit(") ")
+        .next()
+        .and_then(|rest| rest.split(' ').nth(11)?.parse().ok());
+    ticks.unwrap_or(0.0) / 100.0 / time.as_secs_f64()
+}
+
 #[test]
 fn b04_scale_swaps_lose_nothing() {
     let whole = std::env::var_os("MOONGATE_TEST_SCALE").is_some();
@@ -218,6 +236,13 @@ fn b04_scale_swaps_lose_nothing() {
     let yaml = serde_norway::to_string(&document(n, "yaml")).unwrap();
     let before = gateway.memory_kib("VmHWM");
     let most = most(gateway.port, n, seconds);
+    // the same load with nothing else to do, and beside a thread that computes at a swap's niceness: what the machine does
+    let still = Load::start(gateway.port, n, most / 2.0);
+    thread::sleep(seconds);
+    let (_, _, [_, still_high, still_longest]) = still.stop();
+    let busy = Load::start(gateway.port, n, most / 2.0);
+    let share = compute(seconds);
+    let (_, _, [_, busy_high, busy_longest]) = busy.stop();
     let load = Load::start(gateway.port, n, most / 2.0);
     thread::sleep(Duration::from_millis(300));
     let times = [
@@ -231,7 +256,9 @@ fn b04_scale_swaps_lose_nothing() {
         "{n} services, {} routes, {n} consumers with keys; JSON {} kB, YAML {} kB\n\
          loaded in {:.2?} (JSON), {:.2?} (YAML), {:.2?} (JSON); most {most:.0}/s; {requests} requests at half of it, \
          {failed} failed; late by {median:.2?} (median), {high:.2?} (99.9 %), {longest:.2?} (longest); peak memory \
-         {} MiB, {} MiB after the start",
+         {} MiB, {} MiB after the start\n\
+         late without a swap by {still_high:.2?} (99.9 %), {still_longest:.2?} (longest); beside another process that \
+         computes, niceness 5, by {busy_high:.2?} and {busy_longest:.2?}, of a core it had {:.0} %",
         n * 5,
         json[0].len() / 1000,
         yaml.len() / 1000,
@@ -240,6 +267,7 @@ fn b04_scale_swaps_lose_nothing() {
         times[2],
         gateway.memory_kib("VmHWM") / 1024,
         before / 1024,
+        share * 100.0,
     );
     assert_eq!(failed, 0, "{}", gateway.errors());
 }

@@ -280,3 +280,41 @@ fn d02_a_client_that_leaves_ends_its_captures() {
     }
     assert!(!gateway.errors().contains("slept on"));
 }
+
+#[test]
+fn d02_a_request_is_not_left_while_a_subrequest_of_it_runs() {
+    let origin = origin();
+    let gateway = gateway(
+        origin.port,
+        "",
+        "['/slow'] = function() ngx.sleep(0.1) ngx.print('slow') ngx.exit(200) end,
+         ['/go'] = function(same)
+           local function refused(f, ...)
+             local ok, err = pcall(f, ...)
+             same(ok, false)
+             same(err:match('attempt.*'), 'attempt to abort with pending subrequests')
+           end
+           local body
+           local t = ngx.thread.spawn(function() body = ngx.location.capture('/slow').body end)
+           refused(ngx.exit, 200) refused(ngx.exit, 0) refused(ngx.exec, '/slow') refused(ngx.redirect, '/slow')
+           local ok, err = ngx.thread.kill(t)
+           same(ok, nil) same(err, 'pending subrequests')
+           assert(ngx.thread.wait(t))
+           same(body, 'slow')
+           -- another's waits are no reason
+           t = ngx.thread.spawn(function() ngx.sleep(60) end)
+           local sub = ngx.thread.spawn(function() ngx.location.capture('/slow') end)
+           same(ngx.thread.kill(t), 1)
+           assert(ngx.thread.wait(sub))
+           ngx.print('left') ngx.exit(200)
+         end,
+         ['/close'] = function(same)
+           ngx.thread.spawn(function() ngx.location.capture('/slow') end)
+           ngx.exit(499)
+         end",
+    );
+    assert_eq!(gateway.get("/go", &[]).is(200).text(), "left");
+    let mut client = gateway.connect();
+    client.send("GET /close HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(client.try_answer(false).is_none());
+}

@@ -20,15 +20,8 @@ pub(super) unsafe extern "C-unwind" fn decode(l: *mut ffi::lua_State) -> c_int {
         let cfg = config::of(l);
         let safe = (*cfg).safe != 0;
         if ffi::lua_gettop(l) != 1 {
-            return if safe {
-                fail(
-                    l,
-                    true,
-                    Failure::Text(c"bad argument #1 to '?' (expected 1 argument)"),
-                )
-            } else {
-                ffi::luaL_argerror(l, 1, c"expected 1 argument".as_ptr())
-            };
+            // also out of the safe one
+            return ffi::luaL_argerror(l, 1, c"expected 1 argument".as_ptr());
         }
         if safe && ffi::lua_isstring(l, 1) == 0 {
             let name = ffi::lua_typename(l, ffi::lua_type(l, 1));
@@ -90,28 +83,25 @@ impl Decoder<'_> {
             let b = self.peek();
             match b {
                 b' ' | b'\t' | b'\n' | b'\r' => self.at += 1,
-                b'/' if self.cfg.allow_comment != 0 => self.comment()?,
+                b'/' if self.cfg.allow_comment != 0 && self.comment() => {}
                 _ => return Ok(b),
             }
         }
     }
 
-    fn comment(&mut self) -> Step {
+    /// Skips the comment that begins here; false when there is none, or none that ends.
+    fn comment(&mut self) -> bool {
         let rest = &self.text[self.at..];
         if rest.starts_with(b"//") {
             self.at += memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-            Ok(())
-        } else if rest.starts_with(b"/*") {
-            match memchr::memmem::find(&rest[2..], b"*/") {
-                Some(n) => {
-                    self.at += n + 4;
-                    Ok(())
-                }
-                None => Err(self.bad(VALUE, c"unclosed multi-line comment", self.text.len())),
-            }
-        } else {
-            Err(self.bad(VALUE, TOKEN, self.at))
+            return true;
         }
+        let end = match rest.starts_with(b"/*") {
+            true => memchr::memmem::find(&rest[2..], b"*/"),
+            false => None,
+        };
+        self.at += end.map_or(0, |n| n + 4);
+        end.is_some()
     }
 
     fn bad(&self, expected: &'static CStr, found: &'static CStr, at: usize) -> Failure {
@@ -136,6 +126,9 @@ impl Decoder<'_> {
         let at = self.at;
         let rest = &self.text[at..];
         let found = match self.peek() {
+            b'/' if self.cfg.allow_comment != 0 && rest.starts_with(b"/*") => {
+                return self.bad(expected, c"unclosed multi-line comment", self.text.len());
+            }
             b'{' => c"T_OBJ_BEGIN",
             b'}' => c"T_OBJ_END",
             b'[' => c"T_ARR_BEGIN",

@@ -18,15 +18,8 @@ pub(super) unsafe extern "C-unwind" fn encode(l: *mut ffi::lua_State) -> c_int {
     unsafe {
         let cfg = config::of(l);
         if ffi::lua_gettop(l) != 1 {
-            return if (*cfg).safe != 0 {
-                fail(
-                    l,
-                    true,
-                    Failure::Text(c"bad argument #1 to '?' (expected 1 argument)"),
-                )
-            } else {
-                ffi::luaL_argerror(l, 1, c"expected 1 argument".as_ptr())
-            };
+            // also out of the safe one
+            return ffi::luaL_argerror(l, 1, c"expected 1 argument".as_ptr());
         }
         let mut first = [MaybeUninit::<u8>::uninit(); INLINE];
         // Index 2 anchors the buffer once it has left the C stack; the value stays on top.
@@ -37,7 +30,8 @@ pub(super) unsafe extern "C-unwind" fn encode(l: *mut ffi::lua_State) -> c_int {
             cfg,
             buf: Buffer::new(l, 1, &mut first),
         };
-        match enc.value(0) {
+        let written = if enc.skipped() { Ok(()) } else { enc.value(0) };
+        match written {
             Ok(()) => {
                 enc.buf.push();
                 1

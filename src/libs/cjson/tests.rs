@@ -136,7 +136,17 @@ fn a11_cjson_settings_are_per_instance() {
         assert(select(2, pcall(a.decode, "nan")) == "Expected value but found invalid token at character 1")
         a.encode_max_depth(2) assert(not pcall(a.encode, {{{}}})) assert(a.encode({{}}) == "[[]]")
         a.decode_max_depth(2) assert(not pcall(a.decode, "[[[]]]"))
-        a.decode_allow_comment(true) assert(#a.decode("[1, /* two */ 2 // three\n]") == 2)
+        a.encode_skip_unsupported_value_types(true) assert(a.encode(print) == "")
+        local ok, e = pcall(safe.encode, 1, 2) assert(not ok and e == "bad argument #1 to '?' (expected 1 argument)", e)
+        ok, e = pcall(safe.decode) assert(not ok and e == "bad argument #1 to '?' (expected 1 argument)", e)
+        a.decode_allow_comment(true)
+        for text, expected in pairs {
+            ["{}/*x"] = "the end", ["[1 /*x"] = "comma or array end", ["/*x"] = "value", ["{/*x"] = "object key string",
+        } do
+            local ok, e = pcall(a.decode, text)
+            assert(not ok and e == ("Expected %s but found unclosed multi-line comment at character %d"):format(expected, #text + 1), e)
+        end
+        assert(#a.decode("[1, /* two */ 2 // three\n]") == 2)
         a.encode_skip_unsupported_value_types(true) assert(a.encode({1, print, 2}) == "[1,2]")
         assert(a.encode({x = print}) == "{}")
         "##,

@@ -1,5 +1,6 @@
--- `kong.llm`: what the AI plugins share: the schema of their configuration and the kinds of requests. The
--- drivers that talk to providers are not here.
+-- `kong.llm`: what the AI plugins share: the schema of their configuration, the kinds of requests, and asking a
+-- model to rewrite a text. The drivers that talk to providers (`kong.llm.drivers.*`) are not here; Kong's own are
+-- taken from the drop-in folder.
 
 local M = { config_schema = require "kong.llm.schemas" }
 
@@ -48,8 +49,63 @@ function LLM:parse_json_instructions(answer)
   return answer.headers, answer.body or answer, answer.status or 200
 end
 
-function LLM:ai_introspect_body()
-  error("not supported: kong.llm.drivers", 2)
+local function message(role, content)
+  return { role = role, content = content }
+end
+
+-- The conversation in which a model gets a text and what to do with it. Some models know no system messages.
+local function conversation(self, text, prompt)
+  local model = self.conf.model
+  if model.provider == "bedrock" then
+    for _, pattern in ipairs(self.driver.bedrock_unsupported_system_role_patterns) do
+      if model.name:find(pattern) then
+        local asked = message("assistant", "What is the message?")
+        return { message("user", prompt), asked, message("user", text) }
+      end
+    end
+  end
+  return { message("system", prompt), message("user", text) }
+end
+
+--- What the model makes of a text by a prompt; of its answer only what `pattern` finds, if there is one. Nil and
+--- an error otherwise.
+function LLM:ai_introspect_body(text, prompt, http_opts, pattern)
+  local shared, conf, driver = require "kong.llm.drivers.shared", self.conf, self.driver
+  local request = { messages = conversation(self, text, prompt), stream = false }
+  local answer, err, _
+  request, _, err = driver.to_format(request, conf.model, CHAT)
+  if err then
+    return nil, err
+  end
+  shared.pre_request(conf, request)
+  answer, _, err = driver.subrequest(request, conf, http_opts, false, self.identity_interface)
+  if err then
+    return nil, "failed to introspect request with AI service: " .. err
+  end
+  answer, err = driver.from_format(answer, conf.model, conf.route_type)
+  if err then
+    return nil, "failed to convert AI response to Kong format: " .. err
+  end
+  shared.post_request(conf, answer)
+  answer, err = require("cjson.safe").decode(answer)
+  if err then
+    return nil, "failed to convert AI response to JSON: " .. err
+  end
+  local choice = answer.choices and answer.choices[1]
+  local made = choice and choice.message and choice.message.content
+  if not made then
+    return nil, "no 'choices' in upstream AI service response"
+  elseif not pattern then
+    return made
+  end
+  local found
+  found, err = ngx.re.match(made, pattern, "ijom")
+  if err then
+    return nil, "failed regex matching ai response: " .. err
+  elseif not found then
+    return nil, "AI response did not match specified regular expression"
+  end
+  return found[0]
 end
 
 --- An object that talks to the provider of a configuration; nil and an error where there is no driver.

@@ -118,6 +118,11 @@ function symbols.ngx_hextoi(line, n)
   return value and value < 2 ^ 63 and ffi.cast("intptr_t", value) or ffi.cast("intptr_t", -1)
 end
 
+-- what lua-resty-url calls, with what `resty.core.regex` gave it
+function symbols.ngx_http_lua_ffi_exec_regex(...)
+  return require("moongate.ngx.re").exec(...)
+end
+
 -- OpenSSL is in nginx's binary, not here: for a library that calls it through ffi.C, the system's is loaded at the
 -- first name that is not found.
 local OPENSSL = { "libcrypto.so.3", "libcrypto.so.1.1", "libcrypto.so", "libssl.so.3", "libssl.so.1.1", "libssl.so" }
@@ -133,6 +138,13 @@ local function open_openssl()
     end
   end
 end
+
+-- Names of OpenSSL 1.0 that libraries still call (SkyLothar's lua-resty-jwt), and what they became.
+local RENAMED = { EVP_MD_CTX_create = true, EVP_MD_CTX_destroy = true }
+ffi.cdef [[
+void *moongate_EVP_MD_CTX_create(void) __asm__("EVP_MD_CTX_new");
+void moongate_EVP_MD_CTX_destroy(void *ctx) __asm__("EVP_MD_CTX_free");
+]]
 
 local C = ffi.C
 local clib = getmetatable(C)
@@ -151,6 +163,18 @@ clib.__index = function(lib, key)
         return value
       end
       open_openssl()
+    end
+    if RENAMED[key] then
+      return index(lib, "moongate_" .. key)
+    elseif key:find("ASN1_", 1, true) then
+      local ok, value = pcall(index, lib, key)
+      if ok then
+        return value
+      end
+      own = require("moongate.libs.asn1")[key]
+      if own then
+        return own
+      end
     end
   end
   return index(lib, key)

@@ -75,7 +75,25 @@ local function time()
   return libs.time_ns() / 1e9
 end
 
+-- A time as RFC 3339 writes it: the table, and what it is ahead of UTC in seconds (nil where it does not say).
+local function read(text, init)
+  local date, clock, at = text:match("^(%d%d%d%d%-%d%d%-%d%d)[Tt](%d%d:%d%d:%d%d%.?%d*)()", init)
+  if not date then
+    return nil, "Invalid RFC 3339 timestamp"
+  end
+  local y, m, d = date:match("(%d+)-(%d+)-(%d+)")
+  local hour, min, sec = clock:match("(%d+):(%d+):(.+)")
+  local t = new(tonumber(y), tonumber(m), tonumber(d), tonumber(hour), tonumber(min), tonumber(sec))
+  if text:find("^[Zz]", at) then
+    return t, 0
+  end
+  local sign, ahead_h, ahead_min = text:match("^([+-])(%d%d):(%d%d)", at)
+  local ahead = sign and ahead_h * 3600 + ahead_min * 60
+  return t, sign == "-" and -ahead or ahead
+end
+
 return {
+  parse = { rfc_3339 = read },
   time = time,
   gettime = { gettime = time },
   timetable = {

@@ -13,78 +13,70 @@ local function boundary_of(content_type)
   return boundary ~= "" and boundary or nil
 end
 
--- The name in the lines of a part's head; quotes are taken off.
-local function name_of(head)
-  for _, line in ipairs(head) do
-    if lower(sub(line, 1, 19)) == "content-disposition" then
-      for piece in line:gmatch("[^;]+") do
-        local value = piece:match("^%s*[Nn][Aa][Mm][Ee]=(.*)$")
-        if value then
-          return value:gsub("%s+$", ""):match("^.(.*).$") or ""
-        end
-      end
+local function is_header(text)
+  return find(text, "%S:%s*%S") ~= nil
+end
+
+-- The last name in the line of a disposition, without its first and last character: they ought to be quotes.
+local function name_in(line)
+  local name
+  for piece in line:gmatch("[^;]+") do
+    local value = not is_header(piece) and piece:match("^%s*[Nn][Aa][Mm][Ee]=%s*([^=]*)")
+    if value then
+      name = sub(value:gsub("%s+$", ""), 2, -2)
     end
   end
+  return name
 end
 
-local function split_head(text)
-  local head = {}
-  for line in text:gmatch("[^\r\n]+") do
-    head[#head + 1] = line
-  end
-  return head
+local function add(data, part, value)
+  local at = #data.data + 1
+  data.data[at] = { name = part.name, headers = part.headers, value = value }
+  data.indexes[part.name] = data.indexes[part.name] or {}
+  table.insert(data.indexes[part.name], at)
 end
 
-local function add_part(data, text)
-  local head, value
-  local from, to = find(text, "\r?\n\r?\n")
-  if from then
-    head, value = split_head(sub(text, 1, from - 1)), sub(text, to + 1)
-  else
-    head, value = split_head(text), ""
+-- A line of a part's head, or the first of its value; where the value begins, if it does.
+local function head_line(part, body, line, at, stop)
+  if lower(sub(line, 1, 19)) == "content-disposition" then
+    part.name = name_in(line) or part.name
+  elseif not is_header(line) then
+    return at
   end
-  local name = name_of(head)
-  if name then
-    local at = #data.data + 1
-    data.data[at] = { name = name, headers = head, value = value }
-    data.indexes[name] = data.indexes[name] or {}
-    table.insert(data.indexes[name], at)
-  end
+  part.headers[#part.headers + 1] = line
+  return sub(body, stop, stop + 3) == "\r\n\r\n" and stop + 4 or nil
 end
 
--- Where the next delimiter line begins and ends, counted from `at`: the line's own break belongs to it.
-local function delimiter(body, mark, at)
-  while true do
-    local from, to = find(body, mark, at, true)
-    if not from then
-      return nil
-    end
-    if from == 1 or find(sub(body, from - 1, from - 1), "[\r\n]") then
-      return from, to
-    end
-    at = to + 1
-  end
-end
-
+-- Takes a body apart line by line, generously: a line that begins with the delimiter is one; what stands before the
+-- first belongs to the first part; a part that nothing ends takes the place of those of its name.
 local function decode(body, boundary)
   local data = { data = {}, indexes = {} }
   if not boundary then
     return data
   end
   local mark = "--" .. boundary
-  local _, at = delimiter(body, mark, 1)
-  while at do
-    local start = select(2, find(body, "^[^\r\n]*\r?\n", at + 1))
-    if not start or sub(body, at + 1, at + 2) == "--" then
-      break
+  local part, before = { headers = {} }, ""
+  local value -- where it begins; nil in a part's head
+  local at = 1
+  while at <= #body do
+    local stop = find(body, "[\r\n]", at) or #body + 1
+    local line, following = sub(body, at, stop - 1), stop + 1
+    if sub(line, 1, #mark) == mark then
+      local text = before .. (value and sub(body, value, at - 1) or "")
+      if part.name then
+        add(data, part, (text:gsub("\r?\n$", "")))
+        part, text = { headers = {} }, ""
+      end
+      before, value = text, nil
+    elseif not value and line ~= "" then
+      value = head_line(part, body, line, at, stop)
+      following = value and value > at and value or following
     end
-    local from, to = delimiter(body, mark, start + 1)
-    local text = sub(body, start + 1, (from or #body + 1) - 1)
-    if from then
-      text = text:gsub("\r?\n$", "")
-    end
-    add_part(data, text)
-    at = to
+    at = following
+  end
+  if part.name then
+    data.indexes[part.name] = nil
+    add(data, part, before .. (value and sub(body, value) or ""))
   end
   return data
 end

@@ -1,9 +1,16 @@
 --- What the faces of `resty.openssl.*` share: the cdata that stands for an object in Rust.
 
 local cdata = require "moongate.cdata"
+local ffi = require "ffi"
 local ops = require("moongate.ops").openssl
 
-local _M = {}
+-- Names of OpenSSL's that others cast to, the gateway's own certificates and keys, too.
+ffi.cdef [[
+typedef struct stack_st OPENSSL_STACK;
+typedef struct evp_pkey_st EVP_PKEY;
+]]
+
+local _M = { behind = cdata.behind, STACK = ffi.typeof("OPENSSL_STACK *"), KEY = ffi.typeof("EVP_PKEY *") }
 
 --- A kind of object: a constructor from a Rust number (nil stays nil), the test whether `v.ctx` is of the
 --- kind, and the test whether a cdata is.

@@ -9,7 +9,7 @@ use super::ops_misc::Digesting;
 use super::sign::{OpError, Padding};
 use super::{cdata, errors, key_code, pem, sign};
 use crate::libs::ops::text;
-use crate::vm::held::HeldKey;
+use crate::vm::held::{self, HeldKey};
 use crate::vm::{Args, Kind, Registrar, Ret, op};
 
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
@@ -20,6 +20,7 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("openssl", "key_from_rsa", op::raw(from_rsa))?;
     r.op("openssl", "key_from_ec", op::raw(from_ec))?;
     r.op("openssl", "key_from_okp", op::raw(from_okp))?;
+    r.op("openssl", "key_held", op::raw(held_key))?;
     r.op("openssl", "key_info", op::raw(info))?;
     r.op("openssl", "key_part", op::raw(part))?;
     r.op("openssl", "key_write", op::raw(write))?;
@@ -36,6 +37,14 @@ fn kept(r: &mut Ret, key: Option<Key>, message: &str) {
     match key {
         Some(key) => r.int(cdata::keep(HeldKey::new(key))),
         None => r.fail(message),
+    };
+}
+
+/// `key_held(key or a key of ngx.ssl's)`: the number of another that shares it, or nil.
+fn held_key(a: &Args, r: &mut Ret) {
+    match held::key(a, 1) {
+        Some(key) => r.int(cdata::keep(key)),
+        None => r.nil(),
     };
 }
 

@@ -11,7 +11,7 @@ use super::ops_cert::{HeldName, object_fields};
 use super::path::{self, Terms};
 use super::{asn1, cdata, extension, objects};
 use crate::libs::ops::text;
-use crate::vm::held::{HeldCert, HeldCerts};
+use crate::vm::held::{self, HeldCert, HeldCerts};
 use crate::vm::{Args, Registrar, Ret, op};
 
 type HeldNames = RefCell<Vec<GeneralName>>;
@@ -162,9 +162,10 @@ fn certs_new(_: &Args, r: &mut Ret) {
     r.int(cdata::keep(HeldCerts::default()));
 }
 
+/// `certs_dup(certs or a chain of ngx.ssl's)`
 fn certs_dup(a: &Args, r: &mut Ret) {
-    match cdata::object::<HeldCerts>(a, 1) {
-        Some(certs) => r.int(cdata::keep(HeldCerts::new(certs.borrow().clone()))),
+    match held::certificates(a, 1) {
+        Some(certs) => r.int(cdata::keep(certs)),
         None => r.nil(),
     };
 }

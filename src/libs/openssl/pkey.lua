@@ -154,7 +154,15 @@ function _M.new(some, opts)
     local name = ops.key_info(some.id)
     return setmetatable({ ctx = some, key_type = ops.object(name).nid }, mt)
   elseif type(some) == "cdata" then
-    return nil, "pkey.new: expect a EVP_PKEY* cdata at #1"
+    -- an `EVP_PKEY *` to what `ngx.ssl` parsed; whoever takes it says by `ffi.gc(key.ctx, nil)` that it is not his
+    local behind = object.behind(some, object.KEY)
+    id = behind and ops.key_held(behind)
+    if not id then
+      return nil, "pkey.new: expect a EVP_PKEY* cdata at #1"
+    end
+    local key = setmetatable({ key_type = ops.object(ops.key_info(id)).nid }, mt)
+    key.ctx = wrap(id, key)
+    return key
   else
     return nil, "pkey.new: unexpected type " .. type(some) .. " at #1"
   end

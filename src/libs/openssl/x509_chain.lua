@@ -2,7 +2,8 @@
 
 local ops = require("moongate.ops").openssl
 local x509 = require "resty.openssl.x509"
-local wrap, istype, is_ctx = require("moongate.openssl.object").kind()
+local object = require "moongate.openssl.object"
+local wrap, istype, is_ctx = object.kind()
 
 local setmetatable, tonumber, type = setmetatable, tonumber, type
 
@@ -44,12 +45,14 @@ function _M.new()
   return _M._from(ops.certs_new())
 end
 
---- A copy of the chain behind a `ctx`.
+--- A copy of the chain behind a `ctx`, or behind an `OPENSSL_STACK *` to what `ngx.ssl` parsed.
 function _M.dup(ctx)
-  if not is_ctx(ctx) then
+  local id = is_ctx(ctx) and ctx.id or object.behind(ctx, object.STACK)
+  local copy = id and ops.certs_dup(id)
+  if not copy then
     return nil, "x509.chain.dup: expect a stack ctx at #1, got " .. type(ctx)
   end
-  return _M._from(ops.certs_dup(ctx.id))
+  return _M._from(copy)
 end
 
 --- Adds a certificate at the end.

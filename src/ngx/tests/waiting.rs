@@ -216,3 +216,25 @@ fn a09_abandoned_cosocket_closes() {
     });
     assert_eq!((vm.live_coroutines(), vm.live_slots()), (0, 0));
 }
+
+#[test]
+fn d02_what_a_failed_capture_prepared_is_nobody_elses() {
+    let vm = vm();
+    let slots = vm.live_slots();
+    let failing = "local bad = setmetatable({}, { __index = function() error('while it is read') end })
+        local ok, e = pcall(ngx.location.capture_multi, { { '/mine' }, { '/b', bad } })
+        assert(not ok and e:find('while it is read'), e)";
+    for _ in 0..3 {
+        assert!(matches!(run(&vm, failing, Duration::ZERO), Flow::Done));
+    }
+    // an own call, and another request's, begin with nothing prepared
+    let flow = run(
+        &vm,
+        &format!(
+            "{failing} local ok, e = pcall(ngx.location.capture, '/x') assert(not ok and e:find('no gateway'), e)"
+        ),
+        Duration::from_millis(5),
+    );
+    assert!(matches!(flow, Flow::Done), "{flow:?}");
+    assert_eq!(vm.live_slots(), slots);
+}

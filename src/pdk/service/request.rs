@@ -3,12 +3,14 @@
 //! Must not: touch what the client sent; the raw head and target stay as they came.
 
 use std::borrow::Cow;
+use std::ffi::c_int;
 
 use bytes::Bytes;
 
-use crate::exchange::{Body, Exchange};
-use crate::pdk::values::{arguments, escape, header_name, header_value, is_component, to_uri_text};
+use crate::exchange::{Body, Exchange, header_names};
+use crate::pdk::values::{arguments, escape, header_value, is_component, to_uri_text};
 use crate::router;
+use crate::vm::native::{self, Given, Reply};
 use crate::vm::{Args, Registrar, Ret, op, scope};
 
 const ROOM: &str = "kong.service.request";
@@ -29,6 +31,8 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op(ROOM, "clear_header", op::raw(clear_header))?;
     r.op(ROOM, "set_raw_body", op::raw(set_raw_body))?;
     r.op(ROOM, "escape", op::raw(escape_component))?;
+    r.native(ROOM, "set_header", native::raw(set_header_native))?;
+    r.native(ROOM, "clear_header", native::raw(clear_header_native))?;
     r.module("kong.pdk.service.request", crate::embed!("request.lua"))
 }
 
@@ -112,13 +116,22 @@ type Text<'a> = Cow<'a, [u8]>;
 
 fn pair(a: &Args) -> Option<(Text<'_>, Text<'_>)> {
     let name = a.str(1).filter(|n| !n.is_empty())?;
-    Some((header_name(name), header_value(a.str(2)?)))
+    Some((header_names::escape(name), header_value(a.str(2)?)))
 }
 
 fn set_header(a: &Args, _: &mut Ret) {
     if let Some((name, value)) = pair(a) {
         scope::write(|x| x.request.headers.set(&name, &value));
     }
+}
+
+/// Sets header `a` to `b`: 0.
+fn set_header_native(g: &Given, _: &mut Reply) -> c_int {
+    if g.a.is_empty() {
+        return native::OP;
+    }
+    let (name, value) = (header_names::escape(g.a), header_value(g.b));
+    scope::write(|x| x.request.headers.set(&name, &value)).map_or(native::OP, |()| 0)
 }
 
 fn add_header(a: &Args, _: &mut Ret) {
@@ -130,6 +143,11 @@ fn add_header(a: &Args, _: &mut Ret) {
 fn clear_header(a: &Args, _: &mut Ret) {
     let name = a.str(1).unwrap_or_default();
     scope::write(|x| x.request.headers.remove(name));
+}
+
+/// Removes header `a`: 0.
+fn clear_header_native(g: &Given, _: &mut Reply) -> c_int {
+    scope::write(|x| x.request.headers.remove(g.a)).map_or(native::OP, |()| 0)
 }
 
 /// Replaces the body; its length is then known.

@@ -92,11 +92,7 @@ function response.get_body(mimetype, max_args)
     end
     return value, nil, JSON
   elseif find(kind, MULTIPART, 1, true) == 1 then
-    local fields = decode.decode_multipart(body, content_type)
-    if not fields then
-      return nil, "unable to decode multipart body", MULTIPART
-    end
-    return fields, nil, MULTIPART
+    return decode.decode_multipart(body, content_type), nil, MULTIPART
   end
   return nil, "unsupported content type '" .. content_type .. "'", kind
 end

@@ -9,6 +9,7 @@ use rustls::{HandshakeKind, ServerConnection};
 
 use super::hello::Hello;
 use super::names;
+use super::options::Options;
 use super::verdict::Chain;
 use super::wishes::{ClientRequest, Wishes};
 use crate::tls::chain::CertificateChain;
@@ -36,6 +37,8 @@ pub struct Facts {
     pub alpn: Option<String>,
     /// The suites the client offered.
     pub offered: Box<[u16]>,
+    /// Those of them that the listener has, too, in its own order.
+    pub shared: Box<[u16]>,
     /// The groups the client offered.
     pub groups: Box<[u16]>,
     /// The client's random bytes.
@@ -49,7 +52,7 @@ pub struct Facts {
 
 impl Facts {
     /// Of a finished handshake.
-    pub fn new(connection: &ServerConnection, hello: &Hello, wishes: Wishes) -> Self {
+    pub fn new(connection: &ServerConnection, options: &Options, hello: &Hello, wishes: Wishes) -> Self {
         let owned = |certs: &[CertificateDer<'static>]| certs.to_vec().into_boxed_slice();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let mut random = [0; 32];
@@ -66,6 +69,7 @@ impl Facts {
             reused: connection.handshake_kind() == Some(HandshakeKind::Resumed),
             alpn: connection.alpn_protocol().map(text),
             offered: hello.ciphers().collect(),
+            shared: options.shared(hello).collect(),
             groups: hello.groups().collect(),
             random,
             chain: connection.peer_certificates().map(owned).unwrap_or_default(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustls::SupportedCipherSuite;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, ring};
 
+use super::hello::Hello;
 use super::names;
 
 /// A set of protocol versions.
@@ -138,6 +139,12 @@ impl Options {
             timeout: texts.timeout,
             cache: texts.cache,
         })
+    }
+
+    /// The suites that a client has, too, in the listener's order.
+    pub fn shared(&self, hello: &Hello) -> impl Iterator<Item = u16> {
+        let mine = self.suites.iter().map(|s| u16::from(s.suite()));
+        mine.filter(|suite| hello.ciphers().any(|one| one == *suite))
     }
 
     /// The suites and groups as rustls takes them.

@@ -20,16 +20,20 @@ impl Demo {
         let (one, two, tls) = (free_port(), free_port(), free_port());
         let setup = Setup::text("config.json", "{}");
         let prefix = setup.dir().join("prefix").display().to_string();
+        // By way of marks: a port may contain another's old number.
         let moved = [
-            ("9001", one.to_string()),
-            ("9002", two.to_string()),
-            ("9443", tls.to_string()),
-            ("servroot/", prefix + "/"),
+            ("9001", "<one>", one.to_string()),
+            ("9002", "<two>", two.to_string()),
+            ("9443", "<tls>", tls.to_string()),
+            ("servroot/", "<prefix>", prefix + "/"),
         ];
-        let text = moved.iter().fold(text, |text, (from, to)| {
+        let marked = moved.iter().fold(text, |text, (from, mark, _)| {
             assert!(text.contains(from), "{from} is not in config.json");
-            text.replace(from, to)
+            text.replace(from, mark)
         });
+        let text = moved
+            .iter()
+            .fold(marked, |text, (_, mark, to)| text.replace(mark, to));
         std::fs::write(setup.dir().join("config.json"), &text).unwrap();
         let config: serde_json::Value = serde_json::from_str(&text).unwrap();
         let plugins = config["_gateway"]["plugins"].as_str().unwrap();
