@@ -44,9 +44,9 @@ function resumed(co, ok, ...)
   return ok, ...
 end
 
--- OpenResty names the status; Lua only says that it is not suspended.
+-- OpenResty tells normal from running; LuaJIT calls both running.
 local function named(co, ok, ...)
-  if not ok and (...) == "cannot resume non-suspended coroutine" and band(running[2], YIELDABLE) ~= 0 then
+  if not ok and (...) == "cannot resume running coroutine" and band(running[2], YIELDABLE) ~= 0 then
     return false, "cannot resume " .. status(co) .. " coroutine"
   end
   return ok, ...

@@ -28,26 +28,27 @@ const DEPTH: usize = 22;
 /// How many coroutines are.
 pub(super) const COROUTINES: usize = 5;
 
-/// The traceback of `co`, which failed and has its error on its stack, or was stopped, and of those behind it, `parents`; all of
-/// them must be alive.
+/// The traceback of `co`, which failed and has its error on its stack, or was stopped, and of those behind it,
+/// `parents`; all of them must be alive.
 pub(super) fn traceback(main: Id, co: Id, parents: &[Id]) -> String {
-    let mut came = Came {
-        co,
-        through: [std::ptr::null_mut(); COROUTINES],
-        count: 0,
+    // SAFETY: reads a coroutine at rest, whose stack keeps the string.
+    let text = unsafe {
+        if ffi::lua_gettop(co) > 0 && ffi::lua_type(co, -1) == ffi::LUA_TSTRING {
+            ffi::lua_tolstring(co, -1, std::ptr::null_mut())
+        } else {
+            std::ptr::null()
+        }
     };
-    // SAFETY: `came_through` runs protected; the error it may leave is popped.
-    unsafe {
-        let top = ffi::lua_gettop(main);
-        ffi::lua_cpcall(main, came_through, (&raw mut came).cast::<c_void>());
-        ffi::lua_settop(main, top);
-    }
+    written(&Came::of(main, co, text), 0, parents)
+}
+
+fn written(came: &Came, skip: c_int, parents: &[Id]) -> String {
     let mut out = String::from("stack traceback:");
     let inner = came.through[..came.count].iter();
-    let stacks = inner.chain([&co]).chain(parents);
+    let stacks = inner.chain([&came.co]).chain(parents);
     for (number, co) in stacks.take(COROUTINES).enumerate() {
         let _ = write!(out, "\ncoroutine {number}:");
-        frames(&mut out, *co, 0);
+        frames(&mut out, *co, if *co == came.co { skip } else { 0 });
     }
     out
 }
@@ -55,8 +56,30 @@ pub(super) fn traceback(main: Id, co: Id, parents: &[Id]) -> String {
 /// Through which coroutines the error of `co` came to it.
 struct Came {
     co: Id,
+    /// The error, as Lua has it; null for what is no string.
+    text: *const c_char,
     through: [Id; COROUTINES],
     count: usize,
+}
+
+impl Came {
+    fn of(state: Id, co: Id, text: *const c_char) -> Self {
+        let mut came = Self {
+            co,
+            text,
+            through: [std::ptr::null_mut(); COROUTINES],
+            count: 0,
+        };
+        if !text.is_null() {
+            // SAFETY: `came_through` runs protected; the error it may leave is popped.
+            unsafe {
+                let top = ffi::lua_gettop(state);
+                ffi::lua_cpcall(state, came_through, (&raw mut came).cast::<c_void>());
+                ffi::lua_settop(state, top);
+            }
+        }
+        came
+    }
 }
 
 unsafe extern "C-unwind" fn came_through(state: Id) -> c_int {
@@ -64,20 +87,12 @@ unsafe extern "C-unwind" fn came_through(state: Id) -> c_int {
     // coroutines live until the collector runs, which it does not before the caller is done with them.
     unsafe {
         let came = ffi::lua_touserdata(state, 1).cast::<Came>();
-        // one that the watchdog stopped has no error
-        if ffi::lua_gettop((*came).co) == 0 {
-            return 0;
-        }
         ffi::lua_rawgetp(state, ffi::LUA_REGISTRYINDEX, trail_key());
         ffi::lua_rawgeti(state, 2, 1);
         ffi::lua_rawgeti(state, 2, 2);
-        let text =
-            ffi::lua_type(state, 4) == ffi::LUA_TSTRING && ffi::lua_type((*came).co, -1) == ffi::LUA_TSTRING;
         // Lua has every string but once
-        let same = text && {
-            let theirs = ffi::lua_tolstring((*came).co, -1, std::ptr::null_mut());
-            ffi::lua_tolstring(state, 4, std::ptr::null_mut()) == theirs
-        };
+        let same = ffi::lua_type(state, 4) == ffi::LUA_TSTRING
+            && ffi::lua_tolstring(state, 4, std::ptr::null_mut()) == (*came).text;
         if !same || ffi::lua_tothread(state, 3) != (*came).co {
             return 0;
         }
@@ -159,10 +174,10 @@ fn words(text: *const c_char) -> String {
     unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
 }
 
-/// `traceback(skip)`: that of the running coroutine without its innermost `skip` frames, this op's not counted.
+/// `traceback(skip, error)`: that of the running coroutine, which catches `error`, without its innermost `skip`
+/// frames, this op's not counted.
 pub(super) fn of_running(a: &Args, r: &mut Ret) {
     let skip = a.int(1).unwrap_or(0).clamp(0, 200) as c_int;
-    let mut text = String::from("stack traceback:\ncoroutine 0:");
-    frames(&mut text, a.state(), skip + 1);
-    r.str(text);
+    let text = a.str(2).map_or(std::ptr::null(), |text| text.as_ptr().cast());
+    r.str(written(&Came::of(a.state(), a.state(), text), skip + 1, &[]));
 }

@@ -353,7 +353,7 @@ local function traced(err)
   elseif type(err) ~= "string" and type(err) ~= "number" then
     err = "unknown reason"
   end
-  return err .. "\n" .. traceback(1)
+  return err .. "\n" .. traceback(1, err)
 end
 
 local function compiled(code, env)
