@@ -213,7 +213,8 @@ def _pass_on(client, server):
     """Both directions in one thread: an SSLSocket must not be read and written at once."""
     with client, server:
         while True:
-            ready = [client] if client.pending() else select.select([client, server], [], [], 30)[0]
+            held = isinstance(client, ssl.SSLSocket) and client.pending()
+            ready = [client] if held else select.select([client, server], [], [], 30)[0]
             if not ready:
                 return
             for a in ready:
@@ -225,7 +226,7 @@ def _pass_on(client, server):
                 else:
                     try:
                         client.unwrap()
-                    except (OSError, ValueError):
+                    except (AttributeError, OSError, ValueError):
                         pass
                     return
 
