@@ -14,6 +14,7 @@ pub mod scope;
 pub mod state;
 mod thread;
 pub mod watchdog;
+pub mod within;
 
 #[cfg(test)]
 mod tests;
