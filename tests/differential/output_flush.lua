@@ -5,7 +5,7 @@ local function note(name, ...)
   for i = 1, select("#", ...) do
     parts[#parts + 1] = tostring((select(i, ...)))
   end
-  lines[#lines + 1] = table.concat(parts, " "):gsub("'?'", "'flush'")
+  lines[#lines + 1] = table.concat(parts, " "):gsub("'%?'", "'flush'")
 end
 
 note("nothing yet", ngx.flush())
