@@ -53,10 +53,7 @@ const FILTERED_OUT: &str = "nginx output filter error";
 /// `append(newline, ...)`: writes plain values. Answers what is to be done; nothing where an argument is not plain (the
 /// face flattens and calls again); or `nil, err`.
 fn append(a: &Args, r: &mut Ret) {
-    if scope::read(|_| ()).is_none() {
-        return call::no_request(r);
-    }
-    if !call::allowed(r, CONTENT) {
+    if !call::request_in(r, CONTENT) {
         return;
     }
     let mut size = 1;
@@ -231,10 +228,7 @@ fn eof(_: &Args, r: &mut Ret) {
 /// `started()`: whether output was begun, whether a body of it, and whether body_filter sees it; then why nothing may be
 /// flushed, if that stands for the whole response.
 fn started(_: &Args, r: &mut Ret) {
-    if scope::read(|_| ()).is_none() {
-        return call::no_request(r);
-    }
-    if !call::allowed(r, CONTENT) {
+    if !call::request_in(r, CONTENT) {
         return;
     }
     let standing = scope::read(|x| {
@@ -291,10 +285,7 @@ fn redirect(a: &Args, r: &mut Ret) {
              ngx.HTTP_SEE_OTHER, and ngx.HTTP_TEMPORARY_REDIRECT are allowed",
         );
     }
-    if scope::read(|_| ()).is_none() {
-        return call::no_request(r);
-    }
-    if !call::allowed(r, CONTENT) {
+    if !call::request_in(r, CONTENT) {
         return;
     }
     if !call::leavable(r) {

@@ -14,7 +14,7 @@ use super::crew::{Crew, Heir, Id, Spawned};
 use super::op::{self, Ask, Pending};
 use super::scope::{self, Scope};
 use super::state::{Coroutine, Func, Vm};
-use super::{thread, watchdog};
+use super::{thread, trace, watchdog};
 
 /// Why a run failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +37,26 @@ pub struct Fault {
     pub message: String,
     /// The stack traceback, may be empty.
     pub traceback: String,
+}
+
+impl Fault {
+    /// The line for a handler that could wait, as OpenResty has it; `who` is `entry` or `user`.
+    pub fn aborted(&self, who: &str) -> String {
+        let what = match self.kind {
+            FaultKind::Memory => "memory allocation error",
+            FaultKind::Error | FaultKind::Runaway => "runtime error",
+        };
+        self.with_traceback(format!("lua {who} thread aborted: {what}: {}", self.message))
+    }
+
+    /// A line with the traceback behind it.
+    pub fn with_traceback(&self, mut line: String) -> String {
+        if !self.traceback.is_empty() {
+            line.push('\n');
+            line.push_str(&self.traceback);
+        }
+        line
+    }
 }
 
 /// How a run ended.
@@ -148,7 +168,8 @@ impl Vm {
             0 => Step::Ended(Flow::Done),
             // the watchdog's way out
             ffi::LUA_YIELD if stopped => {
-                let traceback = self.traceback(co);
+                let parents = crew.map(|c| c.parents(co)).unwrap_or_default();
+                let traceback = self.traceback(co, scope, &parents);
                 let message = watchdog::take_message(co);
                 Step::Ended(Flow::Failed(Fault {
                     kind: FaultKind::Runaway,
@@ -179,12 +200,15 @@ impl Vm {
                     Step::Turn
                 }
             }
-            status => Step::Ended(Flow::Failed(self.fault(co, status, stopped))),
+            status => {
+                let parents = crew.map(|c| c.parents(co)).unwrap_or_default();
+                Step::Ended(Flow::Failed(self.fault(co, status, stopped, scope, &parents)))
+            }
         };
         (step, nested)
     }
 
-    fn fault(&self, co: Id, status: c_int, stopped: bool) -> Fault {
+    fn fault(&self, co: Id, status: c_int, stopped: bool, scope: &Scope, parents: &[Id]) -> Fault {
         let message = message_of(co);
         let kind = if stopped {
             FaultKind::Runaway
@@ -196,11 +220,15 @@ impl Vm {
         Fault {
             kind,
             message,
-            traceback: self.traceback(co),
+            traceback: self.traceback(co, scope, parents),
         }
     }
 
-    fn traceback(&self, co: Id) -> String {
+    /// As OpenResty writes it of a handler that can wait; the others' as LuaJIT itself does.
+    fn traceback(&self, co: Id, scope: &Scope, parents: &[Id]) -> String {
+        if scope.phase.get().can_yield() {
+            return trace::traceback(self.main, co, parents);
+        }
         let mut traced = Traced {
             co,
             text: String::new(),
@@ -208,7 +236,7 @@ impl Vm {
         // SAFETY: `trace` runs protected; the error it may leave is popped.
         unsafe {
             let top = ffi::lua_gettop(self.main);
-            ffi::lua_cpcall(self.main, trace, (&raw mut traced).cast::<c_void>());
+            ffi::lua_cpcall(self.main, plain, (&raw mut traced).cast::<c_void>());
             ffi::lua_settop(self.main, top);
         }
         traced.text
@@ -220,7 +248,7 @@ struct Traced {
     text: String,
 }
 
-unsafe extern "C-unwind" fn trace(state: *mut ffi::lua_State) -> c_int {
+unsafe extern "C-unwind" fn plain(state: *mut ffi::lua_State) -> c_int {
     // SAFETY: the light userdata is the caller's Traced; nothing droppable is alive while Lua may raise, and
     // the copy at the end calls no Lua.
     unsafe {
@@ -242,9 +270,7 @@ fn message_of(state: *mut ffi::lua_State) -> String {
                 String::from_utf8_lossy(std::slice::from_raw_parts(p.cast::<u8>(), len)).into_owned()
             }
             ffi::LUA_TNUMBER => ffi::lua_tonumber(state, -1).to_string(),
-            ffi::LUA_TNIL => "nil".into(),
-            ffi::LUA_TTABLE => "(error object is a table)".into(),
-            _ => "(error object is not a string)".into(),
+            _ => "unknown reason".into(),
         }
     }
 }
@@ -421,14 +447,19 @@ impl Run {
         for _ in 0..AT_ONCE {
             let next = match crew.next_ready() {
                 Some(next) => next,
-                None => match crew.next_woken() {
-                    None => return Poll::Pending,
-                    Some(None) => continue,
-                    Some(Some((id, out))) => {
-                        op::set_results(out);
-                        (id, 0)
+                None => {
+                    let entered = scope::enter(self.scope.clone());
+                    let woken = crew.next_woken();
+                    drop(entered);
+                    match woken {
+                        None => return Poll::Pending,
+                        Some(None) => continue,
+                        Some(Some((id, out))) => {
+                            op::set_results(out);
+                            (id, 0)
+                        }
                     }
-                },
+                }
             };
             if let Some(flow) = self.advance(crew, next.0, next.1) {
                 return Poll::Ready(flow);
@@ -456,7 +487,10 @@ impl Future for Run {
                 this.begin()
             } else {
                 if let Some(wait) = &mut this.wait {
-                    let out = std::task::ready!(wait.as_mut().poll(cx));
+                    let entered = scope::enter(this.scope.clone());
+                    let polled = wait.as_mut().poll(cx);
+                    drop(entered);
+                    let out = std::task::ready!(polled);
                     this.wait = None;
                     op::set_results(out);
                 }

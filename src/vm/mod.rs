@@ -14,6 +14,7 @@ pub mod pairs;
 pub mod scope;
 pub mod state;
 mod thread;
+mod trace;
 pub mod watchdog;
 pub mod within;
 
