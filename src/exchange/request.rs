@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::HeaderList;
+use super::{HeaderList, Kin};
 use crate::net::body_file::BodyFile;
 
 /// How much of the body has been read for Lua.
@@ -52,8 +52,8 @@ pub struct Request {
     pub length: u64,
     /// Not the client's own words any more: a subrequest, or after `ngx.exec` or `ngx.req.set_uri`.
     pub internal: bool,
-    /// How many captures deep (`ngx.location.capture`); 0 for what a client sent.
-    pub depth: u8,
+    /// Its place among the requests that Lua makes for a client's (`ngx.location.capture`).
+    pub kin: Kin,
     /// The body was thrown away unread (`ngx.req.discard_body`).
     pub discarded: bool,
     /// A body that Lua makes piece by piece (`ngx.req.init_body`), until it is finished.

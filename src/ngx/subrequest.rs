@@ -16,7 +16,7 @@ use super::req::METHODS;
 use super::var;
 use crate::exchange::request::Redirect;
 use crate::exchange::{
-    Body, Client, Exchange, Outbound, Phase, Request, Response, ServiceTarget, Timing, header_names,
+    Body, Client, Exchange, Kin, Outbound, Phase, Request, Response, ServiceTarget, Timing, header_names,
 };
 use crate::vm::scope::{self, Captured, Gateway, Scope};
 use crate::vm::{Args, Kind, Out, Registrar, Ret, op};
@@ -27,9 +27,6 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_subrequest", "run", op::raw(run))?;
     r.op("ngx_subrequest", "exec", op::raw(exec))
 }
-
-/// How deep captures may go (nginx's `NGX_HTTP_MAX_SUBREQUESTS`).
-const MAX_DEPTH: u8 = 50;
 
 /// How many subrequests one call may make.
 const MAX_AT_ONCE: usize = 1024;
@@ -117,15 +114,18 @@ fn prepare(a: &Args, r: &mut Ret) {
         (Some(one), Some(two)) => Some(format!("{one}&{two}")),
         (one, two) => one.or(two),
     };
-    let depth = scope::read(|x| x.request.depth).unwrap_or_default();
-    if depth > MAX_DEPTH || PREPARED.with_borrow(Vec::len) >= MAX_AT_ONCE {
+    let (Some(kin), Some(parent)) = (scope::read(|x| x.request.kin.child()), scope::current()) else {
+        return call::no_request(r);
+    };
+    let room = PREPARED.with_borrow(Vec::len) < MAX_AT_ONCE;
+    let Some(kin) = kin.filter(|_| room) else {
         log::emit(
             Level::ERR,
             format!("lua subrequests cycle while processing \"{uri}\"").as_bytes(),
         );
         r.fail("failed to issue subrequest: -1");
         return;
-    }
+    };
     let number = a.num(3).unwrap_or_default();
     let Some((_, method)) = METHODS.iter().find(|(bit, _)| *bit == number as i64) else {
         log::emit(
@@ -144,8 +144,7 @@ fn prepare(a: &Args, r: &mut Ret) {
         forward: a.truthy(5),
         copy: a.truthy(6),
     };
-    let made = scope::read(|x| derive(x, &wanted));
-    let (Some(mut made), Some(parent)) = (made, scope::current()) else {
+    let Some(mut made) = scope::read(|x| derive(x, &wanted, kin)) else {
         return call::no_request(r);
     };
     let headers = 8 + 2 * a.int(7).and_then(|n| usize::try_from(n).ok()).unwrap_or_default();
@@ -196,7 +195,7 @@ fn set_variable(x: &mut Exchange, name: &[u8], value: &[u8]) -> Result<(), i32> 
 }
 
 /// The request that follows from its parent's.
-fn derive(parent: &Exchange, wanted: &Wanted) -> Exchange {
+fn derive(parent: &Exchange, wanted: &Wanted, kin: Kin) -> Exchange {
     let q = &parent.request;
     let mut headers = q.headers.clone();
     let mut length = q.content_length;
@@ -248,7 +247,7 @@ fn derive(parent: &Exchange, wanted: &Wanted) -> Exchange {
             has_body,
             length: q.length,
             internal: true,
-            depth: q.depth + 1,
+            kin,
             ..Request::default()
         },
         matched: None,

@@ -132,6 +132,24 @@ fn d02_captures_run_side_by_side_and_nest() {
 }
 
 #[test]
+fn d02_captures_that_double_come_to_an_end() {
+    let gateway = gateway(
+        1,
+        "",
+        "['/twice'] = function()
+           ngx.location.capture_multi({ { '/twice' }, { '/twice' } })
+           ngx.say('twice')
+         end,
+         ['/well'] = function() ngx.say('well') end,",
+    );
+    let mut client = gateway.connect();
+    client.patience(120);
+    assert_eq!(client.get("/twice").text(), "twice\n");
+    gateway.logged("lua subrequests cycle while processing \"/twice\"");
+    assert_eq!(client.get("/well").text(), "well\n");
+}
+
+#[test]
 fn d02_a_capture_carries_bodies_and_statuses() {
     let origin = origin();
     let gateway = gateway(
