@@ -14,7 +14,7 @@ use super::header::escape_value;
 use super::log::{self, Level};
 use super::req::METHODS;
 use super::var;
-use crate::exchange::request::Redirect;
+use crate::exchange::request::{Redirect, target_text};
 use crate::exchange::{
     Body, Client, Exchange, Kin, Outbound, Phase, Request, Response, ServiceTarget, Timing, header_names,
 };
@@ -41,7 +41,7 @@ thread_local! {
 ///
 /// # Source
 /// nginx, `ngx_http_parse_unsafe_uri`
-fn parse_uri(uri: &[u8]) -> Option<(String, Option<String>)> {
+fn parse_uri(uri: &[u8]) -> Option<(Vec<u8>, Option<String>)> {
     if uri.is_empty() || uri[0] == b'?' || uri.contains(&0) {
         return None;
     }
@@ -53,8 +53,7 @@ fn parse_uri(uri: &[u8]) -> Option<(String, Option<String>)> {
     if climbs(path) || climbs(&plain) || plain.contains(&0) {
         return None;
     }
-    let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
-    Some((text(&plain), args.map(text)))
+    Some((plain, args.map(target_text)))
 }
 
 /// Whether `..` stands between slashes.
@@ -92,7 +91,7 @@ fn check(_: &Args, r: &mut Ret) {
 
 /// What the options of one subrequest say.
 struct Wanted<'a> {
-    uri: String,
+    uri: Vec<u8>,
     args: Option<String>,
     method: &'static str,
     body: Option<&'a [u8]>,
@@ -109,7 +108,7 @@ fn prepare(a: &Args, r: &mut Ret) {
         r.fail(format!("unsafe uri in argument #1: {shown}"));
         return;
     };
-    let extra = call::text(a, 2).map(|t| String::from_utf8_lossy(&t).into_owned());
+    let extra = call::text(a, 2).map(|t| target_text(&t));
     let args = match (args.filter(|a| !a.is_empty()), extra.filter(|e| !e.is_empty())) {
         (Some(one), Some(two)) => Some(format!("{one}&{two}")),
         (one, two) => one.or(two),
@@ -121,7 +120,7 @@ fn prepare(a: &Args, r: &mut Ret) {
     let Some(kin) = kin.filter(|_| room) else {
         log::emit(
             Level::ERR,
-            format!("lua subrequests cycle while processing \"{uri}\"").as_bytes(),
+            &[b"lua subrequests cycle while processing \"", &uri[..], b"\""].concat(),
         );
         r.fail("failed to issue subrequest: -1");
         return;
@@ -177,7 +176,7 @@ fn set_header(q: &mut Request, name: &[u8], value: &[u8]) {
 fn set_variable(x: &mut Exchange, name: &[u8], value: &[u8]) -> Result<(), i32> {
     let lower = name.to_ascii_lowercase();
     let shown = lower.escape_ascii();
-    match var::assign(x, &lower, Some(String::from_utf8_lossy(value).into_owned())) {
+    match var::assign(x, &lower, Some(target_text(value))) {
         var::Assigned::Yes => Ok(()),
         var::Assigned::ReadOnly => {
             let text = format!("variable \"{shown}\" not changeable");
@@ -384,7 +383,7 @@ fn exec(a: &Args, r: &mut Ret) {
         return r.raise("unsafe uri");
     };
     let extra = match a.kind(2) {
-        Kind::String | Kind::Number => call::text(a, 2).map(|t| String::from_utf8_lossy(&t).into_owned()),
+        Kind::String | Kind::Number => call::text(a, 2).map(|t| target_text(&t)),
         _ => None,
     };
     if scope::read(head_sent) == Some(true) {
@@ -394,8 +393,9 @@ fn exec(a: &Args, r: &mut Ret) {
         (Some(one), Some(two)) => Some(format!("{one}&{two}")),
         (one, two) => one.or(two),
     };
-    let to = if path.starts_with('@') {
+    let to = if path.starts_with(b"@") {
         if let Some(args) = &args {
+            let path = String::from_utf8_lossy(&path);
             let text = format!("query strings {args} ignored when exec'ing named location {path}");
             log::emit(Level::WARN, text.as_bytes());
         }
@@ -433,8 +433,10 @@ mod tests {
             ("@name", "@name", None),
         ] {
             let (p, a) = parse_uri(uri.as_bytes()).unwrap_or_default();
-            assert_eq!((p.as_str(), a.as_deref()), (path, args));
+            assert_eq!((&p[..], a.as_deref()), (path.as_bytes(), args));
         }
+        let (path, args) = parse_uri(b"/%ff\xfe?%fd\xfc").unwrap_or_default();
+        assert_eq!((&path[..], args.as_deref()), (&b"/\xff\xfe"[..], Some("%fd%FC")));
     }
 
     #[test]
