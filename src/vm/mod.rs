@@ -10,6 +10,7 @@ pub mod json;
 pub mod loader;
 pub mod native;
 pub mod op;
+pub mod pairs;
 pub mod scope;
 mod spin;
 pub mod state;
