@@ -152,11 +152,15 @@ async fn life(start: Start) -> Result<(), String> {
             // tasks of their own, in the order they came: a plugin's init_worker that waits for ever holds up no Stop
             Order::Reload(prepared, done) => {
                 let shared = shared.clone();
-                spawn_local(async move { drop(done.send(reload(&shared, *prepared).await)) });
+                spawn_local(async move {
+                    let _ = done.send(reload(&shared, *prepared).await);
+                });
             }
             Order::Swap(prepared, done) => {
                 let shared = shared.clone();
-                spawn_local(async move { drop(done.send(swap(&shared, *prepared).await)) });
+                spawn_local(async move {
+                    let _ = done.send(swap(&shared, *prepared).await);
+                });
             }
             Order::Gauges => report(&shared),
             Order::Stop => {

@@ -228,20 +228,30 @@ fn d02_more_headers_than_a_map_holds_cost_one_request() {
 
 #[test]
 fn d03_a_plugin_that_never_gets_ready_holds_up_no_signal() {
+    let waits = "local P = { PRIORITY = 1, VERSION = '1.0.0' } function P:init_worker() \
+                 kong.log.err('it waits') ngx.sleep(1000) end return P";
+    let ends = |mut gateway: Gateway, signal: &str| {
+        gateway.signal(signal);
+        let took = gateway.wait(std::time::Duration::from_secs(10));
+        assert!(took.is_some_and(|t| t.as_secs() < 5), "{signal}: {took:?}");
+    };
     for signal in ["TERM", "QUIT"] {
-        let mut gateway = Setup::probe(free_port())
+        // at a reload, which the old code outlives
+        let gateway = Setup::probe(free_port())
             .set("moongate_drain_timeout", "2s")
             .start();
-        let handler = gateway.dir().join("lua/kong/plugins/probe/handler.lua");
-        let waits = "local P = { PRIORITY = 1, VERSION = '1.0.0' } function P:init_worker() \
-                     kong.log.err('it waits') ngx.sleep(1000) end return P";
-        std::fs::write(handler, waits).unwrap();
+        one_more(&gateway);
+        std::fs::write(gateway.dir().join("lua/kong/plugins/probe/handler.lua"), waits).unwrap();
         gateway.signal("HUP");
         gateway.logged("it waits");
         one_more(&gateway);
-        gateway.signal(signal);
-        let took = gateway.wait(std::time::Duration::from_secs(10));
-        assert!(took.is_some_and(|t| t.as_secs() < 3), "{signal}: {took:?}");
+        ends(gateway, signal);
+        // at the start
+        let gateway = Setup::probe(free_port())
+            .lua("kong/plugins/probe/handler.lua", waits)
+            .start();
+        gateway.logged("it waits");
+        ends(gateway, signal);
     }
 }
 
@@ -270,4 +280,47 @@ fn a05_quit_serves_who_has_connected_already() {
     for (i, mut client) in waiting.into_iter().enumerate() {
         assert_eq!(client.answer(false).is(200).text(), i.to_string());
     }
+}
+
+#[test]
+fn d05_recursion_without_end_in_a_schema_is_an_error_and_not_the_end() {
+    use serde_json::json;
+
+    use crate::support::TempDir;
+    let schema = "local function f() return (('a'):gsub('a', f)) end
+        return { name = 'deep', fields = { { config = { type = 'record', fields = {
+          { it = { type = 'string', custom_validator = function() return f() end } } } } } } }";
+    let handler = "return { PRIORITY = 1, VERSION = '1.0.0' }";
+    let config =
+        json!({ "_format_version": "3.0", "plugins": [{ "name": "deep", "config": { "it": "x" } }] });
+    let wanted = "stack overflow";
+    // over the Admin API
+    let (setup, admin) = Setup::probe(free_port()).admin();
+    let gateway = setup
+        .lua("kong/plugins/deep/schema.lua", schema)
+        .lua("kong/plugins/deep/handler.lua", handler)
+        .enable("deep")
+        .start();
+    let refused = admin.refuse("", &config).to_string();
+    assert!(refused.contains(wanted), "{refused}");
+    one_more(&gateway);
+    // on the command line
+    let dir = TempDir::new();
+    dir.write("lua/kong/plugins/deep/schema.lua", schema);
+    dir.write("lua/kong/plugins/deep/handler.lua", handler);
+    let file = dir.write("kong.json", &config.to_string());
+    let out = std::process::Command::new(env!("CARGO_BIN_EXE_moongate"))
+        .args(["config", "parse"])
+        .arg(&file)
+        .env_clear()
+        .env("PATH", std::env::var("PATH").unwrap())
+        .env("KONG_PREFIX", dir.path().join("prefix"))
+        .env("KONG_DATABASE", "off")
+        .env("KONG_PLUGINS", "deep")
+        .env("KONG_MOONGATE_LUA_DIR", dir.path().join("lua"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(1), "{said}");
+    assert!(said.contains(wanted), "{said}");
 }
