@@ -234,7 +234,7 @@ fn change(a: &Args, r: &mut Ret, replace: bool) {
             b"attempt to set ngx.header.HEADER after sending out response headers",
         ),
         None => {
-            r.lit("no request found");
+            r.lit(call::why_no_request());
         }
     }
 }

@@ -79,10 +79,7 @@ fn take_prepared() -> (Vec<Rc<Scope>>, Vec<Rc<Scope>>) {
 
 /// `check()`: raises where no subrequest can be made. What a call that failed had prepared is let go.
 fn check(_: &Args, r: &mut Ret) {
-    if scope::read(|_| ()).is_none() {
-        return call::no_request(r);
-    }
-    if call::allowed(r, CONTENT) && PREPARED.with_borrow(|all| !all.is_empty()) {
+    if call::request_in(r, CONTENT) && PREPARED.with_borrow(|all| !all.is_empty()) {
         let old = take_prepared();
         // where no Lua runs
         tokio::task::spawn_local(async move { drop(old) });
@@ -370,10 +367,7 @@ pub(super) fn spelled(name: &str) -> String {
 /// `exec(uri, args)`: leaves the handler; the face has checked and encoded the arguments.
 fn exec(a: &Args, r: &mut Ret) {
     let uri = call::text(a, 1).unwrap_or_default();
-    if scope::read(|_| ()).is_none() {
-        return call::no_request(r);
-    }
-    if !call::allowed(r, CONTENT) {
+    if !call::request_in(r, CONTENT) {
         return;
     }
     if !call::leavable(r) {

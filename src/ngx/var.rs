@@ -495,7 +495,7 @@ fn set(a: &Args, r: &mut Ret) {
             ));
         }
         None => {
-            r.lit("no request found");
+            r.lit(call::why_no_request());
         }
     }
 }

@@ -7,7 +7,6 @@ use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -19,7 +18,7 @@ use tokio::net::TcpStream;
 
 use super::crowd::Crowd;
 use super::secure::{self, Outcome};
-use crate::exchange::Connection;
+use crate::exchange::{Connection, next_serial};
 use crate::net::guard::{GuardHandle, GuardedIo};
 use crate::net::head_parser::Limits;
 use crate::net::raw::share;
@@ -28,9 +27,6 @@ use crate::proxy::body_out::{BrokenOff, ClientBody};
 use crate::proxy::handshake::Caller;
 use crate::proxy::{Generation, Worker, serve};
 use crate::shared::traffic::{self, Stand};
-
-/// `$connection`: unique in the process.
-static SERIAL: AtomicU64 = AtomicU64::new(1);
 
 /// Seconds in which a client must take something of what is sent to it (nginx's `send_timeout`).
 const SEND_TIMEOUT: u64 = 60;
@@ -156,8 +152,9 @@ impl Shared {
 /// Serves one connection to its end.
 pub async fn connection(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr, at: Listener) {
     let _open = Open::new(shared.worker.clone());
-    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+    let serial = next_serial();
     let mut connection = Connection::new(serial, peer, at.local);
+    connection.listener = at.configured;
     if !at.tls {
         return serve_http(shared, stream, connection, None).await;
     }

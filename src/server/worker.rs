@@ -19,13 +19,13 @@ use super::rooms;
 use crate::exchange::Phase;
 use crate::logs::AccessBuffer;
 use crate::logs::Level;
-use crate::logs::{ErrorContext, ErrorLog, LogSink, SharedLevel};
+use crate::logs::{ErrorLog, LogSink, SharedLevel};
 use crate::net::listen;
 use crate::net::real_ip::{RealIp, RealIpHeader, Trusted};
 use crate::plugin::chain::Plan;
 use crate::plugin::{Phases, Registry, references, run};
 use crate::proxy::generation::Alive;
-use crate::proxy::worker::with_context;
+use crate::proxy::worker::with_origin;
 use crate::proxy::{Generation, Worker, log};
 use crate::resolver::Names;
 use crate::settings::Settings;
@@ -502,12 +502,9 @@ fn hooks(worker: &Rc<Worker>, count: usize, settings: &Settings) {
     crate::ngx::re::configure(settings.regex_match_limit, settings.regex_cache_max_entries);
     log::set_level(log::Level(worker.errors.level().get() as u8));
     let errors = worker.errors.clone();
-    log::set_sink(Box::new(move |level, text, x| {
+    log::set_sink(Box::new(move |level, text, origin| {
         let level = Level::from_number(i64::from(level.0)).unwrap_or(Level::Emerg);
-        match x {
-            Some(x) => with_context(x, |c| errors.log(level, text, c)),
-            None => errors.log(level, text, &ErrorContext::default()),
-        }
+        with_origin(origin, |c| errors.log(level, text, c));
     }));
 }
 

@@ -260,6 +260,24 @@ impl Crew {
         self.members.borrow_mut().of.get_mut(&id).map(f)
     }
 
+    /// The coroutines that made a light thread, its parent first, as far as they can still go on.
+    pub(super) fn parents(&self, id: Id) -> Vec<Id> {
+        let m = self.members.borrow();
+        let mut found = Vec::new();
+        let mut at = id;
+        while found.len() < super::trace::COROUTINES {
+            // a parent that is no member is a user coroutine, which the thread holds
+            let Some(member) = m.of.get(&at) else { break };
+            let lives = m.of.contains_key(&member.parent) || (!member.orphan && alive(member.parent));
+            if !lives {
+                break;
+            }
+            at = member.parent;
+            found.push(at);
+        }
+        found
+    }
+
     /// Puts a member at the end of the queue, with `values` on its stack.
     pub(super) fn post(&self, id: Id, values: c_int) {
         let mut m = self.members.borrow_mut();

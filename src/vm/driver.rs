@@ -15,7 +15,7 @@ use super::op::{self, Ask, Pending};
 use super::scope::{self, Scope};
 use super::spin::Spin;
 use super::state::{Coroutine, Func, Vm};
-use super::{thread, watchdog};
+use super::{thread, trace, watchdog};
 
 /// Why a run failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,26 @@ pub struct Fault {
     pub message: String,
     /// The stack traceback, may be empty.
     pub traceback: String,
+}
+
+impl Fault {
+    /// The line for a handler that could wait, as OpenResty has it; `who` is `entry` or `user`.
+    pub fn aborted(&self, who: &str) -> String {
+        let what = match self.kind {
+            FaultKind::Memory => "memory allocation error",
+            FaultKind::Error | FaultKind::Runaway => "runtime error",
+        };
+        self.with_traceback(format!("lua {who} thread aborted: {what}: {}", self.message))
+    }
+
+    /// A line with the traceback behind it.
+    pub fn with_traceback(&self, mut line: String) -> String {
+        if !self.traceback.is_empty() {
+            line.push('\n');
+            line.push_str(&self.traceback);
+        }
+        line
+    }
 }
 
 /// How a run ended.
@@ -141,7 +161,8 @@ impl Vm {
             0 => Step::Ended(Flow::Done),
             // the watchdog's way out
             ffi::LUA_YIELD if stopped => {
-                let traceback = self.traceback(co);
+                let parents = crew.map(|c| c.parents(co)).unwrap_or_default();
+                let traceback = self.traceback(co, scope, &parents);
                 let message = watchdog::take_message(co);
                 Step::Ended(Flow::Failed(Fault {
                     kind: FaultKind::Runaway,
@@ -172,13 +193,16 @@ impl Vm {
                     Step::Turn
                 }
             }
-            status => Step::Ended(Flow::Failed(self.fault(co, status, stopped))),
+            status => {
+                let parents = crew.map(|c| c.parents(co)).unwrap_or_default();
+                Step::Ended(Flow::Failed(self.fault(co, status, stopped, scope, &parents)))
+            }
         };
         (step, nested)
     }
 
-    fn fault(&self, co: Id, status: c_int, stopped: bool) -> Fault {
-        let traceback = self.traceback(co);
+    fn fault(&self, co: Id, status: c_int, stopped: bool, scope: &Scope, parents: &[Id]) -> Fault {
+        let traceback = self.traceback(co, scope, parents);
         let message = match stopped {
             true => watchdog::take_message(co),
             false => message_of(co),
@@ -198,15 +222,19 @@ impl Vm {
     }
 
     /// What a run fails with whose steps compute for too long together.
-    fn runaway(&self, co: Id) -> Flow {
+    fn runaway(&self, co: Id, scope: &Scope, parents: &[Id]) -> Flow {
         Flow::Failed(Fault {
             kind: FaultKind::Runaway,
             message: watchdog::MESSAGE.to_string_lossy().into_owned(),
-            traceback: self.traceback(co),
+            traceback: self.traceback(co, scope, parents),
         })
     }
 
-    fn traceback(&self, co: Id) -> String {
+    /// As OpenResty writes it of a handler that can wait; the others' as LuaJIT itself does.
+    fn traceback(&self, co: Id, scope: &Scope, parents: &[Id]) -> String {
+        if scope.phase.get().can_yield() {
+            return trace::traceback(self.main, co, parents);
+        }
         let mut traced = Traced {
             co,
             text: String::new(),
@@ -214,7 +242,7 @@ impl Vm {
         // SAFETY: `trace` runs protected; the error it may leave is popped.
         unsafe {
             let top = ffi::lua_gettop(self.main);
-            ffi::lua_cpcall(self.main, trace, (&raw mut traced).cast::<c_void>());
+            ffi::lua_cpcall(self.main, plain, (&raw mut traced).cast::<c_void>());
             ffi::lua_settop(self.main, top);
         }
         traced.text
@@ -226,7 +254,7 @@ struct Traced {
     text: String,
 }
 
-unsafe extern "C-unwind" fn trace(state: *mut ffi::lua_State) -> c_int {
+unsafe extern "C-unwind" fn plain(state: *mut ffi::lua_State) -> c_int {
     // SAFETY: the light userdata is the caller's Traced; nothing droppable is alive while Lua may raise, and
     // the copy at the end calls no Lua.
     unsafe {
@@ -248,9 +276,7 @@ fn message_of(state: *mut ffi::lua_State) -> String {
                 String::from_utf8_lossy(std::slice::from_raw_parts(p.cast::<u8>(), len)).into_owned()
             }
             ffi::LUA_TNUMBER => ffi::lua_tonumber(state, -1).to_string(),
-            ffi::LUA_TNIL => "nil".into(),
-            ffi::LUA_TTABLE => "(error object is a table)".into(),
-            _ => "(error object is not a string)".into(),
+            _ => "unknown reason".into(),
         }
     }
 }
@@ -351,7 +377,7 @@ impl Run {
     fn advance(&mut self, crew: &Rc<Crew>, mut id: Id, mut nargs: c_int) -> Option<Flow> {
         loop {
             if self.spin.exceeds(self.vm.watch.limit) {
-                return Some(self.vm.runaway(id));
+                return Some(self.vm.runaway(id, &self.scope, &crew.parents(id)));
             }
             crew.with(id, |m| self.scope.plugin.set(m.plugin));
             let captures = self.scope.captures.get();
@@ -434,17 +460,22 @@ impl Run {
         for _ in 0..AT_ONCE {
             let next = match crew.next_ready() {
                 Some(next) => next,
-                None => match crew.next_woken() {
-                    None => {
-                        self.spin.rest();
-                        return Poll::Pending;
+                None => {
+                    let entered = scope::enter(self.scope.clone());
+                    let woken = crew.next_woken();
+                    drop(entered);
+                    match woken {
+                        None => {
+                            self.spin.rest();
+                            return Poll::Pending;
+                        }
+                        Some(None) => continue,
+                        Some(Some((id, out))) => {
+                            op::set_results(out);
+                            (id, 0)
+                        }
                     }
-                    Some(None) => continue,
-                    Some(Some((id, out))) => {
-                        op::set_results(out);
-                        (id, 0)
-                    }
-                },
+                }
             };
             if let Some(flow) = self.advance(crew, next.0, next.1) {
                 return Poll::Ready(flow);
@@ -472,7 +503,10 @@ impl Future for Run {
                 this.begin()
             } else {
                 if let Some(wait) = &mut this.wait {
-                    let Poll::Ready(out) = wait.as_mut().poll(cx) else {
+                    let entered = scope::enter(this.scope.clone());
+                    let polled = wait.as_mut().poll(cx);
+                    drop(entered);
+                    let Poll::Ready(out) = polled else {
                         this.spin.rest();
                         return Poll::Pending;
                     };
@@ -483,7 +517,7 @@ impl Future for Run {
                     return Poll::Ready(Flow::Done);
                 };
                 if this.spin.exceeds(this.vm.watch.limit) {
-                    let flow = this.vm.runaway(co.ptr);
+                    let flow = this.vm.runaway(co.ptr, &this.scope, &[]);
                     this.vm.drop_coroutine(co);
                     return Poll::Ready(flow);
                 }

@@ -15,6 +15,7 @@ pub mod scope;
 mod spin;
 pub mod state;
 mod thread;
+mod trace;
 pub mod watchdog;
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use mlua::{Lua, LuaOptions, StdLib, Table, ffi};
 
 use super::scope::{NO_PLUGIN, Scope};
 use super::watchdog::Watch;
-use super::{cdata, loader, native, op, thread};
+use super::{cdata, loader, native, op, thread, trace};
 use crate::exchange::Phase;
 
 /// How a state is made.
@@ -156,6 +156,7 @@ impl Vm {
         registrar.op("vm", "take", op::take)?;
         registrar.op("vm", "lap", op::raw(lap))?;
         registrar.op("vm", "context", op::raw(context))?;
+        registrar.op("vm", "traceback", op::raw(trace::of_running))?;
         let away = thread::install(&registrar)?;
         lua.load(include_str!("coroutine.lua"))
             .set_name("@moongate/vm/coroutine.lua")
@@ -166,6 +167,7 @@ impl Vm {
                 away,
                 &running,
                 registrar.ops.get::<Table>("vm")?,
+                trace::install(&lua)?,
             ))?;
         loader::search_paths(
             &lua,

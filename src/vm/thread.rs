@@ -74,7 +74,6 @@ pub const YIELDABLE: u32 = Phase::Certificate as u32
     | Phase::Access as u32
     | Phase::Response as u32
     | Phase::Timer as u32
-    | Phase::InitWorker as u32
     | Phase::Error as u32
     | Phase::AdminApi as u32;
 
