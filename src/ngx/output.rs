@@ -255,7 +255,7 @@ fn started(_: &Args, r: &mut Ret) {
 
 /// Whether the response, once its head is fixed, has no body.
 fn header_only(x: &Exchange) -> bool {
-    let head = if x.request.depth > 0 {
+    let head = if x.request.kin.depth() > 0 {
         x.request.method == "HEAD"
     } else {
         x.request.headers.raw().starts_with(b"HEAD ")

@@ -64,7 +64,8 @@ pub fn answer_fault(g: &Generation, scope: &Scope, fault: &Fault) -> Verdict {
         );
         return verdict;
     }
-    if x.request.depth > 0 && matches!(&fault, Fault::Upstream(e) if !matches!(e, AttemptError::Name { .. }))
+    if x.request.kin.depth() > 0
+        && matches!(&fault, Fault::Upstream(e) if !matches!(e, AttemptError::Name { .. }))
     {
         x.response.status = verdict.status;
         x.response.body = Some(Vec::new());
@@ -134,7 +135,7 @@ pub fn answer_exit(g: &Generation, x: &mut Exchange, code: u16) {
         return;
     }
     x.response.source = Made::Exit;
-    if x.request.depth > 0 && code >= 300 {
+    if x.request.kin.depth() > 0 && code >= 300 {
         // a subrequest has no error pages
         x.response.status = code;
         x.response.body = Some(Vec::new());
@@ -216,7 +217,7 @@ fn is_head_only(x: &mut Exchange) -> bool {
     if !(200..=999).contains(&x.response.status) {
         x.response.status = if x.response.status == 0 { 200 } else { 500 };
     }
-    let head = if x.request.depth > 0 {
+    let head = if x.request.kin.depth() > 0 {
         x.request.method == "HEAD"
     } else {
         x.request.headers.raw().starts_with(b"HEAD ")

@@ -50,6 +50,7 @@ mod c07_phase;
 mod c08_demo;
 mod d01_bundled;
 mod d01_bundled_peers;
+mod d01_hostile;
 mod d01_names;
 mod d01_pdk;
 mod d01_plugins;
