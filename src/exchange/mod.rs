@@ -6,6 +6,8 @@ pub mod error_body;
 pub mod handshake;
 pub mod header_list;
 pub mod header_names;
+pub mod kin;
+pub mod output;
 pub mod phase;
 pub mod request;
 pub mod response;
@@ -22,6 +24,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 pub use handshake::Handshake;
 pub use header_list::HeaderList;
+pub use kin::Kin;
+pub use output::Output;
 pub use phase::Phase;
 pub use request::{Body, Request};
 pub use response::{Response, Source};

@@ -121,6 +121,8 @@ impl Drop for Waiting {
 struct Source {
     io: Receiver,
     buf: BytesMut,
+    /// So many bytes at the front of it have no end of a line.
+    searched: usize,
     eof: bool,
 }
 
@@ -138,6 +140,7 @@ impl Source {
         Self {
             io,
             buf: BytesMut::new(),
+            searched: 0,
             eof: false,
         }
     }
@@ -145,13 +148,17 @@ impl Source {
     /// What is at hand, if it is enough.
     fn enough(&mut self, want: Want) -> Option<Bytes> {
         let n = self.buf.len();
+        let searched = std::mem::take(&mut self.searched);
         match want {
             Want::All => self.eof.then(|| self.buf.split().freeze()),
             Want::Bytes(wanted) => (n >= wanted).then(|| self.buf.split_to(wanted).freeze()),
             Want::Any(max) => (n > 0).then(|| self.buf.split_to(n.min(max)).freeze()),
             Want::Line => {
-                let end = memchr::memchr(b'\n', &self.buf)?;
-                let line = self.buf.split_to(end);
+                let Some(end) = memchr::memchr(b'\n', &self.buf[searched..]) else {
+                    self.searched = n;
+                    return None;
+                };
+                let line = self.buf.split_to(searched + end);
                 self.buf.advance(1);
                 Some(without_returns(&line))
             }
@@ -180,6 +187,7 @@ impl Source {
     }
 
     fn partial(&mut self, want: Want) -> Bytes {
+        self.searched = 0;
         let rest = self.buf.split().freeze();
         match want {
             Want::Line => without_returns(&rest),

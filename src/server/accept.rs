@@ -60,6 +60,8 @@ enum Order {
 pub struct Watched {
     guard: GuardHandle,
     busy: Cell<u32>,
+    /// Whether it has brought a request.
+    asked: Cell<bool>,
     since: Cell<u64>,
     head_since: Cell<Option<u64>>,
     /// Bytes that went out beneath TLS, where there is TLS.
@@ -137,12 +139,13 @@ impl Shared {
         }
     }
 
-    /// Ends every connection after its current request.
+    /// Ends every connection after its current request. One that has brought none yet may still do so for a moment:
+    /// the sweep ends it.
     pub fn drain(&self) {
         self.draining.set(true);
-        for w in self.open.borrow().iter().filter_map(Weak::upgrade) {
-            w.finish();
-        }
+        let open = self.open.borrow();
+        let asked = open.iter().filter_map(Weak::upgrade).filter(|w| w.asked.get());
+        asked.for_each(|w| w.finish());
     }
 }
 
@@ -202,6 +205,7 @@ where
     let watched = Rc::new(Watched {
         guard: guard.clone(),
         busy: Cell::new(0),
+        asked: Cell::new(false),
         since: Cell::new(shared.clock.get()),
         head_since: Cell::new(None),
         beneath,
@@ -303,6 +307,7 @@ struct Busy(Rc<Watched>);
 impl Busy {
     fn new(watched: Rc<Watched>) -> Self {
         watched.busy.set(watched.busy.get() + 1);
+        watched.asked.set(true);
         traffic::request();
         watched.counted.becomes(Stand::Writing);
         Self(watched)

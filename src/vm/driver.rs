@@ -13,6 +13,7 @@ use mlua::ffi;
 use super::crew::{Crew, Heir, Id, Spawned};
 use super::op::{self, Ask, Pending};
 use super::scope::{self, Scope};
+use super::spin::Spin;
 use super::state::{Coroutine, Func, Vm};
 use super::{thread, trace, watchdog};
 
@@ -89,6 +90,7 @@ pub struct Run {
     started: bool,
     /// From the first light thread on; then the coroutine is in there.
     crew: Option<Rc<Crew>>,
+    spin: Spin,
 }
 
 /// How many members of a crew go on, or are looked at, before others get their turn.
@@ -122,6 +124,7 @@ impl Vm {
             wait: None,
             started: false,
             crew: None,
+            spin: Spin::default(),
         }
     }
 
@@ -141,15 +144,25 @@ impl Vm {
     /// Resumes a coroutine; the step, and whether it waits in a user coroutine of its own.
     fn resume(&self, co: Id, scope: &Rc<Scope>, nargs: c_int, crew: Option<&Rc<Crew>>) -> (Step, bool) {
         drop(op::take_asked());
-        op::reset_depth();
+        // the handlers of a filter, within a call of another handler
+        let within = self.watch.is_running();
+        if !within {
+            op::reset_depth();
+        }
         let entered = scope::enter(scope.clone());
         let running = thread::running(co, crew);
         self.show(Some(scope));
-        self.watch.begin();
+        if !within {
+            self.watch.begin();
+        }
         // SAFETY: the coroutine is alive (referenced from the registry), not running, and its stack holds the
         // function or the yield point and `nargs` arguments. lua_resume catches every Lua error.
         let status = unsafe { ffi::lua_resume_(co, nargs) };
-        let stopped = self.watch.end();
+        let stopped = if within {
+            self.watch.is_told()
+        } else {
+            self.watch.end()
+        };
         drop(running);
         drop(entered);
         let mut nested = false;
@@ -199,7 +212,11 @@ impl Vm {
     }
 
     fn fault(&self, co: Id, status: c_int, stopped: bool, scope: &Scope, parents: &[Id]) -> Fault {
-        let message = message_of(co);
+        let traceback = self.traceback(co, scope, parents);
+        let message = match stopped {
+            true => watchdog::take_message(co),
+            false => message_of(co),
+        };
         let kind = if stopped {
             FaultKind::Runaway
         } else if status == ffi::LUA_ERRMEM || message == "not enough memory" {
@@ -210,8 +227,17 @@ impl Vm {
         Fault {
             kind,
             message,
-            traceback: self.traceback(co, scope, parents),
+            traceback,
         }
+    }
+
+    /// What a run fails with whose steps compute for too long together.
+    fn runaway(&self, co: Id, scope: &Scope, parents: &[Id]) -> Flow {
+        Flow::Failed(Fault {
+            kind: FaultKind::Runaway,
+            message: watchdog::MESSAGE.to_string_lossy().into_owned(),
+            traceback: self.traceback(co, scope, parents),
+        })
     }
 
     /// As OpenResty writes it of a handler that can wait; the others' as LuaJIT itself does.
@@ -360,9 +386,14 @@ impl Run {
     /// Resumes a member, and whom that leads to at once; the flow if the run is over.
     fn advance(&mut self, crew: &Rc<Crew>, mut id: Id, mut nargs: c_int) -> Option<Flow> {
         loop {
+            if self.spin.exceeds(self.vm.watch.limit) {
+                return Some(self.vm.runaway(id, &self.scope, &crew.parents(id)));
+            }
             crew.with(id, |m| self.scope.plugin.set(m.plugin));
             let captures = self.scope.captures.get();
+            let began = self.spin.begin();
             let (step, nested) = self.vm.resume(id, &self.scope, nargs, Some(crew));
+            self.spin.end(began);
             crew.with(id, |m| {
                 m.plugin = self.scope.plugin.get();
                 m.nested = nested;
@@ -415,7 +446,8 @@ impl Run {
     }
 
     /// A light thread failed: logged, and its message alone left for who waits.
-    fn report(&self, id: Id, fault: &Fault) {
+    fn report(&mut self, id: Id, fault: &Fault) {
+        let began = self.spin.begin();
         // SAFETY: keeps the value on top, which the error is, and drops what is below.
         unsafe {
             let top = ffi::lua_gettop(id);
@@ -430,6 +462,7 @@ impl Run {
             drop(entered);
         }
         self.vm.recover_memory();
+        self.spin.end(began);
     }
 
     fn poll_crew(&mut self, crew: &Rc<Crew>, cx: &mut Context<'_>) -> Poll<Flow> {
@@ -442,7 +475,10 @@ impl Run {
                     let woken = crew.next_woken();
                     drop(entered);
                     match woken {
-                        None => return Poll::Pending,
+                        None => {
+                            self.spin.rest();
+                            return Poll::Pending;
+                        }
                         Some(None) => continue,
                         Some(Some((id, out))) => {
                             op::set_results(out);
@@ -480,19 +516,36 @@ impl Future for Run {
                     let entered = scope::enter(this.scope.clone());
                     let polled = wait.as_mut().poll(cx);
                     drop(entered);
-                    let out = std::task::ready!(polled);
+                    let Poll::Ready(out) = polled else {
+                        this.spin.rest();
+                        return Poll::Pending;
+                    };
                     this.wait = None;
                     op::set_results(out);
                 }
                 let Some(co) = this.co.take() else {
                     return Poll::Ready(Flow::Done);
                 };
+                if this.spin.exceeds(this.vm.watch.limit) {
+                    let flow = this.vm.runaway(co.ptr, &this.scope, &[]);
+                    this.vm.drop_coroutine(co);
+                    return Poll::Ready(flow);
+                }
+                let began = this.spin.begin();
                 let (step, _) = this.vm.resume(co.ptr, &this.scope, 0, None);
+                this.spin.end(began);
                 this.after(co, step)
             };
             match step {
                 Step::Ended(flow) => return Poll::Ready(flow),
-                Step::Ask(Ask::Wait(wait)) => this.wait = Some(wait),
+                Step::Ask(Ask::Wait(wait)) => {
+                    this.wait = Some(wait);
+                    // one that is over at once does not let go of the thread by itself
+                    if this.spin.is_unfair() {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                }
                 Step::Ask(Ask::Spawn(spawned)) => {
                     if let Some(flow) = this.gather(spawned) {
                         this.crew = None;

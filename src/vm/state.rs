@@ -79,6 +79,18 @@ impl Registrar<'_> {
     }
 }
 
+/// The error of set-up code that the watchdog may stop, with an error that does not say so.
+pub trait Stopped {
+    /// The same, with what the watchdog says.
+    fn stopped(self, told: String) -> Self;
+}
+
+impl Stopped for mlua::Error {
+    fn stopped(self, told: String) -> Self {
+        Self::RuntimeError(told)
+    }
+}
+
 /// A room's way into a state.
 pub type Install = fn(&Registrar) -> mlua::Result<()>;
 
@@ -210,12 +222,17 @@ impl Vm {
     }
 
     /// Runs set-up code under the watchdog.
-    pub fn guarded<R>(&self, f: impl FnOnce(&Lua) -> R) -> R {
+    ///
+    /// # Errors
+    /// Those of `f`; what the watchdog says, where it stopped `f`.
+    pub fn guarded<R, E: Stopped>(&self, f: impl FnOnce(&Lua) -> Result<R, E>) -> Result<R, E> {
         self.show(None);
         self.watch.begin();
         let r = f(&self.lua);
-        self.watch.end();
-        r
+        match self.watch.end() {
+            true => r.map_err(|e| e.stopped(super::watchdog::told(self.main))),
+            false => r,
+        }
     }
 
     /// Keeps a function for [`Vm::run`].
