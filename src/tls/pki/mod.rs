@@ -4,6 +4,7 @@
 
 pub mod asn1;
 pub mod cert;
+pub mod csr;
 pub mod digest;
 pub mod extension;
 pub mod fast;
