@@ -66,6 +66,7 @@ mod d03_shared;
 mod d03_sockets;
 mod d03_threads;
 mod d04_libs;
+mod d04_ocsp;
 mod d04_regex;
 mod d05_libraries;
 mod d05_luajit;
