@@ -13,6 +13,7 @@ pub mod key;
 pub mod key_code;
 pub mod name;
 pub mod objects;
+pub mod ocsp;
 pub mod path;
 pub mod pem;
 mod pkcs12;
