@@ -319,12 +319,120 @@ describe("D2 what follows the request", function()
     assert.same({ nil, true }, { r.err, r.seen })
   end)
 
+  it("D2 lists answer what their ops do", function()
+    local r = request { headers = { { "X-Two", "1" }, { "x-two", "2" }, { "X-EMPTY", "" } }, handler = function()
+      local req, args, header = ops.ngx_req, ops.ngx_args, ops.ngx_header
+      local function same(a, aerr, b, berr)
+        assert(aerr == berr)
+        for k, v in pairs(a) do
+          if type(v) == "table" then
+            assert(type(b[k]) == "table" and #v == #b[k], k)
+            for i = 1, #v do
+              assert(v[i] == b[k][i], k)
+            end
+          else
+            assert(v == b[k], k)
+          end
+        end
+        for k in pairs(b) do
+          assert(rawget(a, k) ~= nil, k)
+        end
+      end
+      -- results in turn: those of the face, then those of the op
+      local function compare(face, op, ...)
+        local a, aerr = face(...)
+        local b, berr = op(...)
+        same(a, aerr, b, berr)
+      end
+      local function all()
+        for _, max in ipairs { 0, 1, 2, 2.5, 3, 100, -1, 0 / 0, 1000 } do
+          for _, raw in ipairs { false, true } do
+            compare(ngx.req.get_headers, req.get_headers, max, raw)
+            compare(ngx.resp.get_headers, header.get_all, max, raw)
+          end
+          compare(ngx.req.get_uri_args, args.uri, max)
+          compare(ngx.decode_args, args.decode, "a=1&b&&a=2&=x&c=%20+&c&c=&%41=3", max)
+          compare(ngx.decode_args, args.decode, "", max)
+        end
+        compare(ngx.req.get_headers, req.get_headers)
+        compare(ngx.req.get_headers, req.get_headers, "3")
+        compare(ngx.resp.get_headers, header.get_all)
+        compare(ngx.decode_args, args.decode, "a=1&b")
+        compare(kong.request.get_headers, ops["kong.request"].get_headers)
+        compare(kong.request.get_headers, ops["kong.request"].get_headers, 2)
+        compare(kong.request.get_query, ops["kong.request"].get_query)
+        compare(kong.request.get_query, ops["kong.request"].get_query, 1)
+      end
+      ngx.header["X-Out"] = { "a", "b" }
+      ngx.header["X-One"] = "1"
+      for i = 1, 90 do
+        ngx.req.set_uri_args(i % 3 == 0 and "x=1&X=2&flag&x=%32&x&e=" or i % 3 == 1 and "" or "n=" .. i)
+        all()
+      end
+      ngx.req.set_header("X-Long", ("v"):rep(8200))
+      ngx.header["X-Long"] = ("v"):rep(8200)
+      ngx.req.set_uri_args("l=" .. ("%41"):rep(9000) .. "&m=1")
+      for _ = 1, 10 do
+        all()
+      end
+      ngx.req.clear_header("X-Long")
+      ngx.header["X-Long"] = nil
+      local many = {}
+      for i = 1, 300 do
+        many[i] = "k" .. i .. "=" .. i
+        ngx.req.set_header("X-" .. i, "v" .. i)
+        ngx.header["X-" .. i] = "v" .. i
+      end
+      ngx.req.set_uri_args(table.concat(many, "&"))
+      for _ = 1, 10 do
+        all()
+      end
+      -- the table is cleared first, and the caller's own
+      local into = { old = 1 }
+      ngx.req.set_uri_args("a=1")
+      for _ = 1, 100 do
+        assert(ngx.req.get_uri_args(10, into) == into and into.old == nil and into.a == "1")
+        into.old = 1
+      end
+      assert.same({ "1", "2" }, ngx.req.get_headers(0).x_two)
+      assert.error_matches(function() ngx.decode_args("a", nil) end, "number expected, got nil")
+      assert.error_matches(function() ngx.decode_args() end, "expecting 1 or 2 arguments but seen 0")
+      assert.error_matches(function() ngx.resp.get_headers({}) end, "number expected, got table")
+      return true
+    end }
+    assert.same({ nil, true }, { r.err, r.seen })
+  end)
+
+  it("D1 response headers through the PDK", function()
+    local r = request { phase = "header_filter", handler = function()
+      local get, op = kong.response.get_header, ops["kong.response"].get_header
+      ngx.header["X-Two"] = { "1", "2" }
+      ngx.header["X-One"] = "1"
+      ngx.header["bad name"] = "v"
+      for _, name in ipairs { "x-one", "X-ONE", "x_one", "X-Two", "x-none", "", "bad name", "bad%20name" } do
+        often(function()
+          assert(get(name) == op(name), name)
+        end)
+      end
+      often(function()
+        local all = kong.response.get_headers()
+        assert(all["x-two"][2] == "2" and all.x_one == "1" and all["x-none"] == nil)
+        assert(select(2, kong.response.get_headers(1)) == "truncated")
+      end)
+      return true
+    end }
+    assert.same({ nil, true }, { r.err, r.seen })
+  end)
+
   it("D2 needs a request", function()
     often(function()
       for _, f in ipairs {
         function() return ngx.header.x end,
         function() return ngx.req.get_method() end,
         function() return ngx.status end,
+        function() return ngx.req.get_headers() end,
+        function() return ngx.req.get_uri_args() end,
+        function() return ngx.resp.get_headers() end,
       } do
         local ok, err = pcall(f)
         assert(not ok and err:find("API disabled in the current context", 1, true), err)

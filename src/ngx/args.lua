@@ -5,7 +5,9 @@ local ops = require("moongate.ops")
 local args, set_args = ops.ngx_args, ops.ngx_req.set_args
 local escape = args.escape
 local type, error, pairs, next, select = type, error, pairs, next, select
-local concat, clear = table.concat, require("table.clear")
+local concat, clear, new = table.concat, require("table.clear"), require("table.new")
+local native = require "moongate.native"
+local c_uri, c_decode, collect, reply = native.ngx_args.uri, native.ngx_args.decode, native.collect, native.reply
 
 local function add(parts, key, value, level)
   local kind = type(value)
@@ -49,11 +51,36 @@ function ngx.encode_args(...)
   return query
 end
 
-ngx.decode_args = args.decode
+function ngx.decode_args(...)
+  local n = select("#", ...)
+  local text, max = ...
+  if type(text) == "string" and (n == 1 or n == 2 and type(max) == "number") then
+    local count = c_decode(text, #text, nil, 0, reply, 0, max or 100, 0, 0)
+    if count >= 0 then
+      local t = new(0, count)
+      if collect(t, count) then
+        return t
+      end
+    end
+  end
+  return args.decode(...)
+end
+
 ngx.req.get_post_args = args.post
 
 function ngx.req.get_uri_args(max, into)
-  if type(into) ~= "table" then
+  local n = c_uri(nil, 0, nil, 0, reply, 0, type(max) == "number" and max or 100, 0, 0)
+  local own = type(into) ~= "table"
+  if n >= 0 then
+    local t = own and new(0, n) or into
+    if not own then
+      clear(t)
+    end
+    if collect(t, n) then
+      return t
+    end
+  end
+  if own then
     return args.uri(max)
   end
   local t, err = args.uri(max)

@@ -4,18 +4,22 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ffi::c_int;
 
 use super::call;
 use super::encode::{escape, kind, unescape};
-use super::header::limit;
+use super::header::{limit, within};
 use crate::exchange::Body;
+use crate::vm::native::{self, Given, Reply};
 use crate::vm::{Args, Out, Registrar, Ret, op, scope};
 
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_args", "uri", op::raw(uri))?;
     r.op("ngx_args", "post", op::raw(post))?;
     r.op("ngx_args", "decode", op::raw(decode))?;
-    r.op("ngx_args", "escape", op::raw(escape_part))
+    r.op("ngx_args", "escape", op::raw(escape_part))?;
+    r.native("ngx_args", "uri", native::raw(uri_native))?;
+    r.native("ngx_args", "decode", native::raw(decode_native))
 }
 
 /// A key and its value; None is an argument without `=`.
@@ -33,6 +37,45 @@ enum Count {
 /// Up to this many pairs are searched for each key one by one.
 const FEW: usize = 16;
 
+/// A pair's key and value, still encoded.
+fn split(pair: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match memchr::memchr(b'=', pair) {
+        Some(eq) => (&pair[..eq], Some(&pair[eq + 1..])),
+        None => (pair, None),
+    }
+}
+
+/// Lists a query of up to `max` pairs (0 for no limit); a longer one is the op's.
+fn list_pairs(query: &[u8], max: f64, reply: &mut Reply) -> c_int {
+    let mut pairs = reply.pairs.fill();
+    let mut seen = 0;
+    for pair in query.split(|b| *b == b'&') {
+        seen += 1;
+        let (key, value) = split(pair);
+        if !key.is_empty() {
+            pairs.add(&unescape(key), value.map(unescape).as_deref());
+        }
+    }
+    if !within(seen, max) {
+        return native::OP;
+    }
+    pairs.done()
+}
+
+/// The URI's arguments, up to `x`.
+fn uri_native(g: &Given, reply: &mut Reply) -> c_int {
+    let listed = scope::read(|x| {
+        let query = x.request.args.as_deref().unwrap_or_default().as_bytes();
+        list_pairs(query, g.x, reply)
+    });
+    listed.unwrap_or(native::OP)
+}
+
+/// The arguments in `a`, up to `x`.
+fn decode_native(g: &Given, reply: &mut Reply) -> c_int {
+    list_pairs(g.a, g.x, reply)
+}
+
 /// Pushes the table of a query: strings, true for an argument without `=`, lists for repeated ones.
 fn parse(query: &[u8], max: usize, count: Count, r: &mut Ret) {
     let count_of_pairs = memchr::memchr_iter(b'&', query).count() + 1;
@@ -45,12 +88,9 @@ fn parse(query: &[u8], max: usize, count: Count, r: &mut Ret) {
         if full {
             break;
         }
-        let (key, value) = match memchr::memchr(b'=', pair) {
-            Some(eq) => (&pair[..eq], Some(unescape(&pair[eq + 1..]))),
-            None => (pair, None),
-        };
+        let (key, value) = split(pair);
         if !key.is_empty() {
-            pairs.push((unescape(key), value));
+            pairs.push((unescape(key), value.map(unescape)));
         }
     }
     r.table(0, pairs.len(), |t| {

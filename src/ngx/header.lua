@@ -7,6 +7,7 @@ local type, tostring, error, unpack, rawget, setmetatable = type, tostring, erro
 local lower, gsub = string.lower, string.gsub
 local native = require "moongate.native"
 local c_get, c_set = native.ngx_header.get, native.ngx_header.set
+local c_all, collect, new = native.ngx_header.get_all, native.collect, require "table.new"
 local reply, bytes, ffi_string = native.reply, native.bytes, require("ffi").string
 local NONE = -1
 
@@ -66,7 +67,15 @@ local by_any_spelling = {
 ngx.resp = {}
 
 function ngx.resp.get_headers(max, raw)
-  local t, err = get_all(max, raw)
+  local t, err
+  if max == nil or type(max) == "number" then
+    local n = c_all(nil, 0, nil, 0, reply, raw and 1 or 0, max or 100, 0, 0)
+    t = n >= 0 and new(0, n)
+    t = t and collect(t, n) and t
+  end
+  if not t then
+    t, err = get_all(max, raw)
+  end
   if not raw then
     setmetatable(t, by_any_spelling)
   end

@@ -22,7 +22,8 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_header", "get_all", op::raw(get_all))?;
     r.op("ngx_header", "bypass", op::raw(bypass))?;
     r.native("ngx_header", "get", native::raw(get_native))?;
-    r.native("ngx_header", "set", native::raw(set_native))
+    r.native("ngx_header", "set", native::raw(set_native))?;
+    r.native("ngx_header", "get_all", native::raw(all_native))
 }
 
 /// A header's value with control characters percent-encoded.
@@ -109,15 +110,31 @@ fn get_native(g: &Given, reply: &mut Reply) -> c_int {
             if *name == header::LAST_MODIFIED || name.as_str().len() != g.a.len() {
                 return native::OP;
             }
-            let mut values = x.response.headers.get_all(name).iter();
-            match (values.next(), values.next()) {
-                (None, _) => native::NONE,
-                (Some(one), None) => reply.text(one.as_bytes()),
-                _ => native::OP,
+            let headers = &x.response.headers;
+            // a few are compared sooner than a name is hashed
+            if headers.len() <= FEW {
+                let mut values = headers.iter().filter(|(n, _)| *n == name).map(|(_, v)| v);
+                leave(values.next(), values.next(), reply)
+            } else {
+                let mut values = headers.get_all(name).iter();
+                leave(values.next(), values.next(), reply)
             }
         })
     });
     found.flatten().unwrap_or(native::OP)
+}
+
+/// Up to this many lines of headers are searched one by one.
+const FEW: usize = 12;
+
+/// A native's answer of a header's first two values.
+#[inline]
+fn leave(first: Option<&HeaderValue>, second: Option<&HeaderValue>, reply: &mut Reply) -> c_int {
+    match (first, second) {
+        (None, _) => native::NONE,
+        (Some(one), None) => reply.text(one.as_bytes()),
+        _ => native::OP,
+    }
 }
 
 /// Beyond that many lines a map may be full, which the op tells.
@@ -161,6 +178,9 @@ fn put(x: &mut Exchange, name: HeaderName, a: &Args, from: usize, replace: bool)
         };
         if name == header::CONTENT_LENGTH && !text.iter().all(u8::is_ascii_digit) {
             return Err("failed to set header");
+        }
+        if x.response.is_full() && !(replace && i == from && x.response.headers.contains_key(&name)) {
+            return Err("too many headers");
         }
         let headers = &mut x.response.headers;
         // the first takes the old lines' place
@@ -214,7 +234,7 @@ fn change(a: &Args, r: &mut Ret, replace: bool) {
             b"attempt to set ngx.header.HEADER after sending out response headers",
         ),
         None => {
-            r.lit("no request found");
+            r.lit(call::why_no_request());
         }
     }
 }
@@ -256,6 +276,30 @@ fn get_all(a: &Args, r: &mut Ret) {
     }
 }
 
+/// Up to `x` headers (0 for no limit), their names as they leave if `i`. Longer lists are the op's.
+fn all_native(g: &Given, reply: &mut Reply) -> c_int {
+    let listed = scope::read(|x| {
+        let map = &x.response.headers;
+        let named = map.contains_key(header::CONNECTION);
+        if !within(map.len() + usize::from(!named), g.x) {
+            return native::OP;
+        }
+        let mut pairs = reply.pairs.fill();
+        if !named {
+            pairs.add(b"connection", Some(connection(x).as_bytes()));
+        }
+        for (name, value) in map {
+            if g.i == 0 {
+                pairs.add(name.as_str().as_bytes(), Some(value.as_bytes()));
+            } else {
+                pairs.add(spelled(name.as_str()).as_bytes(), Some(value.as_bytes()));
+            }
+        }
+        pairs.done()
+    });
+    listed.unwrap_or(native::OP)
+}
+
 /// `bypass_if_checks()`: `If-Modified-Since` and its kin are the upstream's to judge; there is nothing to pass by.
 fn bypass(_: &Args, r: &mut Ret) {
     if scope::read(|_| ()).is_none() {
@@ -287,6 +331,11 @@ pub(super) fn limit(a: &Args, i: usize) -> usize {
         Some(n) if n < 1.0 => usize::MAX,
         Some(n) => n as usize,
     }
+}
+
+/// Whether a native's list of `count` is within `max` (below 1 is no limit).
+pub(super) fn within(count: usize, max: f64) -> bool {
+    max < 1.0 || count as f64 <= max
 }
 
 /// Sets `t[name]` to the value, or to a list of the values where there are several.

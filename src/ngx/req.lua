@@ -7,7 +7,9 @@ local type, tostring, error, unpack, rawget, setmetatable = type, tostring, erro
 local lower, gsub = string.lower, string.gsub
 local native = require "moongate.native"
 local c_method, get_method = native.ngx_req.get_method, ops.get_method
+local c_headers, collect = native.ngx_req.get_headers, native.collect
 local reply, bytes, ffi_string = native.reply, native.bytes, require("ffi").string
+local new = require "table.new"
 
 local by_any_spelling = {
   __index = function(t, key)
@@ -47,7 +49,14 @@ function ngx.req.get_method()
 end
 
 function ngx.req.get_headers(max, raw)
-  local t, err = get_headers(max, raw)
+  local t, err
+  local n = c_headers(nil, 0, nil, 0, reply, raw and 1 or 0, type(max) == "number" and max or 100, 0, 0)
+  if n >= 0 then
+    t = new(0, n)
+  end
+  if n < 0 or not collect(t, n) then
+    t, err = get_headers(max, raw)
+  end
   if not raw then
     setmetatable(t, by_any_spelling)
   end

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::time::UNIX_EPOCH;
 
 use super::call;
-use super::header::{escape_value, limit, one_or_many};
+use super::header::{escape_value, limit, one_or_many, within};
 use crate::exchange::request::Redirect;
 use crate::exchange::{Exchange, Phase, header_names};
 use crate::vm::native::{self, Given, Reply};
@@ -25,7 +25,8 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_req", "start_time", op::raw(start_time))?;
     r.op("ngx_req", "raw_header", op::raw(raw_header))?;
     r.op("ngx_req", "is_internal", op::raw(is_internal))?;
-    r.native("ngx_req", "get_method", native::raw(method_native))
+    r.native("ngx_req", "get_method", native::raw(method_native))?;
+    r.native("ngx_req", "get_headers", native::raw(headers_native))
 }
 
 /// `get_headers(max, raw)`: a second result "truncated" where there are more lines than `max`.
@@ -81,6 +82,26 @@ fn list(x: &Exchange, max: usize, raw: bool, r: &mut Ret) {
     if headers.len() > max {
         r.lit("truncated");
     }
+}
+
+/// Up to `x` headers (0 for no limit), their names lower-case unless `i`. Longer lists are the op's.
+fn headers_native(g: &Given, reply: &mut Reply) -> c_int {
+    let listed = scope::read(|x| {
+        let headers = &x.request.headers;
+        if !within(headers.len(), g.x) {
+            return native::OP;
+        }
+        let mut pairs = reply.pairs.fill();
+        for (name, value) in headers.iter() {
+            if g.i == 0 {
+                pairs.add_low(name, value);
+            } else {
+                pairs.add(name, Some(value));
+            }
+        }
+        pairs.done()
+    });
+    listed.unwrap_or(native::OP)
 }
 
 /// Phases in which the request may still change.
@@ -252,7 +273,7 @@ fn set_uri(a: &Args, r: &mut Ret) {
     if jump && !call::leavable(r) {
         return;
     }
-    let uri = String::from_utf8_lossy(&uri).into_owned();
+    let uri = uri.into_owned();
     scope::write(|x| {
         x.request.uri = uri;
         x.request.internal = true;

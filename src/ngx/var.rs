@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 
 use super::{call, var_ssl};
+use crate::exchange::request::target_text;
 use crate::exchange::{Body, Exchange};
 use crate::vm::{Args, Registrar, Ret, op, scope};
 
@@ -477,7 +478,7 @@ fn set(a: &Args, r: &mut Ret) {
         return;
     };
     let name = name.to_ascii_lowercase();
-    let value = a.str(2).map(|v| String::from_utf8_lossy(v).into_owned());
+    let value = a.str(2).map(target_text);
     let shown = name.escape_ascii();
     match scope::write(|x| assign(x, &name, value)) {
         Some(Assigned::Yes) => {}
@@ -494,7 +495,7 @@ fn set(a: &Args, r: &mut Ret) {
             ));
         }
         None => {
-            r.lit("no request found");
+            r.lit(call::why_no_request());
         }
     }
 }

@@ -13,13 +13,14 @@ end
 local native = require "moongate.native"
 local c, reply, bytes, ffi_string = native["kong.request"], native.reply, native.bytes, require("ffi").string
 local c_header = not foreign and c.get_header
+local c_headers, c_query, collect = c.get_headers, c.get_query, native.collect
 local NONE = -1
 local take = ops.vm.take
 local check, check_not = phases.check, phases.check_not
 local PHASES = phases.phases
 local type, error, select, rawget = type, error, select, rawget
 local lower, find, sub, gsub = string.lower, string.find, string.sub, string.gsub
-local pairs, clear = pairs, require "table.clear"
+local pairs, clear, new = pairs, require "table.clear", require "table.new"
 
 local REQUEST = PHASES.request
 local INIT_WORKER = PHASES.init_worker
@@ -70,6 +71,15 @@ end
 local function array(values)
   local ok, cjson = pcall(require, "cjson")
   return ok and setmetatable(values, cjson.array_mt) or values
+end
+
+-- The list that a native leaves, as a table; nil where the op is to be asked.
+local function listed(c_list, max)
+  local n = c_list(nil, 0, nil, 0, reply, max or 0, 0, 0, 0)
+  if n >= 0 then
+    local t = new(0, n)
+    return collect(t, n) and t or nil
+  end
 end
 
 local field = scope.field
@@ -155,7 +165,10 @@ function request.get_query(max_args)
   if max_args ~= nil then
     check_limit("max_args", max_args, 3)
   end
-  local args, err = op.get_query(max_args)
+  local args, err = not foreign and listed(c_query, max_args), nil
+  if not args then
+    args, err = op.get_query(max_args)
+  end
   -- as on Kong one table serves all calls of a request
   local ctx = scope.ctx()
   local known = ctx and rawget(ctx, "uri_args")
@@ -192,6 +205,10 @@ function request.get_headers(max_headers)
   check(REQUEST)
   if max_headers ~= nil then
     check_limit("max_headers", max_headers, 3)
+  end
+  local headers = not foreign and listed(c_headers, max_headers)
+  if headers then
+    return (with_names(headers))
   end
   return with_names(op.get_headers(max_headers))
 end
@@ -294,6 +311,7 @@ return {
   -- For the other faces of this room.
   private = {
     with_names = with_names,
+    listed = listed,
     done = done,
     check_limit = check_limit,
     decode_json = decode_json,

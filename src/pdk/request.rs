@@ -63,6 +63,8 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     )?;
     r.native(ROOM, "get_raw_path", native::raw(|_, r| leave(r, raw_path)))?;
     r.native(ROOM, "get_raw_query", native::raw(|_, r| leave(r, query)))?;
+    r.native(ROOM, "get_headers", native::raw(headers_native))?;
+    r.native(ROOM, "get_query", native::raw(query_native))?;
     super::request_body::install(r)?;
     r.module("kong.pdk.request", crate::embed!("request.lua"))
 }
@@ -315,6 +317,48 @@ fn get_headers(a: &Args, r: &mut Ret) {
             out.lit("truncated");
         }
     });
+}
+
+/// Up to `i` headers, or as many as the settings allow. Longer lists are the op's.
+fn headers_native(g: &Given, reply: &mut Reply) -> c_int {
+    let max = native_limit(g, || limits().req_headers);
+    let listed = scope::read(|x| {
+        let headers = &x.request.headers;
+        if headers.len() > max {
+            return native::OP;
+        }
+        let mut pairs = reply.pairs.fill();
+        headers
+            .iter()
+            .for_each(|(name, value)| pairs.add_low(name, value));
+        pairs.done()
+    });
+    listed.unwrap_or(native::OP)
+}
+
+/// Up to `i` arguments, or as many as the settings allow. Longer lists are the op's.
+fn query_native(g: &Given, reply: &mut Reply) -> c_int {
+    let max = native_limit(g, || limits().uri_args);
+    let listed = scope::read(|x| {
+        let query = query(x);
+        if memchr::memchr_iter(b'&', query).count() >= max {
+            return native::OP;
+        }
+        let mut pairs = reply.pairs.fill();
+        for (name, value) in arguments(query, max) {
+            pairs.add(&name, value.as_deref());
+        }
+        pairs.done()
+    });
+    listed.unwrap_or(native::OP)
+}
+
+/// A native's limit, which the face has checked; 0 where none was given.
+pub(super) fn native_limit(g: &Given, default: impl FnOnce() -> usize) -> usize {
+    match g.i {
+        ..=0 => default(),
+        n => n as usize,
+    }
 }
 
 fn lower(name: &[u8]) -> Cow<'_, [u8]> {

@@ -8,11 +8,12 @@ local private = require("kong.pdk.request").private
 
 local native = require "moongate.native"
 local op, version = ops["kong.response"], ops["kong.request"].get_http_version
-local c, reply = native["kong.response"], native.reply
+local c, reply, bytes, ffi_string = native["kong.response"], native.reply, native.bytes, require("ffi").string
+local c_header, c_headers = c.get_header, c.get_headers
 local c_status, c_set_header, c_clear_header = c.get_status, c.set_header, c.clear_header
 local check = phases.check
 local PHASES = phases.phases
-local with_names, check_limit = private.with_names, private.check_limit
+local with_names, listed, check_limit = private.with_names, private.listed, private.check_limit
 local normalize, validate_header, validate_headers =
   checks.normalize_multi_header, checks.validate_header, checks.validate_headers
 local type, error, pairs, ipairs, rawget = type, error, pairs, ipairs, rawget
@@ -23,6 +24,7 @@ local READ = phases.new(PHASES.response, PHASES.header_filter, PHASES.body_filte
 local WRITE = phases.new(PHASES.rewrite, PHASES.access, PHASES.response, PHASES.balancer, PHASES.header_filter,
                          PHASES.error, PHASES.admin_api)
 local BODY_FILTER = PHASES.body_filter
+local NONE = -1
 local MIN_STATUS, MIN_ERROR_STATUS, MAX_STATUS = 100, 400, 599
 
 local function check_unsent()
@@ -84,6 +86,12 @@ function response.get_header(name)
   if type(name) ~= "string" then
     error("header name must be a string", 2)
   end
+  local n = c_header(name, #name, nil, 0, reply, 0, 0, 0, 0)
+  if n >= 0 then
+    return ffi_string(bytes, n)
+  elseif n == NONE then
+    return nil
+  end
   return (op.get_header(name))
 end
 
@@ -91,6 +99,10 @@ function response.get_headers(max_headers)
   check(READ)
   if max_headers ~= nil then
     check_limit("max_headers", max_headers, 3)
+  end
+  local headers = listed(c_headers, max_headers)
+  if headers then
+    return (with_names(headers))
   end
   return with_names(op.get_headers(max_headers))
 end

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
 use super::configuration::limits;
-use super::request::limit;
+use super::request::{limit, native_limit};
 use super::values::{Multi, header_value};
 use crate::exchange::{Exchange, Phase, Source, error_body, header_names};
 use crate::vm::native::{self, Given, Reply};
@@ -38,6 +38,8 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op(ROOM, "error_type", op::raw(error_type))?;
     r.op(ROOM, "error_body", op::raw(render_error_body))?;
     r.op(ROOM, "exit", op::raw(exit))?;
+    r.native(ROOM, "get_header", native::raw(header_native))?;
+    r.native(ROOM, "get_headers", native::raw(headers_native))?;
     r.native(ROOM, "get_status", native::raw(status_native))?;
     r.native(ROOM, "set_header", native::raw(set_header_native))?;
     r.native(ROOM, "clear_header", native::raw(clear_header_native))?;
@@ -98,6 +100,44 @@ fn get_headers(a: &Args, r: &mut Ret) {
     if done.is_none() {
         r.table(0, 0, |_| {});
     }
+}
+
+/// Header `a`, where its name is spelt plainly and there are no more lines than are looked at.
+fn header_native(g: &Given, reply: &mut Reply) -> c_int {
+    if g.a.contains(&b'_') {
+        return native::OP;
+    }
+    let found = scope::read(|x| {
+        let headers = &x.response.headers;
+        if headers.len() > limits().resp_headers {
+            return native::OP;
+        }
+        let value = header_names::with(g.a, |name| {
+            if name.as_str().len() != g.a.len() {
+                return native::OP;
+            }
+            reply.opt(headers.get(name).map(HeaderValue::as_bytes))
+        });
+        value.unwrap_or(native::OP)
+    });
+    found.unwrap_or(native::OP)
+}
+
+/// Up to `i` headers, or as many as the settings allow. Longer lists are the op's.
+fn headers_native(g: &Given, reply: &mut Reply) -> c_int {
+    let max = native_limit(g, || limits().resp_headers);
+    let listed = scope::read(|x| {
+        let headers = &x.response.headers;
+        if headers.len() > max {
+            return native::OP;
+        }
+        let mut pairs = reply.pairs.fill();
+        for (name, value) in headers {
+            pairs.add(name.as_str().as_bytes(), Some(value.as_bytes()));
+        }
+        pairs.done()
+    });
+    listed.unwrap_or(native::OP)
 }
 
 fn get_source(_: &Args, r: &mut Ret) {
@@ -184,8 +224,7 @@ fn add_header(a: &Args, _: &mut Ret) {
     scope::write(|x| {
         if single || !x.response.headers.contains_key(&name) {
             x.response.set_header(&name, value);
-        } else {
-            // Beyond the map's own limit a line is left out rather than a panic risked.
+        } else if !x.response.is_full() {
             let _ = x.response.headers.try_append(name, value);
         }
     });

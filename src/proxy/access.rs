@@ -25,7 +25,7 @@ fn lossy(bytes: &[u8]) -> String {
 /// # Errors
 /// [`Fault::NoRoute`], [`Fault::HttpsRequired`].
 pub fn route(generation: &Generation, x: &mut Exchange) -> Result<(), Fault> {
-    let path = normalize(x.request.uri_path().as_bytes(), true).into_owned();
+    let path = normalize(&x.request.uri_path(), true).into_owned();
     let host = x.request.headers.get("host").map(lossy).unwrap_or_default();
     let host = if host.is_empty() {
         x.request.host.clone()

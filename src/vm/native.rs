@@ -1,7 +1,7 @@
 //! Natives: Rust functions that Lua calls through LuaJIT's FFI, within its traces, where an op would end them.
 //!
 //! For calls that are hot and simple. A native is `fn(&Given, &mut Reply) -> c_int`: it is given strings and numbers,
-//! answers a number, and leaves bytes or a float in the state's one reply, which the face takes at once. What it can't
+//! answers a number, and leaves bytes, a float or a list in the state's one reply, which the face takes at once. What it can't
 //! answer so it leaves to the op ([`OP`]), which the face then calls: messages, phases, odd arguments and long results
 //! are the op's alone. Lua finds natives as `require("moongate.native").room.name`, as FFI functions that a face calls
 //! with strings and numbers only. Must not: touch a Lua state, unwind, or keep what it was given.
@@ -11,6 +11,7 @@ use std::ffi::{c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::Registrar;
+use super::pairs::{BYTES, MOST, Pairs};
 
 /// There is none: nil.
 pub const NONE: c_int = -1;
@@ -44,6 +45,8 @@ pub struct Reply {
     pub number: f64,
     /// Text, whose length the native answers.
     pub bytes: [u8; ROOM],
+    /// Names and values, whose count the native answers.
+    pub pairs: Pairs,
 }
 
 impl Reply {
@@ -140,7 +143,7 @@ pub(super) fn install(lua: &mlua::Lua, loaded: &mlua::Table) -> mlua::Result<()>
     let (module, reply): (mlua::Table, mlua::Value) = lua
         .load(crate::embed!("native.lua").text().as_ref())
         .set_name("@moongate/vm/native.lua")
-        .call(ROOM)?;
+        .call((ROOM, MOST, BYTES))?;
     // faces point to it: it lives as long as the state
     lua.set_named_registry_value("moongate.reply", reply)?;
     loaded.set("moongate.native", module)
@@ -179,6 +182,70 @@ mod tests {
             0
         };
         r.native("t", "sum", raw(sum))
+    }
+
+    #[test]
+    fn d05_natives_answer_with_lists() {
+        fn room(r: &Registrar) -> mlua::Result<()> {
+            // item i of a: its name repeated, its value i times "v", or true
+            let list = |g: &Given, reply: &mut Reply| {
+                let mut pairs = reply.pairs.fill();
+                for i in 0..g.i as usize {
+                    let name = [g.a, &b"0123456789"[i % 10..][..1]].concat();
+                    let value = vec![b'v'; i];
+                    match g.x {
+                        0.0 => pairs.add(&name, (i % 3 != 0).then_some(&value[..])),
+                        _ => pairs.add_low(&name, &value),
+                    }
+                }
+                pairs.done()
+            };
+            r.native("t", "list", raw(list))
+        }
+        let vm = Vm::new(&VmOptions::default(), &[room]).unwrap();
+        let source = r#"
+            local native = require "moongate.native"
+            local list, reply, collect = native.t.list, native.reply, native.collect
+            local function get(name, n, low)
+                local count = list(name, #name, nil, 0, reply, n, low and 1 or 0, 0, 0)
+                if count < 0 then return count end
+                local t = {}
+                assert(collect(t, count))
+                return t
+            end
+            assert(next(get("x", 0)) == nil)
+            for round = 1, 100 do
+                local t = get("A", 10)
+                assert(t.A0 == true and t.A1 == "v" and t.A2 == "vv" and t.A3 == true and t.a1 == nil)
+                t = get("A", 10, true)
+                assert(t.a0 == "" and t.a9 == ("v"):rep(9) and t.A1 == nil)
+                t = get("A", 10 + round % 100)
+                local rest = 10 + round % 100 - 10
+                for i = 0, 9 do
+                    local several = t["A" .. i]
+                    if rest > i then
+                        assert(#several == 1 + math.ceil((rest - i) / 10), i .. " " .. rest)
+                        for at, v in ipairs(several) do
+                            local n = i + (at - 1) * 10
+                            assert(v == (n % 3 == 0 or ("v"):rep(n)))
+                        end
+                    else
+                        assert(type(several) ~= "table")
+                    end
+                end
+            end
+            -- too many, and too long
+            assert(get("x", 127) ~= -2 and get("x", 129) == -2)
+            assert(get(("x"):rep(4000), 2) ~= -2 and get(("x"):rep(4096), 2) == -2)
+            -- another list meanwhile
+            local n = list("x", 1, nil, 0, reply, 3, 0, 0, 0)
+            local t = setmetatable({}, { __newindex = function(t, k, v)
+                list("y", 1, nil, 0, reply, 5, 0, 0, 0)
+                rawset(t, k, v)
+            end })
+            assert(not collect(t, n))
+        "#;
+        vm.lua().load(source).exec().unwrap();
     }
 
     #[test]

@@ -46,6 +46,11 @@ impl Args {
         self.top as usize
     }
 
+    /// The coroutine that called.
+    pub(super) fn state(&self) -> *mut ffi::lua_State {
+        self.state
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.top == 0
@@ -349,6 +354,16 @@ pub fn exit_sentinel() -> *mut c_void {
 /// No op is under way: forgets a depth that an error while pushing left behind.
 pub(super) fn reset_depth() {
     DEPTH.set(0);
+}
+
+/// How many ops are under way.
+pub(super) fn depth() -> usize {
+    DEPTH.get()
+}
+
+/// As many ops are under way as were before other handlers ran.
+pub(super) fn set_depth(depth: usize) {
+    DEPTH.set(depth);
 }
 
 /// What a yield asks of the driver.

@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
@@ -13,7 +14,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 use super::Vm;
-use crate::exchange::{Exchange, Handshake, Phase};
+use crate::exchange::{Caller, Exchange, Handshake, Phase};
 use crate::net::guard::GuardHandle;
 use crate::net::raw::RawStream;
 
@@ -31,6 +32,8 @@ pub struct Scope {
     pub exchange: Option<RefCell<Exchange>>,
     /// The TLS handshake that waits for this scope's handlers.
     pub handshake: Option<Rc<Handshake>>,
+    /// Whom they run for where there is neither.
+    pub caller: Option<Caller>,
     /// The plugin that runs now: its index in the registry, or NONE.
     pub plugin: Cell<u16>,
     /// Where the plugin loop stands in this phase (owned by `plugin::run`).
@@ -73,10 +76,18 @@ pub enum Afterwards {
     Then(Box<dyn FnOnce()>),
 }
 
-/// Serves requests that Lua makes, as it serves those of clients.
+/// The way requests are served, as Lua needs it: for requests of its own, and for what it writes itself.
 pub trait Gateway {
     /// Serves the request in `scope`, a new one, from rewrite to the end of its response.
     fn serve(self: Rc<Self>, scope: Rc<Scope>) -> Pin<Box<dyn Future<Output = Captured>>>;
+
+    /// Runs header_filter over the response that a handler of `scope` begins; false if another answer takes its
+    /// place.
+    fn begin(&self, scope: &Rc<Scope>) -> bool;
+
+    /// Runs body_filter over what was written since the last time, the end with it if it is the `last`; false if a
+    /// filter failed.
+    fn pass(&self, scope: &Rc<Scope>, last: bool) -> bool;
 }
 
 /// The response to a request that Lua made.
@@ -128,6 +139,11 @@ pub trait BodyReader: std::fmt::Debug {
         None
     }
 
+    /// The client's connection, where there is one.
+    fn guard(&self) -> Option<GuardHandle> {
+        None
+    }
+
     /// Whether that was done.
     fn is_seized(&self) -> bool {
         false
@@ -158,12 +174,18 @@ impl Scope {
         exchange: Option<Exchange>,
         guest: Option<Rc<dyn std::any::Any>>,
     ) -> Rc<Self> {
-        Self::build(vm, phase, exchange, None, guest)
+        let caller = exchange.is_none().then(|| Caller::new(None));
+        Self::build(vm, phase, exchange, None, caller, guest)
+    }
+
+    /// A scope of a timer.
+    pub fn of_timer(vm: &Rc<Vm>, caller: Caller) -> Rc<Self> {
+        Self::build(vm, Phase::Timer, None, None, Some(caller), vm.guest())
     }
 
     /// A scope around a TLS handshake.
     pub fn of_handshake(vm: &Rc<Vm>, phase: Phase, handshake: Rc<Handshake>) -> Rc<Self> {
-        Self::build(vm, phase, None, Some(handshake), vm.guest())
+        Self::build(vm, phase, None, Some(handshake), None, vm.guest())
     }
 
     fn build(
@@ -171,6 +193,7 @@ impl Scope {
         phase: Phase,
         exchange: Option<Exchange>,
         handshake: Option<Rc<Handshake>>,
+        caller: Option<Caller>,
         guest: Option<Rc<dyn std::any::Any>>,
     ) -> Rc<Self> {
         Rc::new(Self {
@@ -180,6 +203,7 @@ impl Scope {
             phase: Cell::new(phase),
             exchange: exchange.map(RefCell::new),
             handshake,
+            caller,
             plugin: Cell::new(NO_PLUGIN),
             cursor: Cell::new(0),
             chain: RefCell::default(),
@@ -214,6 +238,18 @@ impl Scope {
         self.handled.set(0);
         self.target_out.set(false);
         self.target_stale.set(false);
+    }
+
+    /// The client and the listener that its handlers run for, directly or as timers of timers.
+    pub fn client(&self) -> Option<(IpAddr, SocketAddr)> {
+        if let Some(x) = &self.exchange {
+            let x = x.try_borrow().ok()?;
+            return Some((x.client.addr.ip(), x.connection.listener));
+        }
+        match &self.handshake {
+            Some(h) => Some((h.peer.ip(), h.listener)),
+            None => self.caller.and_then(|c| c.client),
+        }
     }
 
     /// What it runs with, for another scope that is to run with the same.

@@ -15,10 +15,11 @@ service Desk {
   rpc Greet(Visit) returns (Answer) {
     option (google.api.http) = {
       get: "/v1/greet/{name}"
-      additional_bindings { get: "/v1/deep/{name=**}" additional_bindings { post: "/v1/greet" } }
+      additional_bindings { get: "/v1/deep/{name=**}" }
       body: "*"
     };
   }
+  rpc Tell(Visit) returns (Answer) { option (google.api.http) = { post: "/v1/tell" body: "*" }; }
   rpc Ask(Visit) returns (Answer) { option (google.api.http) = { get: "/v1/ask/{name}" }; }
   rpc Lose(Visit) returns (Answer) { option (google.api.http) = { get: "/v1/lose/{name}" }; }
 }
@@ -120,9 +121,7 @@ fn d01_grpc_gateway_turns_json_into_messages() {
     assert_eq!(message(&server.last().body), field(1, b"a/b"));
 
     let body = json!({ "name": "bob", "lucky": [3, 7], "at": "1970-01-01T00:00:09Z" });
-    let r = g
-        .send("POST", "desk", "/v1/greet", &[], &body.to_string())
-        .is(200);
+    let r = g.send("POST", "desk", "/v1/tell", &[], &body.to_string()).is(200);
     assert_eq!(r.json()["said"], "hi bob");
     let seen = server.last();
     let m = message(&seen.body);
@@ -137,7 +136,7 @@ fn d01_grpc_gateway_turns_json_into_messages() {
     let r = g.get("desk", "/nothing", &[]).is(400);
     let said = r#"failed to transcode .proto file Unknown path "/nothing""#;
     assert_eq!(r.text(), said);
-    let r = g.send("POST", "desk", "/v1/greet", &[], "{not json").is(400);
+    let r = g.send("POST", "desk", "/v1/tell", &[], "{not json").is(400);
     assert!(r.text().starts_with("decode json err: "), "{}", r.text());
     assert!(
         g.get("bare", "/v1/ask/x", &[])
