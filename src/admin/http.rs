@@ -22,12 +22,15 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::patient::Patient;
 use super::{Api, config};
 use crate::store::JsonPieces;
 
 /// How long a client may take for a head, and for a body.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+/// In which a client must take something of what is sent to it.
+const SEND_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The longest body where the settings have no limit: more than a configuration may be, with its wrapping.
 const NO_LIMIT: u64 = 128 << 20;
@@ -98,7 +101,7 @@ where
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), answer)
+        .serve_connection(TokioIo::new(Patient::new(stream, SEND_TIMEOUT)), answer)
         .await;
 }
 

@@ -8,6 +8,7 @@
 
 mod config;
 mod http;
+mod patient;
 
 use std::sync::Arc;
 

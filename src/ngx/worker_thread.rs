@@ -293,10 +293,12 @@ fn work(pool: &Counted) {
             Err(e) => (None, Err(message(&e).into_bytes())),
         };
         held = kept;
-        if let Some(to) = job.answer.take() {
+        let to = job.answer.take();
+        // who hears the answer may call again at once
+        drop(job);
+        if let Some(to) = to {
             let _ = to.send(answer);
         }
-        drop(job);
         if let Some(h) = &held {
             let _ = h.vm.lua().gc_collect();
         }

@@ -153,7 +153,7 @@ fn d01_values_that_are_none_cost_no_worker() {
          local never = {{ exit = true, error = true, exec = true, redirect = true, sleep = true, eof = true,
            flush = true, socket = true, on_abort = true, run_worker_thread = true, new = true, spawn = true,
            wait = true, kill = true, at = true, every = true, capture = true, capture_multi = true,
-           send_headers = true, set_upstream = true }}
+           send_headers = true, set_upstream = true, say = true, print = true }}
          local room = kong
          for name in ('ROOM'):gmatch('[^.]+') do room = (room == kong and name == 'ngx') and ngx or room[name] end
          local n = 0
@@ -323,4 +323,157 @@ fn d05_recursion_without_end_in_a_schema_is_an_error_and_not_the_end() {
     let said = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
     assert_eq!(out.status.code(), Some(1), "{said}");
     assert!(said.contains(wanted), "{said}");
+}
+
+#[test]
+fn d02_what_is_under_way_at_a_swap_finds_what_it_began_with() {
+    use serde_json::{Value, json};
+    // services over several pages, and a route that the next configuration lacks
+    let config = |services: usize, route: &str| -> Value {
+        let services: Vec<Value> = (0..services)
+            .map(|i| json!({ "name": format!("s{i}"), "url": "http://127.0.0.1:1" }))
+            .collect();
+        json!({ "_format_version": "3.0", "services": services,
+            "routes": [{ "name": "any", "paths": ["/"] }, { "name": route, "paths": ["/named"] }],
+            "plugins": [{ "name": "probe" }] })
+    };
+    let (setup, admin) = Setup::new(&config(300, "old")).admin();
+    let gateway = setup
+        .plugin("probe", crate::support::gateway::PROBE)
+        .set("nginx_worker_processes", "2")
+        .start();
+    let walk = "local seen, n = {}, 0
+        for s, err in kong.db.services:each(10) do
+          if err then return kong.response.exit(500, err) end
+          n = n + 1
+          if n % 10 == 0 then ngx.sleep(0.02) end
+        end
+        kong.response.exit(200, tostring(n))";
+    let capture = "if ngx.is_subrequest then return kong.response.exit(200, kong.router.get_route().name) end
+        ngx.sleep(0.2)
+        kong.response.exit(200, ngx.location.capture('/named').body)";
+    let cached = "local n = 0
+        for i = 1, 20 do
+          local v, err = kong.cache:get('k', nil, function() ngx.sleep(0.02) return i end)
+          if err then return kong.response.exit(500, err) end
+          n = n + 1
+          kong.cache:invalidate('k')
+        end
+        kong.response.exit(200, tostring(n))";
+    for round in 0..4 {
+        let (now, next) = if round % 2 == 0 {
+            ("old", "new")
+        } else {
+            ("new", "old")
+        };
+        let ask = |lua: &str| {
+            let mut client = gateway.connect();
+            client.send(format!(
+                "GET / HTTP/1.1\r\nHost: a\r\nX-Access: {}\r\n\r\n",
+                one_line(lua)
+            ));
+            client
+        };
+        let (mut walks, mut captures, mut caches) = (ask(walk), ask(capture), ask(cached));
+        std::thread::sleep(std::time::Duration::from_millis(60));
+        admin.accept(&config(if round % 2 == 0 { 3 } else { 300 }, next));
+        let walked: usize = walks.answer(false).is(200).text().parse().unwrap();
+        assert!((3..=300).contains(&walked), "{walked}");
+        assert_eq!(captures.answer(false).is(200).text(), now);
+        assert_eq!(caches.answer(false).is(200).text(), "20");
+    }
+    assert!(!gateway.errors().contains("panic"), "{}", gateway.errors());
+}
+
+#[test]
+fn d06_bodies_that_break_off_leave_neither_files_nor_descriptors() {
+    let origin = Origin::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let gateway = Setup::probe(origin.port)
+        .set("nginx_worker_processes", "1")
+        .start();
+    one_more(&gateway);
+    let files = || std::fs::read_dir(gateway.prefix().join("client_body_temp")).map_or(0, Iterator::count);
+    let before = gateway.descriptors();
+    // a handler that does not read on cannot know that its client is gone: as on nginx it goes on to its end
+    let ways = [
+        "ngx.req.read_body()",
+        "kong.request.get_raw_body(1)",
+        "ngx.req.read_body() ngx.sleep(1)",
+        "local s = ngx.req.socket() s:receive(1000) ngx.sleep(1)",
+        "ngx.req.init_body(100) ngx.req.append_body(('x'):rep(100000)) ngx.sleep(1)",
+        "kong.service.request.set_raw_body('x') ngx.sleep(1)",
+        "ngx.thread.spawn(function() ngx.req.read_body() end) ngx.sleep(1)",
+        "",
+    ];
+    for (i, lua) in ways.iter().cycle().take(48).enumerate() {
+        let mut client = gateway.connect();
+        let (framing, piece) = match i % 2 {
+            0 => ("Content-Length: 1000000", vec![b'x'; 100_000]),
+            _ => (
+                "Transfer-Encoding: chunked",
+                [b"186a0\r\n", &[b'x'; 100_000][..], b"\r\n"].concat(),
+            ),
+        };
+        client.send(format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nX-Access: {lua}\r\n{framing}\r\n\r\n"
+        ));
+        client.send(piece);
+        if i % 3 == 0 {
+            std::thread::sleep(std::time::Duration::from_millis(30));
+        }
+    }
+    one_more(&gateway);
+    let limit = std::time::Duration::from_secs(10);
+    assert!(
+        crate::support::eventually(limit, || files() == 0),
+        "{} files",
+        files()
+    );
+    // the connection to the origin may be kept
+    assert!(
+        crate::support::eventually(limit, || gateway.descriptors() <= before + 2),
+        "{} descriptors, {before} before",
+        gateway.descriptors()
+    );
+}
+
+#[test]
+fn b04_slow_clients_of_the_admin_api_hold_up_nobody() {
+    let (setup, admin) = Setup::probe(free_port()).admin();
+    let _gateway = setup.start();
+    assert!(crate::support::eventually(
+        std::time::Duration::from_secs(5),
+        || std::net::TcpStream::connect(("127.0.0.1", admin.port)).is_ok()
+    ));
+    let head =
+        "POST /config HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{";
+    let slow: Vec<_> = (0..64)
+        .map(|i| {
+            let mut client = crate::support::Client::connect(admin.port);
+            client.send(&head[..if i % 2 == 0 { head.len() } else { 20 }]);
+            client
+        })
+        .collect();
+    assert!(admin.export().contains("probe"));
+    for path in [
+        "/",
+        "//config",
+        "/config/../config/x",
+        "/CONFIG",
+        "/config%2f",
+        "/%63onfig",
+        "/config/x",
+        "/config;x",
+        "/.",
+    ] {
+        admin.ask("GET", path, &[], b"").is(404);
+    }
+    admin.ask("DELETE", "/config", &[], b"").is(405);
+    // a length that is not kept to is not waited for where it is too long already
+    let mut client = crate::support::Client::connect(admin.port);
+    client.send("POST /config HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n");
+    client.send(vec![b' '; 11 << 20]);
+    client.answer(false).is(413);
+    drop(slow);
+    assert!(admin.export().contains("probe"));
 }
