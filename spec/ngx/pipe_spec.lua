@@ -106,6 +106,30 @@ describe("D3 ngx.pipe", function()
     assert.same({ false, "signal", 15 }, { proc:wait() })
   end)
 
+  it("D3 what a killed thread waited for is free again", function()
+    local function killed(f)
+      for _, wait in ipairs({ 0, 0.02 }) do
+        local thread = ngx.thread.spawn(f)
+        ngx.sleep(wait)
+        assert.equal(1, ngx.thread.kill(thread))
+      end
+    end
+    local proc = spawn({ "sh", "-c", "sleep 0.1; echo out; echo err >&2; cat; exit 3" })
+    killed(function() proc:stdout_read_line() end)
+    killed(function() proc:stderr_read_line() end)
+    killed(function() proc:wait() end)
+    assert.equal("out", proc:stdout_read_line())
+    assert.equal("err", proc:stderr_read_line())
+    -- more than a pipe holds, which nobody reads
+    killed(function() proc:write(("x"):rep(1e6)) end)
+    proc:set_timeouts(20)
+    assert.same({ nil, "timeout" }, { proc:write("y") })
+    proc:shutdown("stdin")
+    assert.equal("x", proc:stdout_read_bytes(1))
+    proc:stdout_read_all()
+    assert.same({ false, "exit", 3 }, { proc:wait() })
+  end)
+
   it("D3 a process that nobody holds is killed", function()
     local pid = spawn({ "sleep", "20" }):pid()
     local signal = require "resty.signal"

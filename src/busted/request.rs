@@ -130,9 +130,8 @@ fn exchange(head: &[u8], body: &[u8]) -> Exchange {
     let mut words = line.split(' ');
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let request = unsent::request(method, target, headers);
-    let uri: Vec<u8> = percent_encoding::percent_decode(request.uri.as_bytes()).collect();
     unsent::exchange(Request {
-        uri: String::from_utf8_lossy(&uri).into_owned(),
+        uri: percent_encoding::percent_decode(&request.uri).collect(),
         content_length: (!body.is_empty()).then_some(body.len() as u64),
         has_body: !body.is_empty(),
         length: head.len() as u64,

@@ -6,6 +6,7 @@ pub mod error_body;
 pub mod handshake;
 pub mod header_list;
 pub mod header_names;
+pub mod kin;
 pub mod phase;
 pub mod request;
 pub mod response;
@@ -14,13 +15,15 @@ pub mod target;
 pub(crate) mod testing;
 pub(crate) mod unsent;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 pub use handshake::Handshake;
 pub use header_list::HeaderList;
+pub use kin::Kin;
 pub use phase::Phase;
 pub use request::{Body, Request};
 pub use response::{Response, Source};
@@ -41,6 +44,8 @@ pub struct Connection {
     pub peer_ip: Box<str>,
     /// The address the client connected to.
     pub local: SocketAddr,
+    /// The address of the listener, as configured.
+    pub listener: SocketAddr,
     /// What is known of TLS, if the client speaks it.
     pub tls: Option<Box<Facts>>,
     /// Whether the client does not speak TLS where it should.
@@ -59,10 +64,36 @@ impl Connection {
             peer,
             peer_ip: peer.ip().to_canonical().to_string().into(),
             local,
+            listener: local,
             tls: None,
             plain_on_tls: false,
             opened: Instant::now(),
             requests: std::cell::Cell::new(0),
+        }
+    }
+}
+
+/// The next number of what log lines are told apart by: connections, and what runs without one.
+pub fn next_serial() -> u64 {
+    static SERIAL: AtomicU64 = AtomicU64::new(1);
+    SERIAL.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Whom a handler without a request runs for.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller {
+    /// What the log's lines are told apart by.
+    pub serial: u64,
+    /// The client whose request made the timer, and the listener it came to; None for one made without a request.
+    pub client: Option<(IpAddr, SocketAddr)>,
+}
+
+impl Caller {
+    /// With a number of its own.
+    pub fn new(client: Option<(IpAddr, SocketAddr)>) -> Self {
+        Self {
+            serial: next_serial(),
+            client,
         }
     }
 }

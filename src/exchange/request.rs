@@ -1,12 +1,14 @@
 //! The request as plugins see and change it.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::HeaderList;
+use super::{HeaderList, Kin};
 use crate::net::body_file::BodyFile;
 
 /// How much of the body has been read for Lua.
@@ -34,8 +36,8 @@ pub struct Request {
     pub scheme: &'static str,
     /// The Host header's or absolute target's host, lower-case, without port (`$host`).
     pub host: String,
-    /// The decoded, normalized path (`$uri`; writable by `ngx.req.set_uri`).
-    pub uri: String,
+    /// The decoded, normalized path (`$uri`; writable by `ngx.req.set_uri`): bytes, of any encoding or none.
+    pub uri: Vec<u8>,
     /// Whether `ngx.req.set_uri` changed `uri`.
     pub rewritten: bool,
     /// The query without `?` (`$args`; writable).
@@ -52,8 +54,8 @@ pub struct Request {
     pub length: u64,
     /// Not the client's own words any more: a subrequest, or after `ngx.exec` or `ngx.req.set_uri`.
     pub internal: bool,
-    /// How many captures deep (`ngx.location.capture`); 0 for what a client sent.
-    pub depth: u8,
+    /// Its place among the requests that Lua makes for a client's (`ngx.location.capture`).
+    pub kin: Kin,
     /// The body was thrown away unread (`ngx.req.discard_body`).
     pub discarded: bool,
     /// A body that Lua makes piece by piece (`ngx.req.init_body`), until it is finished.
@@ -62,6 +64,18 @@ pub struct Request {
     pub redirects: u8,
     /// Where `ngx.exec` or a jump of `ngx.req.set_uri` sends the request, until the proxy takes it there.
     pub redirect: Option<Redirect>,
+}
+
+/// A target, a path or a query as text: bytes that are no UTF-8 are percent-encoded, so that none is lost.
+pub fn target_text(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        for b in chunk.invalid() {
+            let _ = write!(out, "%{b:02X}");
+        }
+    }
+    out
 }
 
 /// A body under construction.
@@ -94,9 +108,9 @@ pub struct BuildingFile {
 #[derive(Debug, Clone)]
 pub enum Redirect {
     /// `ngx.exec`: a path and a query; everything begins anew.
-    Exec(String, Option<String>),
+    Exec(Vec<u8>, Option<String>),
     /// `ngx.exec` of a named location.
-    Named(String),
+    Named(Vec<u8>),
     /// `ngx.req.set_uri` with `jump`: the URI is set, rewrite runs again.
     Jump,
 }
@@ -107,13 +121,26 @@ impl Request {
         self.target.split('?').next().unwrap_or_default()
     }
 
-    /// The path to route by: the target's own, or `$uri` where Lua rewrote it.
-    pub fn uri_path(&self) -> &str {
-        if self.rewritten {
-            &self.uri
-        } else {
-            self.raw_path()
+    /// The path to route by, not decoded: the target's own, or `$uri` where Lua rewrote it.
+    ///
+    /// # Source
+    /// nginx, `ngx_escape_uri` with `NGX_ESCAPE_URI`
+    pub fn uri_path(&self) -> Cow<'_, [u8]> {
+        if !self.rewritten {
+            return self.raw_path().as_bytes().into();
         }
+        let plain = |b: &u8| matches!(b, 0x21..=0x7e) && !matches!(b, b'#' | b'%' | b'?');
+        if self.uri.iter().all(plain) {
+            return self.uri.as_slice().into();
+        }
+        let mut out = Vec::with_capacity(self.uri.len() + 16);
+        for b in &self.uri {
+            match plain(b) {
+                true => out.push(*b),
+                false => out.extend_from_slice(format!("%{b:02X}").as_bytes()),
+            }
+        }
+        out.into()
     }
 
     /// The request line as sent, for logs (`$request`).

@@ -60,20 +60,30 @@ pub struct Response {
     pub trailers: Option<HeaderMap>,
 }
 
+/// How many header lines Lua may make. The map holds a few more, which the gateway's own need: it panics beyond that.
+const MAX_LINES: usize = 20_000;
+
 impl Response {
+    /// Whether Lua may add no more header lines.
+    pub fn is_full(&self) -> bool {
+        self.headers.len() >= MAX_LINES
+    }
+
     /// Sets a header, and notes it where the upstream sent none of the name.
     pub fn set_header(&mut self, name: &HeaderName, value: HeaderValue) {
+        let full = self.is_full();
         match self.headers.try_entry(name) {
             Ok(Entry::Occupied(mut there)) => {
                 there.insert(value);
             }
+            // beyond the limit a line is left out rather than a panic risked
+            Ok(Entry::Vacant(_)) if full => {}
             Ok(Entry::Vacant(free)) => {
                 if self.upstream_status.is_some() {
                     self.added.push(free.key().clone());
                 }
                 let _ = free.try_insert(value);
             }
-            // beyond the map's own limit a line is left out rather than a panic risked
             Err(_) => {}
         }
     }

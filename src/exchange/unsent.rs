@@ -21,7 +21,7 @@ pub(crate) fn request(method: &str, target: &str, headers: HeaderList) -> Reques
     };
     Request {
         method: method.to_owned(),
-        uri: path.to_owned(),
+        uri: path.into(),
         target: target.to_owned(),
         version: 11,
         scheme: "http",

@@ -19,6 +19,10 @@ pub const MAX_LINE: usize = 4096;
 pub struct ErrorContext<'a> {
     /// `$connection`
     pub connection: Option<u64>,
+    /// What was being done: `logging request`.
+    pub action: Option<&'a str>,
+    /// Where Lua runs without a request: `ngx.timer`.
+    pub context: Option<&'a str>,
     /// The client's address.
     pub client: Option<&'a [u8]>,
     /// The server's name; Kong's is `kong`.
@@ -58,6 +62,12 @@ pub fn write_line(
         let _ = write!(out, "*{connection} ");
     }
     out.extend_from_slice(&message[..message.len().min(MAX_LINE)]);
+    for (name, value) in [(" while ", context.action), (", context: ", context.context)] {
+        if let Some(value) = value {
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(value.as_bytes());
+        }
+    }
     for (name, value) in [(", client: ", context.client), (", server: ", context.server)] {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             out.extend_from_slice(name.as_bytes());

@@ -57,6 +57,8 @@ const RECORD: AccessRecord<'_> = AccessRecord {
 
 const CONTEXT: ErrorContext<'_> = ErrorContext {
     connection: Some(45),
+    action: None,
+    context: None,
     client: Some(b"1.2.3.4"),
     server: Some(b"kong"),
     request: Some(b"GET / HTTP/1.1"),

@@ -153,7 +153,7 @@ fn set_file(a: &Args, r: &mut Ret) {
         return;
     };
     let path = Path::new(OsStr::from_bytes(&name)).to_owned();
-    if scope::read(|_| ()).is_none() || !replaceable(r) {
+    if !replaceable(r) {
         return;
     }
     if a.len() == 2 && a.kind(2) != Kind::Boolean {

@@ -18,7 +18,10 @@ pub const CONTENT: u32 = Phase::Rewrite as u32
 pub const HANDSHAKE: u32 = Phase::Certificate as u32 | Phase::ClientHello as u32;
 
 /// Phases in which a handler may wait.
-pub const YIELD: u32 = CONTENT | Phase::Timer as u32 | HANDSHAKE | Phase::InitWorker as u32;
+pub const WAIT: u32 = CONTENT | Phase::Timer as u32 | HANDSHAKE;
+
+/// Where one may sleep: Kong lets it in `init_worker`, too.
+pub const SLEEP: u32 = WAIT | Phase::InitWorker as u32;
 
 /// Phases after the head was sent.
 pub const SENT: u32 = Phase::BodyFilter as u32 | Phase::Log as u32;
@@ -39,6 +42,16 @@ pub fn allowed(r: &mut Ret, mask: u32) -> bool {
     false
 }
 
+/// Whether Lua runs in a phase of `mask`, which are of requests; if not, leaves OpenResty's error.
+#[inline]
+pub fn request_in(r: &mut Ret, mask: u32) -> bool {
+    if scope::with(|_| ()).is_none() {
+        no_request(r);
+        return false;
+    }
+    allowed(r, mask)
+}
+
 /// Whether the request can be left as a whole; if another handler of it waits for a subrequest, leaves OpenResty's
 /// error.
 #[inline]
@@ -53,11 +66,17 @@ pub fn leavable(r: &mut Ret) -> bool {
 /// Leaves the error of a call outside any request.
 #[cold]
 pub fn no_request(r: &mut Ret) {
+    r.raise(why_no_request());
+}
+
+/// The error of a call outside any request.
+#[cold]
+pub fn why_no_request() -> &'static str {
     // timers and workers' beginnings have a request of a kind on OpenResty, and these functions refuse it
-    r.raise(match scope::with(|_| ()) {
+    match scope::with(|_| ()) {
         Some(()) => "API disabled in the current context",
         None => "no request found",
-    });
+    }
 }
 
 /// Whether there are `least` to `most` arguments; if not, leaves the error as OpenResty's C functions word it.

@@ -91,7 +91,7 @@ fn headers_sent(_: &Args, r: &mut Ret) {
 }
 
 fn is_subrequest(_: &Args, r: &mut Ret) {
-    match scope::read(|x| x.request.depth > 0) {
+    match scope::read(|x| x.request.kin.depth() > 0) {
         Some(b) => {
             r.bool(b);
         }

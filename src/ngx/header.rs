@@ -179,6 +179,9 @@ fn put(x: &mut Exchange, name: HeaderName, a: &Args, from: usize, replace: bool)
         if name == header::CONTENT_LENGTH && !text.iter().all(u8::is_ascii_digit) {
             return Err("failed to set header");
         }
+        if x.response.is_full() && !(replace && i == from && x.response.headers.contains_key(&name)) {
+            return Err("too many headers");
+        }
         let headers = &mut x.response.headers;
         // the first takes the old lines' place
         let full = if single(&name) || (replace && i == from) {
@@ -231,7 +234,7 @@ fn change(a: &Args, r: &mut Ret, replace: bool) {
             b"attempt to set ngx.header.HEADER after sending out response headers",
         ),
         None => {
-            r.lit("no request found");
+            r.lit(call::why_no_request());
         }
     }
 }

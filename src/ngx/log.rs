@@ -4,8 +4,8 @@
 
 use std::cell::{Cell, RefCell};
 
-use crate::exchange::Exchange;
-use crate::vm::{Args, Registrar, Ret, op, scope};
+use crate::exchange::{Caller, Exchange, Handshake, Phase};
+use crate::vm::{Args, Registrar, Ret, Scope, op, scope};
 
 /// A log level, as nginx numbers them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,8 +31,20 @@ impl Level {
     }
 }
 
-/// Takes a line: its level, its text without a line end, and the request it belongs to.
-pub type Sink = Box<dyn Fn(Level, &[u8], Option<&Exchange>)>;
+/// In whose name a line is written.
+pub enum Origin<'a> {
+    /// A request, and the phase it is in.
+    Request(&'a Exchange, Phase),
+    /// A TLS handshake.
+    Handshake(&'a Handshake, Phase),
+    /// A timer, or a worker that begins.
+    Caller(&'a Caller, Phase),
+    /// The worker itself.
+    Worker,
+}
+
+/// Takes a line: its level, its text without a line end, and whose it is.
+pub type Sink = Box<dyn Fn(Level, &[u8], &Origin<'_>)>;
 
 thread_local! {
     static SINK: RefCell<Option<Sink>> = const { RefCell::new(None) };
@@ -54,40 +66,44 @@ pub fn enabled(level: Level) -> bool {
     level <= THRESHOLD.get()
 }
 
-/// Writes a line in the name of the current request.
+/// Writes a line in the name of what runs.
 pub fn emit(level: Level, text: &[u8]) {
     if !enabled(level) {
         return;
     }
-    let sent = scope::read(|x| deliver(level, text, Some(x)));
-    if sent.is_some() {
+    if scope::with(|s| emit_of(s, level, text)).is_none() {
+        deliver(level, text, &Origin::Worker);
+    }
+}
+
+/// Writes a line in the name of a scope.
+pub fn emit_of(scope: &Scope, level: Level, text: &[u8]) {
+    if !enabled(level) {
         return;
     }
-    // as OpenResty's handler of a handshake's log has it
-    let context = scope::handshake(|h| {
-        let place = super::call::context(scope::phase());
-        format!(
-            ", context: {place}, client: {}, server: {}",
-            h.peer.ip(),
-            h.listener
-        )
-    });
-    match context {
-        Some(context) => deliver(level, &[text, context.as_bytes()].concat(), None),
-        None => deliver(level, text, None),
+    let phase = scope.phase.get();
+    if let Some(x) = &scope.exchange {
+        match x.try_borrow() {
+            Ok(x) => deliver(level, text, &Origin::Request(&x, phase)),
+            Err(_) => deliver(level, text, &Origin::Worker),
+        }
+    } else if let Some(h) = &scope.handshake {
+        deliver(level, text, &Origin::Handshake(h, phase));
+    } else if let Some(c) = &scope.caller {
+        deliver(level, text, &Origin::Caller(c, phase));
     }
 }
 
 /// Writes a line outside any request.
 pub fn emit_outside(level: Level, text: &[u8]) {
     if enabled(level) {
-        deliver(level, text, None);
+        deliver(level, text, &Origin::Worker);
     }
 }
 
-fn deliver(level: Level, text: &[u8], x: Option<&Exchange>) {
+fn deliver(level: Level, text: &[u8], origin: &Origin<'_>) {
     SINK.with(|s| match s.borrow().as_ref() {
-        Some(sink) => sink(level, text, x),
+        Some(sink) => sink(level, text, origin),
         None => eprintln!("[{}] {}", level.name(), String::from_utf8_lossy(text)),
     });
 }

@@ -36,10 +36,7 @@ fn length(a: &Args, i: usize) -> Option<usize> {
 /// `append(newline, ...)`: writes plain values. Answers true; nothing where an argument is not plain (the face
 /// flattens and calls again); or `nil, err`.
 fn append(a: &Args, r: &mut Ret) {
-    if scope::read(|_| ()).is_none() {
-        return call::no_request(r);
-    }
-    if !call::allowed(r, CONTENT) {
+    if !call::request_in(r, CONTENT) {
         return;
     }
     let mut size = 1;
@@ -88,10 +85,7 @@ fn append(a: &Args, r: &mut Ret) {
 
 /// `started(begin)`: whether a body was begun; begins an empty one if asked to.
 fn started(a: &Args, r: &mut Ret) {
-    if scope::read(|_| ()).is_none() {
-        return call::no_request(r);
-    }
-    if !call::allowed(r, CONTENT) {
+    if !call::request_in(r, CONTENT) {
         return;
     }
     let begun = scope::write(|x| {
@@ -110,7 +104,7 @@ fn started(a: &Args, r: &mut Ret) {
 
 /// Whether the response, once its head is fixed, has no body.
 fn header_only(x: &Exchange) -> bool {
-    let head = if x.request.depth > 0 {
+    let head = if x.request.kin.depth() > 0 {
         x.request.method == "HEAD"
     } else {
         x.request.headers.raw().starts_with(b"HEAD ")
@@ -140,10 +134,7 @@ fn redirect(a: &Args, r: &mut Ret) {
              ngx.HTTP_SEE_OTHER, and ngx.HTTP_TEMPORARY_REDIRECT are allowed",
         );
     }
-    if scope::read(|_| ()).is_none() {
-        return call::no_request(r);
-    }
-    if !call::allowed(r, CONTENT) {
+    if !call::request_in(r, CONTENT) {
         return;
     }
     if !call::leavable(r) {

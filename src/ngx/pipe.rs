@@ -36,6 +36,8 @@ const WORDS: usize = 65536;
 struct End<T> {
     io: RefCell<Option<T>>,
     busy: Cell<bool>,
+    /// For good.
+    closed: Cell<bool>,
     stop: Notify,
 }
 
@@ -44,12 +46,14 @@ impl<T> End<T> {
         Self {
             io: RefCell::new(io),
             busy: Cell::new(false),
+            closed: Cell::new(false),
             stop: Notify::new(),
         }
     }
 
     /// Closes it; who waits on it is told.
     fn close(&self) {
+        self.closed.set(true);
         drop(self.io.take());
         if self.busy.get() {
             self.stop.notify_one();
@@ -67,12 +71,49 @@ impl<T> End<T> {
     }
 }
 
-/// No longer busy, however the operation ended.
-struct Busy<'a>(&'a Cell<bool>);
+/// An end that an operation took out. It goes back when the operation is over, also when its thread was killed.
+struct Taken<T> {
+    process: Rc<Process>,
+    of: fn(&Process) -> &End<T>,
+    io: Option<T>,
+}
 
-impl Drop for Busy<'_> {
+impl<T> Taken<T> {
+    fn new(
+        process: &Rc<Process>,
+        of: fn(&Process) -> &End<T>,
+        busy: &'static str,
+    ) -> Result<Self, &'static str> {
+        let io = of(process).take(busy)?;
+        Ok(Self {
+            process: process.clone(),
+            of,
+            io: Some(io),
+        })
+    }
+
+    /// The end, and who says that it is to be closed.
+    fn parts(&mut self) -> (Option<&mut T>, &Notify, &Process) {
+        (self.io.as_mut(), &(self.of)(&self.process).stop, &self.process)
+    }
+}
+
+impl<T> Drop for Taken<T> {
     fn drop(&mut self) {
-        self.0.set(false);
+        let end = (self.of)(&self.process);
+        end.busy.set(false);
+        if !self.process.over.get() && !end.closed.get() {
+            end.io.replace(self.io.take());
+        }
+    }
+}
+
+/// Says that somebody waits for the process.
+struct Waiting(Rc<Process>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.waiting.set(false);
     }
 }
 
@@ -80,6 +121,8 @@ impl Drop for Busy<'_> {
 struct Source {
     io: Receiver,
     buf: BytesMut,
+    /// So many bytes at the front of it have no end of a line.
+    searched: usize,
     eof: bool,
 }
 
@@ -97,6 +140,7 @@ impl Source {
         Self {
             io,
             buf: BytesMut::new(),
+            searched: 0,
             eof: false,
         }
     }
@@ -104,13 +148,17 @@ impl Source {
     /// What is at hand, if it is enough.
     fn enough(&mut self, want: Want) -> Option<Bytes> {
         let n = self.buf.len();
+        let searched = std::mem::take(&mut self.searched);
         match want {
             Want::All => self.eof.then(|| self.buf.split().freeze()),
             Want::Bytes(wanted) => (n >= wanted).then(|| self.buf.split_to(wanted).freeze()),
             Want::Any(max) => (n > 0).then(|| self.buf.split_to(n.min(max)).freeze()),
             Want::Line => {
-                let end = memchr::memchr(b'\n', &self.buf)?;
-                let line = self.buf.split_to(end);
+                let Some(end) = memchr::memchr(b'\n', &self.buf[searched..]) else {
+                    self.searched = n;
+                    return None;
+                };
+                let line = self.buf.split_to(searched + end);
                 self.buf.advance(1);
                 Some(without_returns(&line))
             }
@@ -139,6 +187,7 @@ impl Source {
     }
 
     fn partial(&mut self, want: Want) -> Bytes {
+        self.searched = 0;
         let rest = self.buf.split().freeze();
         match want {
             Want::Line => without_returns(&rest),
@@ -421,7 +470,7 @@ fn limits(a: &Args, _: &mut Ret) {
 
 /// `read(process, stderr, kind, length)`: nil and why not; or waits for data, or nil, why, and what came.
 fn read(a: &Args, r: &mut Ret) {
-    if !call::allowed(r, call::YIELD) {
+    if !call::allowed(r, call::WAIT) {
         return;
     }
     let Some(p) = process(a).filter(|p| !p.over.get()) else {
@@ -440,52 +489,46 @@ fn read(a: &Args, r: &mut Ret) {
         Some(3) => Want::Any(length),
         _ => Want::All,
     };
-    let end = if from_stderr { &p.stderr } else { &p.stdout };
-    let mut source = match end.take("pipe busy reading") {
-        Ok(source) => source,
+    let of: fn(&Process) -> &End<Source> = if from_stderr { |p| &p.stderr } else { |p| &p.stdout };
+    let mut taken = match Taken::new(&p, of, "pipe busy reading") {
+        Ok(taken) => taken,
         Err(e) => {
             r.fail(e);
             return;
         }
     };
-    let p = p.clone();
     r.wait(async move {
-        let (end, which) = if from_stderr {
-            (&p.stderr, 2)
-        } else {
-            (&p.stdout, 1)
-        };
-        let _busy = Busy(&end.busy);
-        let limit = p.within(which);
-        let (result, open) = tokio::select! {
-            biased;
-            result = source.gather(want, p.chunk) => (result, true),
-            () = end.stop.notified() => (Err("aborted".into()), false),
-            () = tokio::time::sleep(limit) => (Err("timeout".into()), true),
-        };
         let mut out = Out::new();
+        let (Some(source), stop, p) = taken.parts() else {
+            out.fail("closed");
+            return out;
+        };
+        let limit = p.within(if from_stderr { 2 } else { 1 });
+        let result = tokio::select! {
+            biased;
+            result = source.gather(want, p.chunk) => result,
+            () = stop.notified() => Err("aborted".into()),
+            () = tokio::time::sleep(limit) => Err("timeout".into()),
+        };
         match result {
             Ok(data) => out.held(data),
             Err(e) => out.fail(e).held(source.partial(want)),
         };
-        if open && !p.over.get() {
-            *end.io.borrow_mut() = Some(source);
-        }
         out
     });
 }
 
 /// `write(process, data)`: nil and why not; or waits for the number of bytes, or nil and why.
 fn write(a: &Args, r: &mut Ret) {
-    if !call::allowed(r, call::YIELD) {
+    if !call::allowed(r, call::WAIT) {
         return;
     }
     let Some(p) = process(a).filter(|p| !p.over.get()) else {
         r.fail("closed");
         return;
     };
-    let mut stdin = match p.stdin.take("pipe busy writing") {
-        Ok(stdin) => stdin,
+    let mut taken = match Taken::new(&p, |p| &p.stdin, "pipe busy writing") {
+        Ok(taken) => taken,
         Err(e) => {
             r.fail(e);
             return;
@@ -493,21 +536,22 @@ fn write(a: &Args, r: &mut Ret) {
     };
     let data = Bytes::copy_from_slice(a.str(2).unwrap_or_default());
     r.wait(async move {
-        let _busy = Busy(&p.stdin.busy);
-        let (result, open) = tokio::select! {
-            biased;
-            result = stdin.write_all(&data) => (result.map_err(|e| words(&e)), true),
-            () = p.stdin.stop.notified() => (Err("aborted".into()), false),
-            () = tokio::time::sleep(p.within(0)) => (Err("timeout".into()), true),
-        };
         let mut out = Out::new();
+        let (Some(stdin), stop, p) = taken.parts() else {
+            out.fail("closed");
+            return out;
+        };
+        let limit = p.within(0);
+        let result = tokio::select! {
+            biased;
+            result = stdin.write_all(&data) => result.map_err(|e| words(&e)),
+            () = stop.notified() => Err("aborted".into()),
+            () = tokio::time::sleep(limit) => Err("timeout".into()),
+        };
         match result {
             Ok(()) => out.num(data.len() as f64),
             Err(e) => out.fail(e),
         };
-        if open && !p.over.get() {
-            *p.stdin.io.borrow_mut() = Some(stdin);
-        }
         out
     });
 }
@@ -544,7 +588,7 @@ fn end_of(status: ExitStatus) -> Out {
 
 /// `wait(process)`: nil and why not; or waits for how the process ended, or nil and `timeout`.
 fn wait(a: &Args, r: &mut Ret) {
-    if !call::allowed(r, call::YIELD) {
+    if !call::allowed(r, call::WAIT) {
         return;
     }
     let Some(p) = process(a).filter(|p| !p.over.get()) else {
@@ -555,8 +599,9 @@ fn wait(a: &Args, r: &mut Ret) {
         r.fail("pipe busy waiting");
         return;
     }
+    let waiting = Waiting(p);
     r.wait(async move {
-        let _waiting = Busy(&p.waiting);
+        let p = &waiting.0;
         // the child stays where `kill` and the end of the scope find it
         let ended = poll_fn(|cx| match p.child.borrow_mut().as_mut() {
             Some(child) => pin!(child.wait()).poll(cx),
@@ -564,6 +609,10 @@ fn wait(a: &Args, r: &mut Ret) {
         });
         match tokio::time::timeout(p.within(3), ended).await {
             Ok(Ok(status)) => {
+                log::emit_outside(
+                    Level::NOTICE,
+                    format!("signal {} (SIGCHLD) received from {}", libc::SIGCHLD, p.pid).as_bytes(),
+                );
                 p.finalize();
                 end_of(status)
             }

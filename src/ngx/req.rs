@@ -273,7 +273,7 @@ fn set_uri(a: &Args, r: &mut Ret) {
     if jump && !call::leavable(r) {
         return;
     }
-    let uri = String::from_utf8_lossy(&uri).into_owned();
+    let uri = uri.into_owned();
     scope::write(|x| {
         x.request.uri = uri;
         x.request.internal = true;

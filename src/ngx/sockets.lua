@@ -5,17 +5,26 @@ local getinfo, concat, floor = debug.getinfo, table.concat, math.floor
 
 local M = {}
 
---- `bad argument #n to 'name' (why)`: n counts the object; to be called by the method itself, not in its tail.
-function M.argerror(n, why)
-  local info = getinfo(2, "n")
+--- `bad argument #n to 'name' (why)`: n counts the object; to be called by the method itself, not in its tail, or by
+--- what it calls, `up` levels above it.
+function M.argerror(n, why, up)
+  up = up or 0
+  local info = getinfo(2 + up, "n")
   local name = info and info.name or "?"
   if info and info.namewhat == "method" then
     n = n - 1
     if n == 0 then
-      error("calling '" .. name .. "' on bad self (" .. why .. ")", 3)
+      error("calling '" .. name .. "' on bad self (" .. why .. ")", 3 + up)
     end
   end
-  error("bad argument #" .. n .. " to '" .. name .. "' (" .. why .. ")", 3)
+  error("bad argument #" .. n .. " to '" .. name .. "' (" .. why .. ")", 3 + up)
+end
+
+--- That the object is a table; to be called by the method.
+function M.checked(sock)
+  if type(sock) ~= "table" then
+    M.argerror(1, "table expected, got " .. type(sock), 1)
+  end
 end
 
 -- why it may not be sent, or nil

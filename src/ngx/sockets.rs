@@ -3,6 +3,7 @@
 //! Must not: hold a socket.
 
 use std::cell::{Cell, RefCell};
+use std::fmt::{self, Display};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::{Rc, Weak};
@@ -116,6 +117,14 @@ pub(super) fn bind_address(text: Option<&[u8]>) -> Option<SocketAddr> {
     }
 }
 
+/// An address that a socket is bound to, as Lua wrote it.
+pub(super) fn bound(local: SocketAddr) -> String {
+    match local.port() {
+        0 => local.ip().to_string(),
+        _ => local.to_string(),
+    }
+}
+
 /// Argument `i` in milliseconds, where it is above zero.
 pub(super) fn ms(a: &Args, i: usize, default: Duration) -> Duration {
     match a.num(i) {
@@ -141,21 +150,67 @@ pub(super) fn reason(e: &io::Error) -> String {
 
 /// Writes what went wrong with a socket where `lua_socket_log_errors` is on.
 pub(super) fn log_error(text: impl FnOnce() -> String) {
-    if defaults().of_settings.log_errors {
+    if defaults().of_settings.log_errors && log::enabled(Level::ERR) {
         log::emit(Level::ERR, text().as_bytes());
     }
 }
 
-/// A failed call of the system as nginx logs it: `connect() failed (111: Connection refused)`.
-pub(super) fn log_call(call: &str, e: &io::Error) {
-    log_error(|| {
-        let text = e.to_string();
-        let words = text.split(" (os error").next().unwrap_or_default();
-        format!(
-            "{call} failed ({}: {words})",
-            e.raw_os_error().unwrap_or_default()
-        )
-    });
+/// A failed call of the system as nginx logs it, whatever the settings say: `recv() failed (104: Connection reset by
+/// peer)`. `behind` is what the line ends with.
+pub(super) fn log_call(level: Level, call: impl Display, e: &io::Error, behind: impl Display) {
+    if log::enabled(level) {
+        log::emit(
+            level,
+            format!("{call} failed ({}){behind}", numbered(e)).as_bytes(),
+        );
+    }
+}
+
+/// An error of the system with its number: `111: Connection refused`.
+pub(super) fn numbered(e: &io::Error) -> String {
+    let text = e.to_string();
+    let words = text.split(" (os error").next().unwrap_or_default();
+    format!("{}: {words}", e.raw_os_error().unwrap_or_default())
+}
+
+/// How grave nginx takes a connection that is refused at once.
+///
+/// # Source
+/// `ngx_event_connect_peer`
+pub(super) fn level_of_refusal(e: &io::Error) -> Level {
+    match e.raw_os_error() {
+        Some(
+            libc::ECONNREFUSED
+            | libc::EAGAIN
+            | libc::ECONNRESET
+            | libc::ENETDOWN
+            | libc::ENETUNREACH
+            | libc::EHOSTDOWN
+            | libc::EHOSTUNREACH,
+        ) => Level::ERR,
+        _ => Level::CRIT,
+    }
+}
+
+/// Where a socket was to lead: as Lua named it, and the address that it came to.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Peer {
+    pub host: String,
+    /// None: a path, or a request's own socket.
+    pub port: Option<u16>,
+    pub addr: Option<IpAddr>,
+}
+
+impl Display for Peer {
+    /// As a line ends with it: `, upstream: localhost:6379(127.0.0.1)`; nothing for a request's own.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.host.as_str(), self.port, self.addr) {
+            ("", ..) => Ok(()),
+            (host, None, _) => write!(f, ", upstream: {host}({host})"),
+            (host, Some(port), None) => write!(f, ", upstream: {host}:{port}"),
+            (host, Some(port), Some(addr)) => write!(f, ", upstream: {host}:{port}({addr})"),
+        }
+    }
 }
 
 /// Whose a socket is: the handler's that connected it first.
@@ -212,6 +267,14 @@ impl Place {
         let port = port.unwrap_or_default();
         let found = Names::of_thread().resolve(host, port).await;
         found.map(Self::Addresses).map_err(|e| format!("[cosocket] {e}"))
+    }
+
+    /// The address that is tried first; None for a path.
+    pub fn addr(&self) -> Option<IpAddr> {
+        match self {
+            Self::Path(_) => None,
+            Self::Addresses(addresses) => Some(addresses.first().ip()),
+        }
     }
 
     /// The pool where the plugin names none. An address, not a name: a name that leads elsewhere now has another.

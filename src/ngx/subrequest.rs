@@ -14,9 +14,9 @@ use super::header::escape_value;
 use super::log::{self, Level};
 use super::req::METHODS;
 use super::var;
-use crate::exchange::request::Redirect;
+use crate::exchange::request::{Redirect, target_text};
 use crate::exchange::{
-    Body, Client, Exchange, Outbound, Phase, Request, Response, ServiceTarget, Timing, header_names,
+    Body, Client, Exchange, Kin, Outbound, Phase, Request, Response, ServiceTarget, Timing, header_names,
 };
 use crate::vm::scope::{self, Captured, Gateway, Scope};
 use crate::vm::{Args, Kind, Out, Registrar, Ret, op};
@@ -27,9 +27,6 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_subrequest", "run", op::raw(run))?;
     r.op("ngx_subrequest", "exec", op::raw(exec))
 }
-
-/// How deep captures may go (nginx's `NGX_HTTP_MAX_SUBREQUESTS`).
-const MAX_DEPTH: u8 = 50;
 
 /// How many subrequests one call may make.
 const MAX_AT_ONCE: usize = 1024;
@@ -44,7 +41,7 @@ thread_local! {
 ///
 /// # Source
 /// nginx, `ngx_http_parse_unsafe_uri`
-fn parse_uri(uri: &[u8]) -> Option<(String, Option<String>)> {
+fn parse_uri(uri: &[u8]) -> Option<(Vec<u8>, Option<String>)> {
     if uri.is_empty() || uri[0] == b'?' || uri.contains(&0) {
         return None;
     }
@@ -56,8 +53,7 @@ fn parse_uri(uri: &[u8]) -> Option<(String, Option<String>)> {
     if climbs(path) || climbs(&plain) || plain.contains(&0) {
         return None;
     }
-    let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
-    Some((text(&plain), args.map(text)))
+    Some((plain, args.map(target_text)))
 }
 
 /// Whether `..` stands between slashes.
@@ -83,10 +79,7 @@ fn take_prepared() -> (Vec<Rc<Scope>>, Vec<Rc<Scope>>) {
 
 /// `check()`: raises where no subrequest can be made. What a call that failed had prepared is let go.
 fn check(_: &Args, r: &mut Ret) {
-    if scope::read(|_| ()).is_none() {
-        return call::no_request(r);
-    }
-    if call::allowed(r, CONTENT) && PREPARED.with_borrow(|all| !all.is_empty()) {
+    if call::request_in(r, CONTENT) && PREPARED.with_borrow(|all| !all.is_empty()) {
         let old = take_prepared();
         // where no Lua runs
         tokio::task::spawn_local(async move { drop(old) });
@@ -95,7 +88,7 @@ fn check(_: &Args, r: &mut Ret) {
 
 /// What the options of one subrequest say.
 struct Wanted<'a> {
-    uri: String,
+    uri: Vec<u8>,
     args: Option<String>,
     method: &'static str,
     body: Option<&'a [u8]>,
@@ -112,20 +105,23 @@ fn prepare(a: &Args, r: &mut Ret) {
         r.fail(format!("unsafe uri in argument #1: {shown}"));
         return;
     };
-    let extra = call::text(a, 2).map(|t| String::from_utf8_lossy(&t).into_owned());
+    let extra = call::text(a, 2).map(|t| target_text(&t));
     let args = match (args.filter(|a| !a.is_empty()), extra.filter(|e| !e.is_empty())) {
         (Some(one), Some(two)) => Some(format!("{one}&{two}")),
         (one, two) => one.or(two),
     };
-    let depth = scope::read(|x| x.request.depth).unwrap_or_default();
-    if depth > MAX_DEPTH || PREPARED.with_borrow(Vec::len) >= MAX_AT_ONCE {
+    let (Some(kin), Some(parent)) = (scope::read(|x| x.request.kin.child()), scope::current()) else {
+        return call::no_request(r);
+    };
+    let room = PREPARED.with_borrow(Vec::len) < MAX_AT_ONCE;
+    let Some(kin) = kin.filter(|_| room) else {
         log::emit(
             Level::ERR,
-            format!("lua subrequests cycle while processing \"{uri}\"").as_bytes(),
+            &[b"lua subrequests cycle while processing \"", &uri[..], b"\""].concat(),
         );
         r.fail("failed to issue subrequest: -1");
         return;
-    }
+    };
     let number = a.num(3).unwrap_or_default();
     let Some((_, method)) = METHODS.iter().find(|(bit, _)| *bit == number as i64) else {
         log::emit(
@@ -144,8 +140,7 @@ fn prepare(a: &Args, r: &mut Ret) {
         forward: a.truthy(5),
         copy: a.truthy(6),
     };
-    let made = scope::read(|x| derive(x, &wanted));
-    let (Some(mut made), Some(parent)) = (made, scope::current()) else {
+    let Some(mut made) = scope::read(|x| derive(x, &wanted, kin)) else {
         return call::no_request(r);
     };
     let headers = 8 + 2 * a.int(7).and_then(|n| usize::try_from(n).ok()).unwrap_or_default();
@@ -178,7 +173,7 @@ fn set_header(q: &mut Request, name: &[u8], value: &[u8]) {
 fn set_variable(x: &mut Exchange, name: &[u8], value: &[u8]) -> Result<(), i32> {
     let lower = name.to_ascii_lowercase();
     let shown = lower.escape_ascii();
-    match var::assign(x, &lower, Some(String::from_utf8_lossy(value).into_owned())) {
+    match var::assign(x, &lower, Some(target_text(value))) {
         var::Assigned::Yes => Ok(()),
         var::Assigned::ReadOnly => {
             let text = format!("variable \"{shown}\" not changeable");
@@ -196,7 +191,7 @@ fn set_variable(x: &mut Exchange, name: &[u8], value: &[u8]) -> Result<(), i32> 
 }
 
 /// The request that follows from its parent's.
-fn derive(parent: &Exchange, wanted: &Wanted) -> Exchange {
+fn derive(parent: &Exchange, wanted: &Wanted, kin: Kin) -> Exchange {
     let q = &parent.request;
     let mut headers = q.headers.clone();
     let mut length = q.content_length;
@@ -248,7 +243,7 @@ fn derive(parent: &Exchange, wanted: &Wanted) -> Exchange {
             has_body,
             length: q.length,
             internal: true,
-            depth: q.depth + 1,
+            kin,
             ..Request::default()
         },
         matched: None,
@@ -372,10 +367,7 @@ pub(super) fn spelled(name: &str) -> String {
 /// `exec(uri, args)`: leaves the handler; the face has checked and encoded the arguments.
 fn exec(a: &Args, r: &mut Ret) {
     let uri = call::text(a, 1).unwrap_or_default();
-    if scope::read(|_| ()).is_none() {
-        return call::no_request(r);
-    }
-    if !call::allowed(r, CONTENT) {
+    if !call::request_in(r, CONTENT) {
         return;
     }
     if !call::leavable(r) {
@@ -385,7 +377,7 @@ fn exec(a: &Args, r: &mut Ret) {
         return r.raise("unsafe uri");
     };
     let extra = match a.kind(2) {
-        Kind::String | Kind::Number => call::text(a, 2).map(|t| String::from_utf8_lossy(&t).into_owned()),
+        Kind::String | Kind::Number => call::text(a, 2).map(|t| target_text(&t)),
         _ => None,
     };
     if scope::read(head_sent) == Some(true) {
@@ -395,8 +387,9 @@ fn exec(a: &Args, r: &mut Ret) {
         (Some(one), Some(two)) => Some(format!("{one}&{two}")),
         (one, two) => one.or(two),
     };
-    let to = if path.starts_with('@') {
+    let to = if path.starts_with(b"@") {
         if let Some(args) = &args {
+            let path = String::from_utf8_lossy(&path);
             let text = format!("query strings {args} ignored when exec'ing named location {path}");
             log::emit(Level::WARN, text.as_bytes());
         }
@@ -434,8 +427,10 @@ mod tests {
             ("@name", "@name", None),
         ] {
             let (p, a) = parse_uri(uri.as_bytes()).unwrap_or_default();
-            assert_eq!((p.as_str(), a.as_deref()), (path, args));
+            assert_eq!((&p[..], a.as_deref()), (path.as_bytes(), args));
         }
+        let (path, args) = parse_uri(b"/%ff\xfe?%fd\xfc").unwrap_or_default();
+        assert_eq!((&path[..], args.as_deref()), (&b"/\xff\xfe"[..], Some("%fd%FC")));
     }
 
     #[test]

@@ -5,7 +5,7 @@ local ops = require("moongate.ops")
 local shared = require("moongate.ngx.sockets")
 local cdata = require("moongate.cdata")
 local tcp, check, address = ops.ngx_tcp, ops.ngx_sockets.check, ops.ngx_sockets.address
-local argerror, bytes, done = shared.argerror, shared.bytes, shared.done
+local argerror, bytes, done, checked = shared.argerror, shared.bytes, shared.done, shared.checked
 local type, error, tonumber, tostring, select, setmetatable = type, error, tonumber, tostring, select, setmetatable
 local lower, sub = string.lower, string.sub
 
@@ -17,6 +17,9 @@ local methods = {}
 local mt = { __index = methods }
 
 local function id_of(sock)
+  if type(sock) ~= "table" then
+    argerror(1, "table expected, got " .. type(sock), 1)
+  end
   local held = sock[1]
   return held and held.id or 0
 end
@@ -64,6 +67,7 @@ function methods.connect(...)
   end
   check()
   local sock, host, port = ...
+  checked(sock)
   if type(host) == "number" then
     host = host .. ""
   elseif type(host) ~= "string" then
@@ -110,6 +114,7 @@ function methods.bind(...)
   end
   check()
   local sock, ip, port = ...
+  checked(sock)
   if n == 3 then
     if not tonumber(port) then
       return nil, "expecting port to be anumber but got type: " .. type(port)
@@ -211,6 +216,7 @@ function methods.receiveuntil(...)
     error("expecting 2 or 3 arguments (including the object), but got " .. n, 2)
   end
   local sock, pattern, options = ...
+  checked(sock)
   local inclusive
   if n == 3 then
     if type(options) ~= "table" then

@@ -347,9 +347,10 @@ fn a11_ngx_arg() {
 fn a11_ngx_log_lines() {
     let lines: Rc<RefCell<Vec<(u8, String, bool)>>> = Rc::default();
     let out = lines.clone();
-    log::set_sink(Box::new(move |level, text, x| {
+    log::set_sink(Box::new(move |level, text, origin| {
+        let of_request = matches!(origin, log::Origin::Request(..));
         out.borrow_mut()
-            .push((level.0, String::from_utf8_lossy(text).into_owned(), x.is_some()));
+            .push((level.0, String::from_utf8_lossy(text).into_owned(), of_request));
     }));
     log::set_level(Level::INFO);
     ok(

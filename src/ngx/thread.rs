@@ -11,15 +11,5 @@ pub(super) fn install(_: &Registrar) -> mlua::Result<()> {
 }
 
 fn report(_: &Scope, fault: &Fault) {
-    // what is no string is not told, there either
-    let message = if fault.message.starts_with("(error object is ") {
-        "unknown reason"
-    } else {
-        &fault.message
-    };
-    let text = format!(
-        "lua user thread aborted: runtime error: {message}\n{}",
-        fault.traceback
-    );
-    log::emit(Level::ERR, text.as_bytes());
+    log::emit(Level::ERR, fault.aborted("user").as_bytes());
 }

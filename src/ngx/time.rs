@@ -301,7 +301,7 @@ fn sleep(a: &Args, r: &mut Ret) {
     if !(0.0..=f64::from(i32::MAX)).contains(&ms) {
         return r.raise(format!("invalid sleep duration \"{}\"", ms as i64));
     }
-    if !call::allowed(r, call::YIELD) {
+    if !call::allowed(r, call::SLEEP) {
         return;
     }
     r.wait(async move {

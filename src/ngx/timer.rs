@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::log::{self, Level};
-use crate::exchange::Phase;
+use crate::exchange::{Caller, Phase};
 use crate::vm::state::Func;
 use crate::vm::{Args, Flow, Registrar, Ret, Scope, Vm, op, scope};
 
@@ -95,7 +95,7 @@ fn start(a: &Args, r: &mut Ret) {
     let Some(scope) = scope::current() else {
         return r.raise("no request");
     };
-    let vm = scope.vm.clone();
+    let (vm, client) = (scope.vm.clone(), scope.client());
     let timers = timers_of(&vm);
     if timers.closing.get() && delay > 0.0 {
         r.fail("process exiting");
@@ -121,9 +121,10 @@ fn start(a: &Args, r: &mut Ret) {
             let premature = timers.closing.get();
             if every && !premature {
                 let (vm, timers) = (vm.clone(), timers.clone());
-                tokio::task::spawn_local(async move { fire(&vm, &timers, number, false).await });
+                let caller = Caller::new(client);
+                tokio::task::spawn_local(async move { fire(&vm, &timers, number, false, caller).await });
             } else {
-                fire(&vm, &timers, number, premature).await;
+                fire(&vm, &timers, number, premature, Caller::new(client)).await;
                 return;
             }
         }
@@ -143,7 +144,7 @@ async fn wait(timers: &Timers, delay: Duration) {
 }
 
 /// Runs a timer's callback in a scope of its own.
-async fn fire(vm: &Rc<Vm>, timers: &Timers, number: f64, premature: bool) {
+async fn fire(vm: &Rc<Vm>, timers: &Timers, number: f64, premature: bool, caller: Caller) {
     let Some(func) = runner(vm, timers) else {
         return;
     };
@@ -156,19 +157,12 @@ async fn fire(vm: &Rc<Vm>, timers: &Timers, number: f64, premature: bool) {
         );
     }
     let _running = Counted::new(&timers.running);
-    let scope = Scope::new(vm, Phase::Timer, None);
+    let scope = Scope::of_timer(vm, caller);
     let flow = vm
         .run(&scope, func, &[number, f64::from(u8::from(premature))])
         .await;
     if let Flow::Failed(fault) = flow {
-        log::emit_outside(
-            Level::ERR,
-            format!(
-                "lua entry thread aborted: runtime error: {}\n{}, context: ngx.timer",
-                fault.message, fault.traceback
-            )
-            .as_bytes(),
-        );
+        log::emit_of(&scope, Level::ERR, fault.aborted("entry").as_bytes());
     }
 }
 

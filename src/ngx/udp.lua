@@ -5,7 +5,7 @@ local ops = require("moongate.ops")
 local shared = require("moongate.ngx.sockets")
 local cdata = require("moongate.cdata")
 local udp, check, address = ops.ngx_udp, ops.ngx_sockets.check, ops.ngx_sockets.address
-local argerror, bytes, done = shared.argerror, shared.bytes, shared.done
+local argerror, bytes, done, checked = shared.argerror, shared.bytes, shared.done, shared.checked
 local type, error, tonumber, select, setmetatable = type, error, tonumber, select, setmetatable
 local lower, sub = string.lower, string.sub
 
@@ -15,6 +15,9 @@ local methods = {}
 local mt = { __index = methods }
 
 local function id_of(sock)
+  if type(sock) ~= "table" then
+    argerror(1, "table expected, got " .. type(sock), 1)
+  end
   local held = sock[1]
   return held and held.id or 0
 end
@@ -30,6 +33,7 @@ function methods.setpeername(...)
   end
   check()
   local sock, host, port = ...
+  checked(sock)
   if type(host) == "number" then
     host = host .. ""
   elseif type(host) ~= "string" then
@@ -66,6 +70,7 @@ function methods.bind(...)
   end
   check()
   local sock, ip = ...
+  checked(sock)
   if type(ip) ~= "string" and type(ip) ~= "number" then
     argerror(2, "string expected, got " .. type(ip))
   end

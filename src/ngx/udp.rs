@@ -4,6 +4,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::rc::{Rc, Weak};
 
@@ -11,7 +12,8 @@ use socket2::{SockAddr, SockRef, Type};
 use tokio::net::{UdpSocket, UnixDatagram};
 
 use super::call;
-use super::sockets::{self, Counted, Owner, Place, bind_address, ms, reason};
+use super::log::Level;
+use super::sockets::{self, Counted, Owner, Peer, Place, bind_address, ms, reason};
 use crate::vm::scope::Ends;
 use crate::vm::{Args, Out, Registrar, Ret, cdata, op, scope};
 
@@ -32,6 +34,8 @@ struct Open {
 #[derive(Default)]
 struct Slot {
     owner: Owner,
+    /// Where it leads.
+    peer: RefCell<Peer>,
     open: RefCell<Option<Rc<Open>>>,
     waiting: Cell<bool>,
 }
@@ -106,14 +110,22 @@ fn setpeername(a: &Args, r: &mut Ret) {
     let host = String::from_utf8_lossy(a.str(2).unwrap_or_default()).into_owned();
     let port = a.num(3).map(|p| p as u16);
     let bind = bind_address(a.str(4));
-    if let Some(place) = Place::at_hand(&host, port) {
-        match open(&place, bind) {
+    let place = Place::at_hand(&host, port);
+    let addr = place.as_ref().and_then(Place::addr);
+    slot.peer.replace(Peer {
+        host: host.clone(),
+        // a port of 0 is not told
+        port: port.filter(|p| *p > 0),
+        addr,
+    });
+    if let Some(place) = place {
+        match open(&place, bind, &slot.peer) {
             Ok(open) => {
                 *slot.open.borrow_mut() = Some(Rc::new(open));
                 r.num(1.0);
             }
             Err(e) => {
-                r.fail(reason(&e));
+                r.fail(e);
             }
         }
         return;
@@ -122,7 +134,10 @@ fn setpeername(a: &Args, r: &mut Ret) {
     r.wait(async move {
         let mut out = Out::new();
         let opened = match Place::find(&host, port).await {
-            Ok(place) => open(&place, bind).map_err(|e| reason(&e)),
+            Ok(place) => {
+                slot.peer.borrow_mut().addr = place.addr();
+                open(&place, bind, &slot.peer)
+            }
             Err(e) => Err(e),
         };
         match opened {
@@ -139,45 +154,76 @@ fn setpeername(a: &Args, r: &mut Ret) {
     });
 }
 
-fn open(place: &Place, bind: Option<std::net::SocketAddr>) -> io::Result<Open> {
-    let counted = Counted::new().ok_or(io::ErrorKind::OutOfMemory)?;
-    let wire = match place {
-        Place::Path(path) => {
-            let socket = socket2::Socket::new(socket2::Domain::UNIX, Type::DGRAM, None)?;
-            socket.set_nonblocking(true)?;
-            // a name of the kernel's own, so that the peer can answer
-            socket.bind(&SockAddr::unix("")?)?;
-            socket.connect(&SockAddr::unix(path)?)?;
-            Wire::Unix(UnixDatagram::from_std(socket.into())?)
-        }
-        Place::Addresses(addresses) => {
-            let peer = addresses.first();
-            let domain = socket2::Domain::for_address(peer);
-            let socket = socket2::Socket::new(domain, Type::DGRAM, Some(socket2::Protocol::UDP))?;
-            socket.set_nonblocking(true)?;
-            if let Some(local) = bind {
-                socket.bind(&local.into())?;
-            }
-            socket.connect(&peer.into())?;
-            Wire::Udp(UdpSocket::from_std(socket.into())?)
-        }
-    };
+/// Opens and connects; why that failed is logged and in OpenResty's words.
+fn open(place: &Place, bind: Option<SocketAddr>, peer: &RefCell<Peer>) -> Result<Open, String> {
+    let counted = Counted::new().ok_or("no memory")?;
+    let wire = connect(place, bind).map_err(|(call, e)| {
+        sockets::log_call(Level::CRIT, call, &e, &*peer.borrow());
+        reason(&e)
+    })?;
     Ok(Open {
         wire,
         _counted: counted,
     })
 }
 
+/// A connected socket; or what failed and why.
+fn connect(place: &Place, bind: Option<SocketAddr>) -> Result<Wire, (String, io::Error)> {
+    let of = |call: &'static str| move |e| (call.to_owned(), e);
+    match place {
+        Place::Path(path) => {
+            let socket =
+                socket2::Socket::new(socket2::Domain::UNIX, Type::DGRAM, None).map_err(of("socket()"))?;
+            socket.set_nonblocking(true).map_err(of("fcntl(O_NONBLOCK)"))?;
+            // a name of the kernel's own, so that the peer can answer
+            SockAddr::unix("")
+                .and_then(|own| socket.bind(&own))
+                .map_err(of("bind()"))?;
+            SockAddr::unix(path)
+                .and_then(|peer| socket.connect(&peer))
+                .map_err(of("connect()"))?;
+            UnixDatagram::from_std(socket.into())
+                .map(Wire::Unix)
+                .map_err(of("socket()"))
+        }
+        Place::Addresses(addresses) => {
+            let peer = addresses.first();
+            let domain = socket2::Domain::for_address(peer);
+            let socket = socket2::Socket::new(domain, Type::DGRAM, Some(socket2::Protocol::UDP));
+            let socket = socket.map_err(of("socket()"))?;
+            socket.set_nonblocking(true).map_err(of("fcntl(O_NONBLOCK)"))?;
+            if let Some(local) = bind {
+                let bound = format!("bind({})", sockets::bound(local));
+                socket.bind(&local.into()).map_err(|e| (bound, e))?;
+            }
+            socket.connect(&peer.into()).map_err(of("connect()"))?;
+            UdpSocket::from_std(socket.into())
+                .map(Wire::Udp)
+                .map_err(of("socket()"))
+        }
+    }
+}
+
 /// The open socket, if it is there, is the current handler's and nobody waits for it.
 fn ready(a: &Args, r: &mut Ret, what: &str) -> Option<(Rc<Slot>, Rc<Open>)> {
     let slot = cdata::object::<Slot>(a, 1);
     let open = slot.as_ref().and_then(|s| s.open.borrow().clone());
-    let (Some(slot), Some(open)) = (slot, open) else {
+    let (Some(slot), Some(open)) = (&slot, open) else {
         if scope::with(|_| ()).is_none() {
             call::no_request(r);
         } else {
             if !what.is_empty() {
-                sockets::log_error(|| format!("attempt to {what} data on a closed socket"));
+                sockets::log_error(|| {
+                    // nginx tells its structures' addresses and marks here
+                    let u = slot.as_ref().map_or(0, |s| Rc::as_ptr(s) as usize);
+                    let peer = slot
+                        .as_ref()
+                        .map_or_else(Peer::default, |s| s.peer.borrow().clone());
+                    format!(
+                        "attempt to {what} data on a closed socket: u:{u:016X}, c:{:016X}{peer}",
+                        0
+                    )
+                });
             }
             r.fail("closed");
         }
@@ -190,12 +236,12 @@ fn ready(a: &Args, r: &mut Ret, what: &str) -> Option<(Rc<Slot>, Rc<Open>)> {
         r.fail("socket busy");
         return None;
     }
-    Some((slot, open))
+    Some((slot.clone(), open))
 }
 
 /// `send(id, data or nil)`: 1; or `nil, err`. Without data: whether it could be sent.
 fn send(a: &Args, r: &mut Ret) {
-    let Some((_, open)) = ready(a, r, "send") else {
+    let Some((slot, open)) = ready(a, r, "send") else {
         return;
     };
     let Some(data) = a.str(2) else {
@@ -210,7 +256,7 @@ fn send(a: &Args, r: &mut Ret) {
         Ok(n) if n == data.len() => r.num(1.0),
         Ok(_) => r.fail("partial write"),
         Err(e) => {
-            sockets::log_call("send()", &e);
+            sockets::log_call(Level::ERR, "send()", &e, &*slot.peer.borrow());
             r.fail(reason(&e))
         }
     };
@@ -236,11 +282,11 @@ fn receive(a: &Args, r: &mut Ret) {
         let mut out = Out::new();
         match received {
             Err(_) => {
-                sockets::log_error(|| "lua udp socket read timed out".into());
+                sockets::log_error(|| format!("lua udp socket read timed out{}", slot.peer.borrow()));
                 out.fail("timeout")
             }
             Ok(Err(e)) => {
-                sockets::log_call("recv()", &e);
+                sockets::log_call(Level::ERR, "recv()", &e, &*slot.peer.borrow());
                 out.fail(reason(&e))
             }
             Ok(Ok(n)) => out.str(&buffer[..n]),

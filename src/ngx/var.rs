@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{call, var_ssl};
+use crate::exchange::request::target_text;
 use crate::exchange::{Body, Exchange};
 use crate::vm::native::{self, Given, Reply};
 use crate::vm::{Args, Out, Registrar, Ret, op, scope};
@@ -576,7 +577,7 @@ fn set(a: &Args, r: &mut Ret) {
         return;
     };
     let name = name.to_ascii_lowercase();
-    let value = a.str(2).map(|v| String::from_utf8_lossy(v).into_owned());
+    let value = a.str(2).map(target_text);
     let shown = name.escape_ascii();
     match scope::write(|x| assign(x, &name, value)) {
         Some(Assigned::Yes) => {}
@@ -593,7 +594,7 @@ fn set(a: &Args, r: &mut Ret) {
             ));
         }
         None => {
-            r.lit("no request found");
+            r.lit(call::why_no_request());
         }
     }
 }

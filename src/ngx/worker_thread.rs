@@ -15,7 +15,7 @@ use std::time::Duration;
 use mlua::{Function, Table, Value};
 use tokio::sync::oneshot;
 
-use super::call::{self, YIELD};
+use super::call::{self, WAIT};
 use crate::vm::state::Install;
 use crate::vm::{Args, Out, Registrar, Ret, Vm, VmOptions, op, scope};
 
@@ -34,6 +34,8 @@ pub struct Plan {
     pub pools: Vec<(String, usize)>,
     /// How many calls of a worker may be under way.
     pub at_once: usize,
+    /// `ngx.config.prefix()`
+    pub prefix: String,
 }
 
 struct Mine {
@@ -65,7 +67,7 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
 /// `disabled()`: why not here, if so.
 fn disabled(_: &Args, r: &mut Ret) {
     let phase = scope::phase();
-    if phase as u32 & YIELD == 0 {
+    if phase as u32 & WAIT == 0 {
         r.str(format!("API disabled in the context of {}", call::context(phase)));
     }
 }
@@ -234,6 +236,7 @@ struct Held {
 
 impl Held {
     fn new(plan: &Arc<Plan>) -> mlua::Result<Self> {
+        super::worker::set_prefix(&plan.prefix);
         let vm = Vm::new(&plan.options, &plan.rooms)?;
         let package: Table = vm.lua().globals().get("package")?;
         let there: Table = package

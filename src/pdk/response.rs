@@ -224,8 +224,7 @@ fn add_header(a: &Args, _: &mut Ret) {
     scope::write(|x| {
         if single || !x.response.headers.contains_key(&name) {
             x.response.set_header(&name, value);
-        } else {
-            // Beyond the map's own limit a line is left out rather than a panic risked.
+        } else if !x.response.is_full() {
             let _ = x.response.headers.try_append(name, value);
         }
     });

@@ -8,6 +8,7 @@ use mlua::{Function, Lua, Table};
 
 use crate::exchange::Phase;
 use crate::store::{Blind, PluginOrder};
+use crate::vm::Stopped;
 
 /// One loaded plugin.
 #[derive(Debug, Clone)]
@@ -44,6 +45,15 @@ pub enum LoadError {
     /// Lua failed beside any plugin.
     #[error(transparent)]
     Lua(#[from] mlua::Error),
+}
+
+impl Stopped for LoadError {
+    fn stopped(self, told: String) -> Self {
+        match self {
+            Self::Broken(name, _) => Self::Broken(name, told),
+            _ => Self::Lua(mlua::Error::RuntimeError(told)),
+        }
+    }
 }
 
 /// The plugins of one state.

@@ -47,7 +47,7 @@ impl Drop for Watched {
     fn drop(&mut self) {
         let Some(mut run) = self.run.take() else { return };
         if let Some(x) = self.scope.exchange.as_ref().and_then(|x| x.try_borrow().ok())
-            && x.request.depth == 0
+            && x.request.kin.depth() == 0
         {
             let gone = Fault::ClientGone.to_string();
             self.generation.worker.error(Level::Info, &gone, Some(&x));

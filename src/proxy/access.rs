@@ -39,7 +39,8 @@ fn text_of(bytes: &[u8], ours: &str) -> String {
 /// # Errors
 /// [`Fault::NoRoute`], [`Fault::HttpsRequired`].
 pub fn route(generation: &Generation, x: &mut Exchange) -> Result<(), Fault> {
-    let path = normalize(x.request.uri_path().as_bytes(), true);
+    let whole = x.request.uri_path();
+    let path = normalize(&whole, true);
     let sent = x.request.headers.get("host").unwrap_or_default();
     let host = match std::str::from_utf8(sent) {
         Ok("") => Cow::Borrowed(x.request.host.as_str()),

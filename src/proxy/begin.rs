@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::Generation;
 use crate::exchange::header_list::Span;
 use crate::exchange::{Client, Connection, Exchange, HeaderList, Outbound, Request, Response, Timing};
-use crate::exchange::{ServiceTarget, request};
+use crate::exchange::{ServiceTarget, request, request::target_text};
 use crate::net::head::{Framing, RequestHead, Version};
 use crate::net::real_ip::Peer;
 
@@ -82,18 +82,6 @@ fn text(bytes: &[u8]) -> String {
     }
 }
 
-/// The target as text: bytes that are no UTF-8 are percent-encoded, so that none is lost.
-fn target_text(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        out.push_str(chunk.valid());
-        for b in chunk.invalid() {
-            let _ = std::fmt::Write::write_fmt(&mut out, format_args!("%{b:02X}"));
-        }
-    }
-    out
-}
-
 fn request_of(head: &RequestHead, tls: bool) -> Request {
     let target = target_text(head.target());
     let (path, args) = match target.split_once('?') {
@@ -130,14 +118,13 @@ fn request_of(head: &RequestHead, tls: bool) -> Request {
 }
 
 /// `$uri`: percent-decoded, dot segments resolved, slashes merged.
-fn decode_uri(path: &str) -> String {
+fn decode_uri(path: &str) -> Vec<u8> {
     let plain = !path.bytes().any(|b| b == b'%' || b == b'.') && !path.contains("//");
     if plain {
-        return path.to_owned();
+        return path.into();
     }
     let normalized = crate::router::normalize(path.as_bytes(), true);
-    let decoded: Vec<u8> = percent_encoding::percent_decode(&normalized).collect();
-    text(&decoded)
+    percent_encoding::percent_decode(&normalized).collect()
 }
 
 /// `$host`: lower-case, without port.

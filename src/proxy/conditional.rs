@@ -22,7 +22,7 @@ enum Judged {
 
 /// Turns an own answer of 200 into 304 or 412 where the request asks for that.
 pub fn apply(g: &Generation, x: &mut Exchange) {
-    if x.response.status != 200 || x.request.depth > 0 || x.response.body.is_none() {
+    if x.response.status != 200 || x.request.kin.depth() > 0 || x.response.body.is_none() {
         return;
     }
     match judge(&x.request.headers, &x.response.headers) {

@@ -86,7 +86,7 @@ fn input(x: &mut Exchange, on: HashOn, names: &Names<'_>) -> Option<Vec<u8>> {
             (!all.is_empty()).then(|| all.join(&b", "[..]))
         }
         HashOn::Cookie => cookie(x, names),
-        HashOn::Path => Some(x.request.uri.clone().into_bytes()),
+        HashOn::Path => Some(x.request.uri.clone()),
         HashOn::QueryArg => argument(x.request.args.as_deref()?, names.query_arg?),
         HashOn::UriCapture => {
             let captures = x.matched.as_ref()?.captures.as_ref()?;

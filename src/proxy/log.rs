@@ -10,6 +10,7 @@ use super::choose::Lease;
 use super::{Generation, Worker};
 use crate::exchange::{Exchange, Phase};
 use crate::logs::Level;
+use crate::ngx;
 use crate::vm::scope::Afterwards;
 use crate::vm::{self, Flow, Scope};
 
@@ -155,26 +156,29 @@ fn run_log(f: &Finished) {
     }
 }
 
-/// Writes the error line of a failed handler: plugin, phase, Lua's file:line, traceback.
+/// Writes the error line of a failed handler: the plugin, then what nginx's Lua module or Kong says of it, traceback
+/// included.
+///
+/// # Source
+/// lua-nginx-module; Kong's `runloop/plugins_iterator.lua` for `init_worker`.
 pub fn handler_failed(g: &Generation, scope: &Scope, phase: Phase, fault: &vm::Fault) {
     let plugin = g
         .plan
         .plugins
         .get(usize::from(scope.plugin.get()))
         .map_or("", |p| p.name.as_str());
-    let text = format!(
-        "[kong] [{plugin}] {} handler failed: {}{}{}",
-        phase.name(),
-        fault.message,
-        if fault.traceback.is_empty() { "" } else { "\n" },
-        fault.traceback
-    );
-    match (&scope.exchange, &scope.handshake) {
-        (Some(x), _) => g.worker.error(Level::Error, &text, Some(&x.borrow())),
-        (None, Some(h)) => {
-            let text = format!("{text}, client: {}, server: {}", h.peer.ip(), h.listener);
-            g.worker.error(Level::Error, &text, None);
-        }
-        (None, None) => g.worker.error(Level::Error, &text, None),
-    }
+    let text = match phase {
+        Phase::InitWorker => fault.with_traceback(format!(
+            "failed to execute the \"init_worker\" handler for plugin \"{plugin}\": {}",
+            fault.message
+        )),
+        _ if phase.can_yield() => fault.aborted("entry"),
+        _ => fault.with_traceback(format!(
+            "failed to run {}: {}",
+            phase.lua_context(),
+            fault.message
+        )),
+    };
+    let text = format!("[kong] [{plugin}] {text}");
+    ngx::log::emit_of(scope, ngx::log::Level::ERR, text.as_bytes());
 }

@@ -24,7 +24,8 @@ pub fn follow(scope: &Scope) -> Result<(), Fault> {
     match to {
         Some(Redirect::Named(name)) => {
             return Err(Fault::Redirect(format!(
-                "could not find named location \"{name}\""
+                "could not find named location \"{}\"",
+                String::from_utf8_lossy(&name)
             )));
         }
         Some(Redirect::Exec(uri, args)) => {
@@ -35,7 +36,7 @@ pub fn follow(scope: &Scope) -> Result<(), Fault> {
     }
     x.request.redirects += 1;
     if x.request.redirects > LIMIT {
-        let uri = &x.request.uri;
+        let uri = String::from_utf8_lossy(&x.request.uri);
         return Err(Fault::Redirect(if jump {
             format!("rewrite or internal redirection cycle while processing \"{uri}\"")
         } else {

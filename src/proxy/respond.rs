@@ -63,7 +63,8 @@ pub fn answer_fault(g: &Generation, scope: &Scope, fault: &Fault) -> Verdict {
         );
         return verdict;
     }
-    if x.request.depth > 0 && matches!(&fault, Fault::Upstream(e) if !matches!(e, AttemptError::Name { .. }))
+    if x.request.kin.depth() > 0
+        && matches!(&fault, Fault::Upstream(e) if !matches!(e, AttemptError::Name { .. }))
     {
         x.response.status = verdict.status;
         x.response.body = Some(Vec::new());
@@ -133,7 +134,7 @@ pub fn answer_exit(g: &Generation, x: &mut Exchange, code: u16) {
         return;
     }
     x.response.source = Made::Exit;
-    if x.request.depth > 0 && code >= 300 {
+    if x.request.kin.depth() > 0 && code >= 300 {
         // a subrequest has no error pages
         x.response.status = code;
         x.response.body = Some(Vec::new());
@@ -216,7 +217,7 @@ pub fn respond(tail: Tail, upstream: Option<UpstreamBody>, close: bool) -> Respo
             x.response.status = if x.response.status == 0 { 200 } else { 500 };
         }
         // the client's own method: Lua may have changed what the upstream is asked
-        let head = if x.request.depth > 0 {
+        let head = if x.request.kin.depth() > 0 {
             x.request.method == "HEAD"
         } else {
             x.request.headers.raw().starts_with(b"HEAD ")

@@ -7,10 +7,11 @@ use std::rc::Rc;
 
 use super::begin::Ids;
 use super::log::Finished;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Phase, Source};
 use crate::logs::Level;
 use crate::logs::{AccessBuffer, AccessRecord};
 use crate::logs::{ErrorContext, ErrorLog};
+use crate::ngx::log::Origin;
 use crate::resolver::Names;
 use crate::upstream::pool::{Pool, PoolLimits};
 
@@ -92,7 +93,7 @@ impl Worker {
             None => self
                 .errors
                 .log(level, message.as_bytes(), &ErrorContext::default()),
-            Some(x) => with_context(x, |c| self.errors.log(level, message.as_bytes(), c)),
+            Some(x) => with_context(x, None, |c| self.errors.log(level, message.as_bytes(), c)),
         }
     }
 
@@ -117,8 +118,38 @@ impl Worker {
     }
 }
 
+/// Runs `f` with what an error line tells of its origin.
+pub fn with_origin<R>(origin: &Origin<'_>, f: impl FnOnce(&ErrorContext<'_>) -> R) -> R {
+    let (phase, serial, client) = match origin {
+        Origin::Worker => return f(&ErrorContext::default()),
+        Origin::Request(x, phase) => return with_context(x, action(x, *phase), f),
+        Origin::Handshake(h, phase) => (phase, h.serial, Some((h.peer.ip(), h.listener))),
+        Origin::Caller(c, phase) => (phase, c.serial, c.client),
+    };
+    let client = client.map(|(client, server)| (client.to_string(), server.to_string()));
+    f(&ErrorContext {
+        connection: Some(serial),
+        context: Some(phase.lua_context()),
+        client: client.as_ref().map(|c| c.0.as_bytes()),
+        server: client.as_ref().map(|c| c.1.as_bytes()),
+        ..ErrorContext::default()
+    })
+}
+
+/// What nginx was doing when Lua ran in a phase; nothing where it had just read the request.
+fn action(x: &Exchange, phase: Phase) -> Option<&'static str> {
+    let upstream = x.response.source == Source::Service;
+    match phase {
+        Phase::Balancer => Some("connecting to upstream"),
+        Phase::HeaderFilter if upstream => Some("reading response header from upstream"),
+        Phase::BodyFilter if upstream => Some("reading upstream"),
+        Phase::Log => Some("logging request"),
+        _ => None,
+    }
+}
+
 /// Runs `f` with what an error line tells of a request.
-pub fn with_context<R>(x: &Exchange, f: impl FnOnce(&ErrorContext<'_>) -> R) -> R {
+pub fn with_context<R>(x: &Exchange, action: Option<&str>, f: impl FnOnce(&ErrorContext<'_>) -> R) -> R {
     let client = x.client.addr.ip().to_string();
     let upstream = x.attempts.last().map(|tried| {
         let o = &x.outbound;
@@ -126,6 +157,7 @@ pub fn with_context<R>(x: &Exchange, f: impl FnOnce(&ErrorContext<'_>) -> R) -> 
     });
     f(&ErrorContext {
         connection: Some(x.connection.serial),
+        action,
         client: Some(client.as_bytes()),
         server: Some(b"kong"),
         request: Some(x.request.line()),
@@ -133,6 +165,7 @@ pub fn with_context<R>(x: &Exchange, f: impl FnOnce(&ErrorContext<'_>) -> R) -> 
         request_id: Some(&x.id),
         upstream: upstream.as_deref().map(str::as_bytes),
         referrer: x.request.headers.get("referer"),
+        ..ErrorContext::default()
     })
 }
 

@@ -7,7 +7,6 @@ use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -19,7 +18,7 @@ use tokio::net::TcpStream;
 
 use super::crowd::Crowd;
 use super::secure::{self, Outcome};
-use crate::exchange::Connection;
+use crate::exchange::{Connection, next_serial};
 use crate::net::guard::{GuardHandle, GuardedIo};
 use crate::net::head_parser::Limits;
 use crate::net::raw::share;
@@ -28,9 +27,6 @@ use crate::proxy::body_out::{BrokenOff, ClientBody};
 use crate::proxy::handshake::Caller;
 use crate::proxy::{Generation, Worker, serve};
 use crate::shared::traffic::{self, Stand};
-
-/// `$connection`: unique in the process.
-static SERIAL: AtomicU64 = AtomicU64::new(1);
 
 /// Seconds in which a client must take something of what is sent to it (nginx's `send_timeout`).
 const SEND_TIMEOUT: u64 = 60;
@@ -64,6 +60,8 @@ enum Order {
 pub struct Watched {
     guard: GuardHandle,
     busy: Cell<u32>,
+    /// Whether it has brought a request.
+    asked: Cell<bool>,
     since: Cell<u64>,
     head_since: Cell<Option<u64>>,
     /// Bytes that went out beneath TLS, where there is TLS.
@@ -141,20 +139,22 @@ impl Shared {
         }
     }
 
-    /// Ends every connection after its current request.
+    /// Ends every connection after its current request. One that has brought none yet may still do so for a moment:
+    /// the sweep ends it.
     pub fn drain(&self) {
         self.draining.set(true);
-        for w in self.open.borrow().iter().filter_map(Weak::upgrade) {
-            w.finish();
-        }
+        let open = self.open.borrow();
+        let asked = open.iter().filter_map(Weak::upgrade).filter(|w| w.asked.get());
+        asked.for_each(|w| w.finish());
     }
 }
 
 /// Serves one connection to its end.
 pub async fn connection(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr, at: Listener) {
     let _open = Open::new(shared.worker.clone());
-    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+    let serial = next_serial();
     let mut connection = Connection::new(serial, peer, at.local);
+    connection.listener = at.configured;
     if !at.tls {
         return serve_http(shared, stream, connection, None).await;
     }
@@ -205,6 +205,7 @@ where
     let watched = Rc::new(Watched {
         guard: guard.clone(),
         busy: Cell::new(0),
+        asked: Cell::new(false),
         since: Cell::new(shared.clock.get()),
         head_since: Cell::new(None),
         beneath,
@@ -306,6 +307,7 @@ struct Busy(Rc<Watched>);
 impl Busy {
     fn new(watched: Rc<Watched>) -> Self {
         watched.busy.set(watched.busy.get() + 1);
+        watched.asked.set(true);
         traffic::request();
         watched.counted.becomes(Stand::Writing);
         Self(watched)

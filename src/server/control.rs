@@ -4,7 +4,6 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::sync::mpsc as std_mpsc;
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -61,9 +60,7 @@ enum Purpose {
 
 /// The signals that control takes.
 struct Signals {
-    term: Signal,
-    int: Signal,
-    quit: Signal,
+    ends: Ends,
     hup: Signal,
     usr1: Signal,
     usr2: Signal,
@@ -72,14 +69,42 @@ struct Signals {
 impl Signals {
     fn new() -> Result<Self, Error> {
         let on = |kind: SignalKind| signal(kind).map_err(|e| Error::System("signal", e));
-        Ok(Self {
+        let ends = Ends {
             term: on(SignalKind::terminate())?,
             int: on(SignalKind::interrupt())?,
             quit: on(SignalKind::quit())?,
+        };
+        Ok(Self {
+            ends,
             hup: on(SignalKind::hangup())?,
             usr1: on(SignalKind::user_defined1())?,
             usr2: on(SignalKind::user_defined2())?,
         })
+    }
+}
+
+/// How the gateway is to end.
+#[derive(Clone, Copy)]
+enum End {
+    Now,
+    Gracefully,
+}
+
+/// The signals that end the gateway.
+struct Ends {
+    term: Signal,
+    int: Signal,
+    quit: Signal,
+}
+
+impl Ends {
+    /// The first of them to come.
+    async fn recv(&mut self) -> End {
+        tokio::select! {
+            _ = self.term.recv() => End::Now,
+            _ = self.int.recv() => End::Now,
+            _ = self.quit.recv() => End::Gracefully,
+        }
     }
 }
 
@@ -120,7 +145,7 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
     let admins = listeners::admin(&settings)?;
     let admin_tls = tls::admin(&settings).map_err(Error::Refused)?;
     let mut listeners = listeners::proxy(&settings, count)?;
-    let (ready_tx, ready) = std_mpsc::channel();
+    let (ready_tx, mut ready) = mpsc::unbounded_channel();
     let mut running = Running {
         settings,
         declared,
@@ -157,10 +182,17 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
     }
     drop(ready_tx);
     for _ in 0..count {
-        match ready.recv() {
-            Ok((_, Ok(()))) => {}
-            Ok((id, Err(e))) => return Err(Error::Worker(id, e)),
-            Err(_) => return Err(Error::Worker(0, "its thread ended".into())),
+        let told = runtime.block_on(async {
+            tokio::select! {
+                told = ready.recv() => Some(told),
+                _ = signals.ends.recv() => None,
+            }
+        });
+        match told {
+            Some(Some((_, Ok(())))) => {}
+            Some(Some((id, Err(e)))) => return Err(Error::Worker(id, e)),
+            Some(None) => return Err(Error::Worker(0, "its thread ended".into())),
+            None => return Ok(()),
         }
     }
     start_echoes(echoes, acceptor)?;
@@ -326,40 +358,45 @@ impl Running {
     }
 
     async fn serve(&mut self, signals: &mut Signals, asked: &mut mpsc::Receiver<Ask>) -> Result<(), Error> {
+        // the Admin API, exports of a whole configuration above all, lets requests go first
+        super::process::be_nice();
         let Signals {
-            term,
-            int,
-            quit,
+            ends,
             hup,
             usr1,
             usr2,
         } = signals;
-        // the Admin API, exports of a whole configuration above all, lets requests go first
-        super::process::be_nice();
-        loop {
+        let end = loop {
+            let judged = tokio::select! {
+                end = ends.recv() => break end,
+                _ = hup.recv() => { self.reload(); continue }
+                _ = usr1.recv() => { self.logs.reopen(); continue }
+                _ = usr2.recv() => { self.tell(|| Order::Gauges); continue }
+                Some(ask) = asked.recv() => { self.answer(ask); continue }
+                judged = judged(&mut self.preparing) => judged,
+            };
+            // how long the workers take to take it in is up to the plugins
             tokio::select! {
-                _ = term.recv() => break,
-                _ = int.recv() => break,
-                _ = quit.recv() => {
-                    self.log(Level::Notice, "signal 3 (SIGQUIT) received, shutting down");
-                    self.tell(|| Order::Drain);
-                    let limit = self.settings.moongate_drain_timeout + Duration::from_secs(1);
-                    tokio::select! {
-                        () = self.join(limit) => {}
-                        _ = term.recv() => {}
-                    }
-                    return Ok(());
+                end = ends.recv() => break end,
+                () = self.apply(judged) => {}
+            }
+        };
+        match end {
+            End::Now => {
+                self.log(Level::Notice, "signal 15 (SIGTERM) received, exiting");
+                self.tell(|| Order::Stop);
+                self.join(STOP_LIMIT).await;
+            }
+            End::Gracefully => {
+                self.log(Level::Notice, "signal 3 (SIGQUIT) received, shutting down");
+                self.tell(|| Order::Drain);
+                let limit = self.settings.moongate_drain_timeout + Duration::from_secs(1);
+                tokio::select! {
+                    () = self.join(limit) => {}
+                    _ = ends.term.recv() => {}
                 }
-                _ = hup.recv() => self.reload(),
-                _ = usr1.recv() => self.logs.reopen(),
-                _ = usr2.recv() => self.tell(|| Order::Gauges),
-                Some(ask) = asked.recv() => self.answer(ask),
-                judged = judged(&mut self.preparing) => self.apply(judged).await,
             }
         }
-        self.log(Level::Notice, "signal 15 (SIGTERM) received, exiting");
-        self.tell(|| Order::Stop);
-        self.join(STOP_LIMIT).await;
         Ok(())
     }
 

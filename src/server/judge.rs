@@ -31,6 +31,7 @@ impl Judge {
         let (jobs, todo) = mpsc::channel();
         std::thread::Builder::new()
             .name("judge".into())
+            .stack_size(crate::vm::STACK)
             .spawn(move || work(&todo))?;
         Ok(Self(jobs))
     }

@@ -7,6 +7,7 @@ mod accept;
 mod config;
 mod control;
 mod crowd;
+mod deep;
 mod default_certificate;
 mod echo;
 mod judge;
@@ -78,19 +79,23 @@ pub fn parse_config(settings: Settings, path: &Path) -> Result<(), String> {
         file: Some(path.to_owned()),
         ..Source::default()
     };
-    config::prepare(settings, &source, &[])
-        .map(|_| ())
-        .map_err(|e| match e {
-            ConfigError::Document(_, refused) => refused.text,
-            other => other.to_string(),
-        })
+    let judge = || match config::prepare(settings, &source, &[]) {
+        Ok(_) => Ok(()),
+        Err(ConfigError::Document(_, refused)) => Err(refused.text),
+        Err(other) => Err(other.to_string()),
+    };
+    deep::deep("judge", judge)?
 }
 
 /// Runs specs; gives the exit code.
 ///
 /// # Errors
 /// What kept the runner from starting.
-pub fn spec(mut settings: Settings, args: Vec<String>) -> Result<i32, String> {
+pub fn spec(settings: Settings, args: Vec<String>) -> Result<i32, String> {
+    deep::deep("specs", || run_specs(settings, &args))?
+}
+
+fn run_specs(mut settings: Settings, args: &[String]) -> Result<i32, String> {
     // a whole run is one handler to the watchdog, and specs may be large
     settings.moongate_handler_timeout = std::time::Duration::from_secs(3600);
     settings.moongate_lua_memory_limit = 0;
@@ -99,7 +104,7 @@ pub fn spec(mut settings: Settings, args: Vec<String>) -> Result<i32, String> {
     crate::ngx::worker::set_prefix(&settings.prefix.to_string_lossy());
     crate::ngx::worker_thread::set(rooms::worker_threads(&settings));
     let vm = rooms::state(&settings).map_err(|e| e.to_string())?;
-    let program = crate::busted::Program::new(vm.lua(), &args).map_err(|e| e.to_string())?;
+    let program = crate::busted::Program::new(vm.lua(), args).map_err(|e| e.to_string())?;
     let function = vm.keep(program.function.clone()).map_err(|e| e.to_string())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

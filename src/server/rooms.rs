@@ -67,5 +67,6 @@ pub fn worker_threads(settings: &Settings) -> Plan {
         rooms: vec![crate::libs::install, crate::ngx::install],
         pools: settings.thread_pools.clone(),
         at_once: settings.lua_worker_thread_vm_pool_size,
+        prefix: settings.prefix.to_string_lossy().into_owned(),
     }
 }

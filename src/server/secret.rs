@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use super::deep::deep;
 use super::{control, rooms};
 use crate::exchange::Phase;
 use crate::settings::{self, Loaded, Settings, Sources, Unresolved};
@@ -73,12 +74,7 @@ fn look_up(settings: &Settings, references: &[String], for_settings: bool) -> Re
     if crate::shared::dict::all().is_empty() {
         control::shared_dictionaries(settings);
     }
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("vault".into());
-        let running = thread.spawn_scoped(scope, || ask(settings, references, for_settings));
-        let running = running.map_err(|e| e.to_string())?;
-        running.join().unwrap_or_else(|_| Err("its thread ended".into()))
-    })
+    deep("vault", || ask(settings, references, for_settings))?
 }
 
 fn ask(settings: &Settings, references: &[String], for_settings: bool) -> Result<Vec<Answer>, String> {

@@ -21,6 +21,7 @@ use super::tls_error;
 use crate::logs::{ErrorContext, Level};
 use crate::proxy::Worker;
 use crate::proxy::handshake::{Caller, Secured, decide};
+use crate::tls::openssl;
 use crate::tls::server::hello::{self, Progress};
 use crate::tls::server::{Facts, Hello};
 
@@ -141,7 +142,7 @@ async fn attempt(
         Ok(accepted) => accepted,
         Err((error, alert)) => {
             let _ = stream.write_all(&alert).await;
-            let (number, words) = tls_error::describe(&error);
+            let (number, words) = openssl::describe(&error);
             return Err(Failure::Handshake(number, words.into_owned()));
         }
     };
@@ -179,7 +180,7 @@ fn failed(e: io::Error) -> Failure {
         .and_then(|inner| inner.downcast_ref::<rustls::Error>())
     {
         Some(error) => {
-            let (number, words) = tls_error::describe(error);
+            let (number, words) = openssl::describe(error);
             Failure::Handshake(number, words.into_owned())
         }
         None => Failure::Gone(e),

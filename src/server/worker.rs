@@ -3,9 +3,11 @@
 //! Must not: judge configurations (control did).
 
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::net::TcpStream;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::{LocalSet, spawn_local};
 
@@ -17,13 +19,13 @@ use super::rooms;
 use crate::exchange::Phase;
 use crate::logs::AccessBuffer;
 use crate::logs::Level;
-use crate::logs::{ErrorContext, ErrorLog, LogSink, SharedLevel};
+use crate::logs::{ErrorLog, LogSink, SharedLevel};
 use crate::net::listen;
 use crate::net::real_ip::{RealIp, RealIpHeader, Trusted};
 use crate::plugin::chain::Plan;
 use crate::plugin::{Phases, Registry, references, run};
 use crate::proxy::generation::Alive;
-use crate::proxy::worker::with_context;
+use crate::proxy::worker::with_origin;
 use crate::proxy::{Generation, Worker, log};
 use crate::resolver::Names;
 use crate::settings::Settings;
@@ -64,7 +66,7 @@ pub struct Start {
     /// Orders.
     pub orders: mpsc::UnboundedReceiver<Order>,
     /// Told when it accepts.
-    pub ready: std::sync::mpsc::Sender<(usize, Result<(), String>)>,
+    pub ready: mpsc::UnboundedSender<(usize, Result<(), String>)>,
 }
 
 /// The thread's main function.
@@ -140,18 +142,25 @@ async fn life(start: Start) -> Result<(), String> {
             local: l.configured,
             tls: l.tls,
         };
+        let same = l.socket.try_clone().map_err(|e| e.to_string())?;
         let l = listen::into_tokio(l.socket).map_err(|e| e.to_string())?;
-        accepting.push(spawn_local(accept_loop(shared.clone(), l, at)));
+        accepting.push((spawn_local(accept_loop(shared.clone(), l, at)), same, at));
     }
     let _ = ready.send((id, Ok(())));
     while let Some(order) = orders.recv().await {
         match order {
+            // tasks of their own, in the order they came: a plugin's init_worker that waits for ever holds up no Stop
             Order::Reload(prepared, done) => {
-                let result = reload(&shared, *prepared).await;
-                let _ = done.send(result);
+                let shared = shared.clone();
+                spawn_local(async move {
+                    let _ = done.send(reload(&shared, *prepared).await);
+                });
             }
             Order::Swap(prepared, done) => {
-                let _ = done.send(swap(&shared, *prepared).await);
+                let shared = shared.clone();
+                spawn_local(async move {
+                    let _ = done.send(swap(&shared, *prepared).await);
+                });
             }
             Order::Gauges => report(&shared),
             Order::Stop => {
@@ -159,9 +168,12 @@ async fn life(start: Start) -> Result<(), String> {
                 break;
             }
             Order::Drain => {
-                for a in &accepting {
-                    a.abort();
+                for (task, socket, at) in accepting.drain(..) {
+                    task.abort();
+                    accept_rest(&shared, &socket, at);
                 }
+                // what was accepted last counts from its first turn on
+                tokio::task::yield_now().await;
                 drain(&shared, &mut orders).await;
                 break;
             }
@@ -218,6 +230,10 @@ async fn take_over(shared: &Rc<Shared>, prepared: Prepared) -> Result<(), String
     let generation = build(&shared.worker, prepared)?;
     generation.worker.names.configure(names);
     init_worker(&generation).await;
+    if shared.draining.get() {
+        crate::ngx::timer::shutdown(&generation.vm);
+        return Err("shutting down".to_owned());
+    }
     let old = shared.current.replace(generation);
     crate::ngx::timer::shutdown(&old.vm);
     Ok(())
@@ -384,27 +400,37 @@ fn configure(g: &Rc<Generation>, scope: &Rc<Scope>) {
     }
 }
 
+/// Takes in who has connected already: a listener that closes resets them.
+fn accept_rest(shared: &Rc<Shared>, socket: &std::net::TcpListener, at: Listener) {
+    let local = socket.local_addr().unwrap_or(at.local);
+    while let Ok((stream, peer)) = socket.accept() {
+        let stream = stream
+            .set_nonblocking(true)
+            .and_then(|()| TcpStream::from_std(stream));
+        if let Ok(stream) = stream {
+            admit(shared, stream, peer, Listener { local, ..at });
+        }
+    }
+}
+
+fn admit(shared: &Rc<Shared>, stream: TcpStream, peer: SocketAddr, at: Listener) {
+    crate::shared::traffic::accepted();
+    if listen::prepare(&stream).is_err() {
+        return;
+    }
+    let local = match at.local.ip().is_unspecified() {
+        true => stream.local_addr().unwrap_or(at.local),
+        false => at.local,
+    };
+    let at = Listener { local, ..at };
+    spawn_local(accept::connection(shared.clone(), stream, peer, at));
+}
+
 async fn accept_loop(shared: Rc<Shared>, listener: tokio::net::TcpListener, at: Listener) {
     let Ok(local) = listener.local_addr() else { return };
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => {
-                crate::shared::traffic::accepted();
-                if listen::prepare(&stream).is_err() {
-                    continue;
-                }
-                let local = if local.ip().is_unspecified() {
-                    stream.local_addr().unwrap_or(local)
-                } else {
-                    local
-                };
-                spawn_local(accept::connection(
-                    shared.clone(),
-                    stream,
-                    peer,
-                    Listener { local, ..at },
-                ));
-            }
+            Ok((stream, peer)) => admit(&shared, stream, peer, Listener { local, ..at }),
             Err(e) => {
                 // out of descriptors: pause instead of spinning
                 shared
@@ -476,12 +502,9 @@ fn hooks(worker: &Rc<Worker>, count: usize, settings: &Settings) {
     crate::ngx::re::configure(settings.regex_match_limit, settings.regex_cache_max_entries);
     log::set_level(log::Level(worker.errors.level().get() as u8));
     let errors = worker.errors.clone();
-    log::set_sink(Box::new(move |level, text, x| {
+    log::set_sink(Box::new(move |level, text, origin| {
         let level = Level::from_number(i64::from(level.0)).unwrap_or(Level::Emerg);
-        match x {
-            Some(x) => with_context(x, |c| errors.log(level, text, c)),
-            None => errors.log(level, text, &ErrorContext::default()),
-        }
+        with_origin(origin, |c| errors.log(level, text, c));
     }));
 }
 

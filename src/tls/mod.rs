@@ -8,6 +8,7 @@ mod group;
 pub mod identity;
 pub mod key;
 mod names;
+pub mod openssl;
 pub mod pki;
 mod provider;
 pub mod server;

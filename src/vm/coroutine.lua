@@ -2,12 +2,12 @@
 -- the driver; while it does, they are "running" or "normal", and nobody else may resume them. No closure is built
 -- per resume.
 
-local WAIT, EXIT, YIELDABLE, away, running, ops = ...
+local WAIT, EXIT, YIELDABLE, away, running, ops, trail = ...
 local std = {}
 for name, f in pairs(coroutine) do
   std[name] = f
 end
-local raw_resume, raw_yield, raw_create = std.resume, std.yield, std.create
+local raw_resume, raw_yield, raw_create, current = std.resume, std.yield, std.create, std.running
 local error, type, getinfo, format, band = error, type, debug.getinfo, string.format, require("bit").band
 local status, refused, context = ops.status, ops.refused, ops.context
 
@@ -44,9 +44,9 @@ function resumed(co, ok, ...)
   return ok, ...
 end
 
--- OpenResty names the status; Lua only says that it is not suspended.
+-- OpenResty tells normal from running; LuaJIT calls both running.
 local function named(co, ok, ...)
-  if not ok and (...) == "cannot resume non-suspended coroutine" and band(running[2], YIELDABLE) ~= 0 then
+  if not ok and (...) == "cannot resume running coroutine" and band(running[2], YIELDABLE) ~= 0 then
     return false, "cannot resume " .. status(co) .. " coroutine"
   end
   return ok, ...
@@ -94,15 +94,28 @@ function coroutine.create(f)
   return raw_create(f)
 end
 
+-- For the traceback of whom an error ends: the coroutines it came through (vm/trace.rs).
+local function came_through(co, text)
+  local n = trail[1] == co and trail[2] == text and trail[3] or 0
+  if n < 5 then
+    n = n + 1
+    trail[3 + n] = co
+    trail[4 + n] = nil
+  end
+  trail[1], trail[2], trail[3] = current(), text, n
+end
+
 local function unwrapped(co, ok, ...)
   if ok then
     return ...
   end
   if band(running[2], YIELDABLE) == 0 then
-    return error((...), 2)
+    -- as Lua's own has it: with the position of who called
+    return error((...), 1)
   elseif status(co) == "dead" and (...) == "cannot resume dead coroutine" then
     return false, ...
   end
+  came_through(co, (...))
   return error((...), 0)
 end
 

@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::c_int;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +24,9 @@ pub(super) type Id = *mut ffi::lua_State;
 
 /// Ended threads whose parents are user coroutines are looked through when there are this many more of them.
 const SWEEP: usize = 64;
+
+/// How many light threads of one run may live at once.
+const MAX_LIVE: usize = 16_384;
 
 /// A thread that was just made, on its way from `spawn` to the driver.
 pub(super) struct Spawned {
@@ -99,7 +102,8 @@ pub(super) struct Member {
     /// The member that waits for it, by its parent.
     waiter: Option<Id>,
     joined: Vec<Id>,
-    children: u32,
+    /// Threads of which it is the parent.
+    children: HashSet<Id>,
     waker: Waker,
 }
 
@@ -224,7 +228,7 @@ impl Crew {
             nested: false,
             waiter: None,
             joined: Vec::new(),
-            children: 0,
+            children: HashSet::new(),
             waker: ring.into(),
         };
         m.of.insert(id, member);
@@ -234,7 +238,7 @@ impl Crew {
     pub(super) fn spawn(&self, mut spawned: Spawned) -> Id {
         spawned.taken = true;
         let id = spawned.co.ptr;
-        self.with(spawned.parent, |m| m.children += 1);
+        self.with(spawned.parent, |m| m.children.insert(id));
         let co = Coroutine {
             ptr: id,
             reference: spawned.co.reference,
@@ -246,9 +250,32 @@ impl Crew {
         id
     }
 
+    /// Whether no more threads may be made now.
+    pub(super) fn is_full(&self) -> bool {
+        self.members.borrow().live >= MAX_LIVE
+    }
+
     /// Reads or changes a member.
     pub(super) fn with<R>(&self, id: Id, f: impl FnOnce(&mut Member) -> R) -> Option<R> {
         self.members.borrow_mut().of.get_mut(&id).map(f)
+    }
+
+    /// The coroutines that made a light thread, its parent first, as far as they can still go on.
+    pub(super) fn parents(&self, id: Id) -> Vec<Id> {
+        let m = self.members.borrow();
+        let mut found = Vec::new();
+        let mut at = id;
+        while found.len() < super::trace::COROUTINES {
+            // a parent that is no member is a user coroutine, which the thread holds
+            let Some(member) = m.of.get(&at) else { break };
+            let lives = m.of.contains_key(&member.parent) || (!member.orphan && alive(member.parent));
+            if !lives {
+                break;
+            }
+            at = member.parent;
+            found.push(at);
+        }
+        found
     }
 
     /// Puts a member at the end of the queue, with `values` on its stack.
@@ -466,16 +493,17 @@ impl Crew {
     fn orphan_children(&self, id: Id) {
         let over: Vec<Id> = {
             let mut m = self.members.borrow_mut();
-            if m.of.get(&id).is_none_or(|m| m.children == 0) {
-                return;
+            let children = m.of.get_mut(&id).map(|m| std::mem::take(&mut m.children));
+            let mut over = Vec::new();
+            for child in children.unwrap_or_default() {
+                if let Some(member) = m.of.get_mut(&child) {
+                    member.orphan = true;
+                    if matches!(member.doing, Doing::Ended(_)) {
+                        over.push(child);
+                    }
+                }
             }
-            let children = m.of.iter_mut().filter(|(_, m)| m.parent == id);
-            children
-                .filter_map(|(child, m)| {
-                    m.orphan = true;
-                    matches!(m.doing, Doing::Ended(_)).then_some(*child)
-                })
-                .collect()
+            over
         };
         for child in over {
             self.remove(child);
@@ -514,7 +542,7 @@ impl Crew {
                 m.live = m.live.saturating_sub(1);
             }
             if let Some(parent) = m.of.get_mut(&member.parent) {
-                parent.children = parent.children.saturating_sub(1);
+                parent.children.remove(&id);
             }
             member
         };

@@ -13,8 +13,9 @@ use mlua::ffi;
 use super::crew::{Crew, Heir, Id, Spawned};
 use super::op::{self, Ask, Pending};
 use super::scope::{self, Scope};
+use super::spin::Spin;
 use super::state::{Coroutine, Func, Vm};
-use super::{thread, watchdog};
+use super::{thread, trace, watchdog};
 
 /// Why a run failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,26 @@ pub struct Fault {
     pub message: String,
     /// The stack traceback, may be empty.
     pub traceback: String,
+}
+
+impl Fault {
+    /// The line for a handler that could wait, as OpenResty has it; `who` is `entry` or `user`.
+    pub fn aborted(&self, who: &str) -> String {
+        let what = match self.kind {
+            FaultKind::Memory => "memory allocation error",
+            FaultKind::Error | FaultKind::Runaway => "runtime error",
+        };
+        self.with_traceback(format!("lua {who} thread aborted: {what}: {}", self.message))
+    }
+
+    /// A line with the traceback behind it.
+    pub fn with_traceback(&self, mut line: String) -> String {
+        if !self.traceback.is_empty() {
+            line.push('\n');
+            line.push_str(&self.traceback);
+        }
+        line
+    }
 }
 
 /// How a run ended.
@@ -69,6 +90,7 @@ pub struct Run {
     started: bool,
     /// From the first light thread on; then the coroutine is in there.
     crew: Option<Rc<Crew>>,
+    spin: Spin,
 }
 
 /// How many members of a crew go on, or are looked at, before others get their turn.
@@ -102,6 +124,7 @@ impl Vm {
             wait: None,
             started: false,
             crew: None,
+            spin: Spin::default(),
         }
     }
 
@@ -138,7 +161,8 @@ impl Vm {
             0 => Step::Ended(Flow::Done),
             // the watchdog's way out
             ffi::LUA_YIELD if stopped => {
-                let traceback = self.traceback(co);
+                let parents = crew.map(|c| c.parents(co)).unwrap_or_default();
+                let traceback = self.traceback(co, scope, &parents);
                 let message = watchdog::take_message(co);
                 Step::Ended(Flow::Failed(Fault {
                     kind: FaultKind::Runaway,
@@ -169,13 +193,20 @@ impl Vm {
                     Step::Turn
                 }
             }
-            status => Step::Ended(Flow::Failed(self.fault(co, status, stopped))),
+            status => {
+                let parents = crew.map(|c| c.parents(co)).unwrap_or_default();
+                Step::Ended(Flow::Failed(self.fault(co, status, stopped, scope, &parents)))
+            }
         };
         (step, nested)
     }
 
-    fn fault(&self, co: Id, status: c_int, stopped: bool) -> Fault {
-        let message = message_of(co);
+    fn fault(&self, co: Id, status: c_int, stopped: bool, scope: &Scope, parents: &[Id]) -> Fault {
+        let traceback = self.traceback(co, scope, parents);
+        let message = match stopped {
+            true => watchdog::take_message(co),
+            false => message_of(co),
+        };
         let kind = if stopped {
             FaultKind::Runaway
         } else if status == ffi::LUA_ERRMEM || message == "not enough memory" {
@@ -186,11 +217,24 @@ impl Vm {
         Fault {
             kind,
             message,
-            traceback: self.traceback(co),
+            traceback,
         }
     }
 
-    fn traceback(&self, co: Id) -> String {
+    /// What a run fails with whose steps compute for too long together.
+    fn runaway(&self, co: Id, scope: &Scope, parents: &[Id]) -> Flow {
+        Flow::Failed(Fault {
+            kind: FaultKind::Runaway,
+            message: watchdog::MESSAGE.to_string_lossy().into_owned(),
+            traceback: self.traceback(co, scope, parents),
+        })
+    }
+
+    /// As OpenResty writes it of a handler that can wait; the others' as LuaJIT itself does.
+    fn traceback(&self, co: Id, scope: &Scope, parents: &[Id]) -> String {
+        if scope.phase.get().can_yield() {
+            return trace::traceback(self.main, co, parents);
+        }
         let mut traced = Traced {
             co,
             text: String::new(),
@@ -198,7 +242,7 @@ impl Vm {
         // SAFETY: `trace` runs protected; the error it may leave is popped.
         unsafe {
             let top = ffi::lua_gettop(self.main);
-            ffi::lua_cpcall(self.main, trace, (&raw mut traced).cast::<c_void>());
+            ffi::lua_cpcall(self.main, plain, (&raw mut traced).cast::<c_void>());
             ffi::lua_settop(self.main, top);
         }
         traced.text
@@ -210,7 +254,7 @@ struct Traced {
     text: String,
 }
 
-unsafe extern "C-unwind" fn trace(state: *mut ffi::lua_State) -> c_int {
+unsafe extern "C-unwind" fn plain(state: *mut ffi::lua_State) -> c_int {
     // SAFETY: the light userdata is the caller's Traced; nothing droppable is alive while Lua may raise, and
     // the copy at the end calls no Lua.
     unsafe {
@@ -232,9 +276,7 @@ fn message_of(state: *mut ffi::lua_State) -> String {
                 String::from_utf8_lossy(std::slice::from_raw_parts(p.cast::<u8>(), len)).into_owned()
             }
             ffi::LUA_TNUMBER => ffi::lua_tonumber(state, -1).to_string(),
-            ffi::LUA_TNIL => "nil".into(),
-            ffi::LUA_TTABLE => "(error object is a table)".into(),
-            _ => "(error object is not a string)".into(),
+            _ => "unknown reason".into(),
         }
     }
 }
@@ -334,9 +376,14 @@ impl Run {
     /// Resumes a member, and whom that leads to at once; the flow if the run is over.
     fn advance(&mut self, crew: &Rc<Crew>, mut id: Id, mut nargs: c_int) -> Option<Flow> {
         loop {
+            if self.spin.exceeds(self.vm.watch.limit) {
+                return Some(self.vm.runaway(id, &self.scope, &crew.parents(id)));
+            }
             crew.with(id, |m| self.scope.plugin.set(m.plugin));
             let captures = self.scope.captures.get();
+            let began = self.spin.begin();
             let (step, nested) = self.vm.resume(id, &self.scope, nargs, Some(crew));
+            self.spin.end(began);
             crew.with(id, |m| {
                 m.plugin = self.scope.plugin.get();
                 m.nested = nested;
@@ -389,7 +436,8 @@ impl Run {
     }
 
     /// A light thread failed: logged, and its message alone left for who waits.
-    fn report(&self, id: Id, fault: &Fault) {
+    fn report(&mut self, id: Id, fault: &Fault) {
+        let began = self.spin.begin();
         // SAFETY: keeps the value on top, which the error is, and drops what is below.
         unsafe {
             let top = ffi::lua_gettop(id);
@@ -404,6 +452,7 @@ impl Run {
             drop(entered);
         }
         self.vm.recover_memory();
+        self.spin.end(began);
     }
 
     fn poll_crew(&mut self, crew: &Rc<Crew>, cx: &mut Context<'_>) -> Poll<Flow> {
@@ -411,14 +460,22 @@ impl Run {
         for _ in 0..AT_ONCE {
             let next = match crew.next_ready() {
                 Some(next) => next,
-                None => match crew.next_woken() {
-                    None => return Poll::Pending,
-                    Some(None) => continue,
-                    Some(Some((id, out))) => {
-                        op::set_results(out);
-                        (id, 0)
+                None => {
+                    let entered = scope::enter(self.scope.clone());
+                    let woken = crew.next_woken();
+                    drop(entered);
+                    match woken {
+                        None => {
+                            self.spin.rest();
+                            return Poll::Pending;
+                        }
+                        Some(None) => continue,
+                        Some(Some((id, out))) => {
+                            op::set_results(out);
+                            (id, 0)
+                        }
                     }
-                },
+                }
             };
             if let Some(flow) = self.advance(crew, next.0, next.1) {
                 return Poll::Ready(flow);
@@ -446,19 +503,39 @@ impl Future for Run {
                 this.begin()
             } else {
                 if let Some(wait) = &mut this.wait {
-                    let out = std::task::ready!(wait.as_mut().poll(cx));
+                    let entered = scope::enter(this.scope.clone());
+                    let polled = wait.as_mut().poll(cx);
+                    drop(entered);
+                    let Poll::Ready(out) = polled else {
+                        this.spin.rest();
+                        return Poll::Pending;
+                    };
                     this.wait = None;
                     op::set_results(out);
                 }
                 let Some(co) = this.co.take() else {
                     return Poll::Ready(Flow::Done);
                 };
+                if this.spin.exceeds(this.vm.watch.limit) {
+                    let flow = this.vm.runaway(co.ptr, &this.scope, &[]);
+                    this.vm.drop_coroutine(co);
+                    return Poll::Ready(flow);
+                }
+                let began = this.spin.begin();
                 let (step, _) = this.vm.resume(co.ptr, &this.scope, 0, None);
+                this.spin.end(began);
                 this.after(co, step)
             };
             match step {
                 Step::Ended(flow) => return Poll::Ready(flow),
-                Step::Ask(Ask::Wait(wait)) => this.wait = Some(wait),
+                Step::Ask(Ask::Wait(wait)) => {
+                    this.wait = Some(wait);
+                    // one that is over at once does not let go of the thread by itself
+                    if this.spin.is_unfair() {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                }
                 Step::Ask(Ask::Spawn(spawned)) => {
                     if let Some(flow) = this.gather(spawned) {
                         this.crew = None;

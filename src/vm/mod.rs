@@ -12,8 +12,10 @@ pub mod native;
 pub mod op;
 pub mod pairs;
 pub mod scope;
+mod spin;
 pub mod state;
 mod thread;
+mod trace;
 pub mod watchdog;
 
 #[cfg(test)]
@@ -22,5 +24,5 @@ mod tests;
 pub use driver::{Fault, Flow, Run};
 pub use op::{Args, Kind, Out, Ret};
 pub use scope::Scope;
-pub use state::{Registrar, Vm, VmOptions};
+pub use state::{Registrar, Stopped, Vm, VmOptions};
 pub use thread::{STACK, YIELDABLE, check_client_abort};

@@ -46,6 +46,11 @@ impl Args {
         self.top as usize
     }
 
+    /// The coroutine that called.
+    pub(super) fn state(&self) -> *mut ffi::lua_State {
+        self.state
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.top == 0

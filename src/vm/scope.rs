@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
@@ -13,7 +14,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 use super::Vm;
-use crate::exchange::{Exchange, Handshake, Phase};
+use crate::exchange::{Caller, Exchange, Handshake, Phase};
 use crate::net::guard::GuardHandle;
 use crate::net::raw::RawStream;
 
@@ -31,6 +32,8 @@ pub struct Scope {
     pub exchange: Option<RefCell<Exchange>>,
     /// The TLS handshake that waits for this scope's handlers.
     pub handshake: Option<Rc<Handshake>>,
+    /// Whom they run for where there is neither.
+    pub caller: Option<Caller>,
     /// The plugin that runs now: its index in the registry, or NONE.
     pub plugin: Cell<u16>,
     /// Where the plugin loop stands in this phase (owned by `plugin::run`).
@@ -160,12 +163,18 @@ impl Scope {
         exchange: Option<Exchange>,
         guest: Option<Rc<dyn std::any::Any>>,
     ) -> Rc<Self> {
-        Self::build(vm, phase, exchange, None, guest)
+        let caller = exchange.is_none().then(|| Caller::new(None));
+        Self::build(vm, phase, exchange, None, caller, guest)
+    }
+
+    /// A scope of a timer.
+    pub fn of_timer(vm: &Rc<Vm>, caller: Caller) -> Rc<Self> {
+        Self::build(vm, Phase::Timer, None, None, Some(caller), vm.guest())
     }
 
     /// A scope around a TLS handshake.
     pub fn of_handshake(vm: &Rc<Vm>, phase: Phase, handshake: Rc<Handshake>) -> Rc<Self> {
-        Self::build(vm, phase, None, Some(handshake), vm.guest())
+        Self::build(vm, phase, None, Some(handshake), None, vm.guest())
     }
 
     // an exchange is large: inlined it is moved less often
@@ -175,6 +184,7 @@ impl Scope {
         phase: Phase,
         exchange: Option<Exchange>,
         handshake: Option<Rc<Handshake>>,
+        caller: Option<Caller>,
         guest: Option<Rc<dyn std::any::Any>>,
     ) -> Rc<Self> {
         Rc::new(Self {
@@ -184,6 +194,7 @@ impl Scope {
             phase: Cell::new(phase),
             exchange: exchange.map(RefCell::new),
             handshake,
+            caller,
             plugin: Cell::new(NO_PLUGIN),
             cursor: Cell::new(0),
             chain: RefCell::default(),
@@ -218,6 +229,18 @@ impl Scope {
         self.handled.set(0);
         self.target_out.set(false);
         self.target_stale.set(false);
+    }
+
+    /// The client and the listener that its handlers run for, directly or as timers of timers.
+    pub fn client(&self) -> Option<(IpAddr, SocketAddr)> {
+        if let Some(x) = &self.exchange {
+            let x = x.try_borrow().ok()?;
+            return Some((x.client.addr.ip(), x.connection.listener));
+        }
+        match &self.handshake {
+            Some(h) => Some((h.peer.ip(), h.listener)),
+            None => self.caller.and_then(|c| c.client),
+        }
     }
 
     /// What it runs with, for another scope that is to run with the same.

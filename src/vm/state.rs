@@ -14,7 +14,7 @@ use mlua::{Lua, LuaOptions, StdLib, Table, ffi};
 
 use super::scope::{NO_PLUGIN, Scope};
 use super::watchdog::Watch;
-use super::{cdata, loader, native, op, thread};
+use super::{cdata, loader, native, op, thread, trace};
 use crate::exchange::Phase;
 
 /// How a state is made.
@@ -76,6 +76,18 @@ impl Registrar<'_> {
     /// When Lua is out of memory.
     pub fn module(&self, name: &str, source: loader::Source) -> mlua::Result<()> {
         loader::preload(self.lua, name, source)
+    }
+}
+
+/// The error of set-up code that the watchdog may stop, with an error that does not say so.
+pub trait Stopped {
+    /// The same, with what the watchdog says.
+    fn stopped(self, told: String) -> Self;
+}
+
+impl Stopped for mlua::Error {
+    fn stopped(self, told: String) -> Self {
+        Self::RuntimeError(told)
     }
 }
 
@@ -144,6 +156,7 @@ impl Vm {
         registrar.op("vm", "take", op::take)?;
         registrar.op("vm", "lap", op::raw(lap))?;
         registrar.op("vm", "context", op::raw(context))?;
+        registrar.op("vm", "traceback", op::raw(trace::of_running))?;
         let away = thread::install(&registrar)?;
         lua.load(include_str!("coroutine.lua"))
             .set_name("@moongate/vm/coroutine.lua")
@@ -154,6 +167,7 @@ impl Vm {
                 away,
                 &running,
                 registrar.ops.get::<Table>("vm")?,
+                trace::install(&lua)?,
             ))?;
         loader::search_paths(
             &lua,
@@ -208,12 +222,17 @@ impl Vm {
     }
 
     /// Runs set-up code under the watchdog.
-    pub fn guarded<R>(&self, f: impl FnOnce(&Lua) -> R) -> R {
+    ///
+    /// # Errors
+    /// Those of `f`; what the watchdog says, where it stopped `f`.
+    pub fn guarded<R, E: Stopped>(&self, f: impl FnOnce(&Lua) -> Result<R, E>) -> Result<R, E> {
         self.show(None);
         self.watch.begin();
         let r = f(&self.lua);
-        self.watch.end();
-        r
+        match self.watch.end() {
+            true => r.map_err(|e| e.stopped(super::watchdog::told(self.main))),
+            false => r,
+        }
     }
 
     /// Keeps a function for [`Vm::run`].

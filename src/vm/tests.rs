@@ -29,6 +29,10 @@ fn words(a: &Args, r: &mut Ret) {
     });
 }
 
+fn at_once(_: &Args, r: &mut Ret) {
+    r.wait(async { Out::new() });
+}
+
 fn boom(_: &Args, _: &mut Ret) {
     panic!("boom");
 }
@@ -44,6 +48,7 @@ fn vm(limit: usize) -> std::rc::Rc<Vm> {
         &[|r| {
             r.op("t", "sleep", op::raw(sleep))?;
             r.op("t", "exit", op::raw(exit))?;
+            r.op("t", "at_once", op::raw(at_once))?;
             r.op("t", "boom", op::raw(boom))?;
             r.op("t", "words", op::raw(words))?;
             r.lua
@@ -363,6 +368,12 @@ fn d03_a_handler_of_xpcall_cannot_hold_on_to_a_runaway() {
          while true do pcall(f) end",
         "local ok, e = o.vm.wait_threads(o.vm.spawn(function() local a, b = 1, 2 while true do end end))
          error(not ok and e)",
+        "('a'):gsub('a', function()
+           xpcall(function() while true do end end, function() while true do end end)
+         end)",
+        "table.sort({ 1, 2, 3 }, function()
+           while true do pcall(function() while true do end end) end
+         end)",
     ] {
         match run(&vm, src) {
             Flow::Failed(f) => {
@@ -376,6 +387,93 @@ fn d03_a_handler_of_xpcall_cannot_hold_on_to_a_runaway() {
         assert!(matches!(run(&vm, "sleep(1)"), Flow::Done));
     }
     assert_eq!(vm.live_coroutines(), 0);
+}
+
+#[test]
+fn d03_set_up_code_that_was_stopped_says_so() {
+    let vm = vm(64 << 20);
+    for src in [
+        "while true do end",
+        "xpcall(function() while true do end end, function() while true do end end)",
+        "pcall(function() while true do end end)",
+    ] {
+        let e = vm
+            .guarded(|lua| lua.load(src).set_name("=there").exec())
+            .unwrap_err();
+        assert!(e.to_string().contains("there:1: handler ran longer"), "{e}");
+    }
+    let e = vm.guarded(|lua| lua.load("error('mine')").exec()).unwrap_err();
+    assert!(e.to_string().contains("mine"), "{e}");
+    let none = vm.guarded(|lua| lua.load("('x'):rep(1e9)").exec()).unwrap_err();
+    assert!(none.to_string().contains("not enough memory"), "{none}");
+}
+
+#[test]
+fn d03_steps_without_a_wait_between_them_are_one_computation() {
+    let vm = vm(64 << 20);
+    for src in [
+        "while true do coroutine.yield() end",
+        "while true do pcall(coroutine.yield) end",
+        "while true do o.t.at_once() end",
+        "o.vm.spawn(function() while true do coroutine.yield() end end)",
+        "o.vm.spawn(function() while true do coroutine.yield() end end) while true do sleep(1) end",
+        "o.vm.spawn(function() while true do o.t.at_once() end end)",
+        "while true do o.vm.spawn(function() end) end",
+        "while true do o.vm.wait_threads(o.vm.spawn(function() error('no') end)) end",
+        "local function bomb() o.vm.spawn(bomb) o.vm.spawn(bomb) end bomb()",
+        "local function bomb() coroutine.yield() o.vm.spawn(bomb) o.vm.spawn(bomb) end bomb()",
+    ] {
+        let began = std::time::Instant::now();
+        match run(&vm, src) {
+            // or out of memory, which a bomb may be first
+            Flow::Failed(f) => assert!(
+                f.message.contains("handler ran longer") || f.kind == driver::FaultKind::Memory,
+                "{src}: {f:?}"
+            ),
+            flow => panic!("{src}: {flow:?}"),
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "{src}");
+        assert!(matches!(run(&vm, "sleep(1)"), Flow::Done));
+        assert_eq!((vm.live_coroutines(), vm.live_threads()), (0, 0), "{src}");
+    }
+    // who waits now and then may go on
+    let long = "for _ = 1, 8 do
+           local t = os.clock()
+           while os.clock() - t < 0.1 do for _ = 1, 100 do coroutine.yield() end end
+           sleep(1)
+         end";
+    assert!(matches!(run(&vm, long), Flow::Done));
+    let many = "local n = 0
+         local ok, e = pcall(function()
+           while true do o.vm.spawn(function() sleep(1000) end) n = n + 1 end
+         end)
+         assert(n == 16384 and e:find('too many light threads', 1, true), e)
+         exit(3)";
+    let vm = self::vm(256 << 20);
+    assert!(matches!(run(&vm, many), Flow::Exit(3)), "{:?}", run(&vm, many));
+}
+
+#[test]
+fn d03_a_wait_that_is_over_at_once_lets_others_go_on() {
+    let vm = vm(64 << 20);
+    let f = vm.lua().load("while true do o.t.at_once() end").into_function();
+    let f = vm.keep(f.unwrap()).unwrap();
+    let scope = Scope::new(&vm, Phase::Access, None);
+    let rt = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let (mut turns, endless) = (0, vm.run(&scope, f, &[]));
+    rt.block_on(async {
+        let others = async {
+            while turns < 10 {
+                tokio::task::yield_now().await;
+                turns += 1;
+            }
+        };
+        tokio::select! { biased; flow = endless => panic!("{flow:?}"), () = others => {} }
+    });
+    assert_eq!(turns, 10);
 }
 
 #[test]

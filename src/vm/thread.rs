@@ -74,7 +74,6 @@ pub const YIELDABLE: u32 = Phase::Certificate as u32
     | Phase::Access as u32
     | Phase::Response as u32
     | Phase::Timer as u32
-    | Phase::InitWorker as u32
     | Phase::Error as u32
     | Phase::AdminApi as u32;
 
@@ -172,6 +171,9 @@ pub(super) unsafe extern "C-unwind" fn spawn(state: Id) -> c_int {
         check_lua_function(state);
         check_here(state);
         check_yieldable(state);
+        if crew(|c| c.is_full()) == Some(true) {
+            return raise(state, c"too many light threads");
+        }
         let n = ffi::lua_gettop(state);
         // a place for each reference first, so that a failure leaves nothing behind
         let anchor = if state == TOP.get() {

@@ -32,7 +32,8 @@ pub struct Watch {
     lua: AtomicPtr<ffi::lua_State>,
     thread: libc::pthread_t,
     clock: libc::clockid_t,
-    limit: Duration,
+    /// CPU time that one resume, or several without a wait between them, may take.
+    pub(super) limit: Duration,
 }
 
 thread_local! {
@@ -152,18 +153,22 @@ unsafe extern "C-unwind" fn hook(lua: *mut ffi::lua_State, _: *mut ffi::lua_Debu
             w.told.store(run, Ordering::Relaxed);
         }
         // A yield leaves every pcall and, unlike an error, runs no handler of an xpcall: those run with hooks off, and
-        // one that loops could not be stopped. Who resumed is stopped in turn. Only C that calls Lua needs the error.
+        // one that loops could not be stopped. Who resumed is stopped in turn. Only C that calls Lua needs an error, of
+        // the kind that has no handler.
         if lua_isyieldable(lua) != 0 {
             ffi::lua_settop(lua, -2);
             ffi::lua_yield(lua, 0);
             return;
         }
-        ffi::lua_error(lua);
+        lj_err_mem(lua);
     }
 }
 
 unsafe extern "C-unwind" {
     fn lua_isyieldable(state: *mut ffi::lua_State) -> c_int;
+
+    /// Raises as an allocation that fails does. LuaJIT's own; it is in the archive that is linked here.
+    fn lj_err_mem(state: *mut ffi::lua_State) -> !;
 }
 
 /// What a coroutine that was stopped by a yield is told, [`MESSAGE`] with the place: left alone on its stack, as an
@@ -173,12 +178,25 @@ pub(super) fn take_message(co: *mut ffi::lua_State) -> String {
     unsafe {
         ffi::lua_settop(co, 0);
         ffi::lua_rawgetp(co, ffi::LUA_REGISTRYINDEX, MESSAGE.as_ptr().cast());
-        if ffi::lua_type(co, -1) != ffi::LUA_TSTRING {
-            return MESSAGE.to_string_lossy().into_owned();
+    }
+    told(co)
+}
+
+/// [`MESSAGE`] with the place where the last run was that was stopped.
+pub(super) fn told(state: *mut ffi::lua_State) -> String {
+    // SAFETY: the state is at rest and has room for one value, which exists already: no allocation. It is taken away
+    // again.
+    unsafe {
+        let top = ffi::lua_gettop(state);
+        ffi::lua_rawgetp(state, ffi::LUA_REGISTRYINDEX, MESSAGE.as_ptr().cast());
+        let mut text = MESSAGE.to_string_lossy().into_owned();
+        if ffi::lua_type(state, -1) == ffi::LUA_TSTRING {
+            let mut len = 0;
+            let p = ffi::lua_tolstring(state, -1, &mut len);
+            text = String::from_utf8_lossy(std::slice::from_raw_parts(p.cast::<u8>(), len)).into_owned();
         }
-        let mut len = 0;
-        let p = ffi::lua_tolstring(co, -1, &mut len);
-        String::from_utf8_lossy(std::slice::from_raw_parts(p.cast::<u8>(), len)).into_owned()
+        ffi::lua_settop(state, top);
+        text
     }
 }
 

@@ -49,7 +49,7 @@ BY_LUA = re.compile(r"^(\w+?)_by_lua(_block|_file)?$")
 
 # What changes nothing that a block here could notice, or what the gateway decides by itself.
 IGNORED = set("""
-server_tokens more_clear_headers resolver resolver_timeout lua_socket_log_errors root index access_log error_log
+server_tokens more_clear_headers resolver resolver_timeout root index access_log error_log
 server_name lua_code_cache_on keepalive_timeout internal proxy_http_version proxy_buffering lua_http10_buffering
 client_body_in_single_buffer tcp_nodelay tcp_nopush sendfile underscores_in_headers lua_use_default_type
 proxy_ssl_session_reuse proxy_ssl_verify ssl_session_tickets lingering_close lua_malloc_trim
@@ -57,7 +57,7 @@ lua_regex_cache_max_entries rewrite_log log_subrequest lua_load_resty_core lua_s
 ssl_prefer_server_ciphers merge_slashes msie_padding lua_sa_restart lua_thread_cache_max_entries
 echo_reset_timer variables_hash_max_size types_hash_max_size server_names_hash_bucket_size
 proxy_ssl_certificate proxy_ssl_certificate_key client_header_buffer_size large_client_header_buffers
-lua_socket_buffer_size lua_socket_keepalive_timeout lua_socket_pool_size lua_transform_underscores
+lua_transform_underscores
 """.split())
 # Settings of the gateway: what it is started with.
 SETTINGS = {
@@ -66,9 +66,12 @@ SETTINGS = {
     "lua_ssl_trusted_certificate": "lua_ssl_trusted_certificate",
     "lua_check_client_abort": "nginx_proxy_lua_check_client_abort",
     "client_body_timeout": "moongate_client_body_timeout",
+    "lua_socket_log_errors": "nginx_http_lua_socket_log_errors",
+    "lua_socket_buffer_size": "nginx_http_lua_socket_buffer_size",
+    "lua_socket_keepalive_timeout": "nginx_http_lua_socket_keepalive_timeout",
+    "lua_socket_pool_size": "nginx_http_lua_socket_pool_size",
 }
-TIMEOUTS = {"lua_socket_connect_timeout": "connect", "lua_socket_send_timeout": "send",
-            "lua_socket_read_timeout": "read"}
+TIMEOUTS = ("lua_socket_connect_timeout", "lua_socket_send_timeout", "lua_socket_read_timeout")
 # Variables that the gateway has, too, and that can be written.
 KNOWN = {"args", "query_string", "limit_rate", "upstream_uri", "upstream_scheme", "upstream_host", "upstream_upgrade", "upstream_connection"}
 
@@ -110,6 +113,17 @@ class Block:
             given = source["sections"].get(name)
             if isinstance(given, str) and given.strip().isdigit():
                 self.fixed[given.strip()] = str(ports())
+        if "TEST_NGINX_MEMCACHED_PORT" in str(source["sections"].get("udp_listen")):
+            # a server of the block's own in memcached's place
+            self.env = {**env, "TEST_NGINX_MEMCACHED_PORT": str(ports())}
+        # what the block's Lua is to find at its own port when it asks by a socket
+        whole = "\n".join(str(source["sections"].get(n)) for n in ("config", "http_config", "user_files"))
+        self.front = ports() if re.search(r"socket\.(?:tcp|connect|stream)|= *socket", whole) else None
+        if self.front:
+            self.env = {**self.env, "TEST_NGINX_SERVER_PORT": str(self.front)}
+        idle = re.search(r"(?<!_)keepalive_timeout\s+(\d+(?:ms|s)?)\s*;", whole)
+        self.front_idle = milliseconds(idle.group(1)) / 1000 if idle else None
+        self.front_date = "more_clear_headers Date" not in whole
         self.upstreams, self.bare = {}, os.path.isdir(checkout + "/kong/pdk")
         if source.get("broken"):
             raise Skip("the section cannot be read: " + source["broken"].strip()[:60])
@@ -130,6 +144,7 @@ class Block:
             text = re.sub(r"\$(?:(TEST_NGINX_[A-Z0-9_]+)|\{(TEST_NGINX_[A-Z0-9_]+)\})", of, text)
             text = text.replace("/@ROOT@/../", self.checkout + "/t/").replace("/@ROOT@", self.root)
             text = re.sub(r"(?<![\w.])1984(?!\w)", str(self.port), text)
+            text = re.sub(r"(?<![\w.])11211(?!\w)", self.env.get("TEST_NGINX_MEMCACHED_PORT", "11211"), text)
             for given, port in {**(self.library.ports if self.library else {}), **self.fixed}.items():
                 text = re.sub(r"(?<![\w.])%s(?!\w)" % given, port, text)
             if self.library:
@@ -163,7 +178,7 @@ class Block:
             if not isinstance(t, str):
                 raise Skip("the configuration is no text")
         try:
-            http, config = parse(http), parse(config, 39)
+            http, config = parse(http, 21), parse(config, 39)
         except Refused as e:
             raise Skip("nginx refuses the configuration: %s" % e)
         self._main(self.section("main_config") or "")
@@ -396,7 +411,7 @@ class Block:
         elif name in ("set_real_ip_from", "real_ip_header", "real_ip_recursive"):
             self._real_ip(d)
         elif name in TIMEOUTS:
-            location.timeouts[TIMEOUTS[name]] = milliseconds(args[0])
+            self.settings["nginx_http_" + name] = args[0]
         elif name in SETTINGS:
             value = args[0]
             if name == "lua_ssl_trusted_certificate":
@@ -421,6 +436,8 @@ class Block:
             end = "\n"
             if args and args[0] == "-n":
                 args, end = args[1:], ""
+            if args and args[0] == "--":
+                args = args[1:]
             location.echo = (location.echo or []) + [("echo", " ".join(args) + end)]
         elif name in ("echo_sleep", "echo_flush", "echo_status", "echo_read_request_body", "echo_request_body"):
             location.echo = (location.echo or []) + [(name, args[0] if args else "")]
@@ -471,7 +488,8 @@ class Block:
                              "default": server["default"].table()}
         return "return " + lua({"name": self.name, "root": self.root, "path": self.path,
                                 "dicts": list(self.dicts), "servers": servers, "init": self.init or None,
-                                "bare": self.bare or None, "library": bool(self.library) or None})
+                                "bare": self.bare or None, "front": self.front,
+                                "library": bool(self.library) or None})
 
     def key(self):
         """Blocks with the same key can share a gateway: `init_by_lua` can be run later, `init_worker_by_lua` not."""
@@ -485,14 +503,13 @@ class Location:
     def __init__(self):
         self.kind, self.path, self.ops, self.lua = "", "/", [], {}
         self.echo = self.proxy = self.type = self.need_body = None
-        self.add_headers, self.proxy_headers, self.timeouts = [], [], {}
+        self.add_headers, self.proxy_headers = [], []
 
     def copy(self):
         other = Location()
         other.lua, other.type, other.need_body = dict(self.lua), self.type, self.need_body
         other.lua.pop("content", None)
         other.add_headers, other.proxy_headers = list(self.add_headers), list(self.proxy_headers)
-        other.timeouts = dict(self.timeouts)
         return other
 
     def resolve(self, block):
@@ -505,4 +522,4 @@ class Location:
     def table(self):
         return {"kind": self.kind, "path": self.path, "ops": self.ops, "lua": self.lua, "echo": self.echo,
                 "proxy": self.proxy, "type": self.type, "need_body": self.need_body,
-                "timeouts": self.timeouts or None, "add_headers": self.add_headers or None, "proxy_headers": self.proxy_headers or None}
+                "add_headers": self.add_headers or None, "proxy_headers": self.proxy_headers or None}

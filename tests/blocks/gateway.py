@@ -68,6 +68,8 @@ class Gateway:
             "KONG_PROXY_ERROR_LOG": root + "/error.log",
             "KONG_HEADERS": "off", "KONG_ADMIN_LISTEN": "off", "KONG_STATUS_LISTEN": "off",
             "KONG_ADMIN_GUI_LISTEN": "off", "KONG_NGINX_HTTP_CLIENT_MAX_BODY_SIZE": "0",
+            # nginx's own default, where Kong has it off
+            "KONG_NGINX_HTTP_LUA_SOCKET_LOG_ERRORS": "on",
         })
         if dicts:
             env["KONG_NGINX_HTTP_LUA_SHARED_DICT"] = "; ".join("%s %s" % kv for kv in dicts.items())

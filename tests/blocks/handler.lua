@@ -7,7 +7,8 @@
 
 local K, DIR = kong, os.getenv("MOONGATE_BLOCKS")
 local real_phase, real_exit, real_var = ngx.get_phase, ngx.exit, ngx.var
-local log, ERR = ngx.log, ngx.ERR
+local ERR = ngx.ERR
+local write_line = package.loaded["moongate.ngx.log"].write
 local index = assert(loadfile(DIR .. "/index.lua"))()
 local blocks, current = {}, nil
 local base_path, base_loaded = package.path, {}
@@ -21,6 +22,11 @@ end
 local function in_request()
   local ok, s = pcall(state)
   return ok and s or nil
+end
+
+-- A line of nginx's own: without the place of the Lua that logs it.
+local function log(level, ...)
+  write_line(level, table.concat({ ... }))
 end
 
 -- === what is exchanged ===
@@ -58,6 +64,10 @@ function ngx.exit(code)
   return real_exit(code)
 end
 
+local function get_var(name)
+  return real_var[name]
+end
+
 ngx.var = setmetatable({}, {
   __index = function(_, name)
     local s = in_request()
@@ -66,7 +76,9 @@ ngx.var = setmetatable({}, {
     if v ~= nil then
       return v or nil
     end
-    if name == "echo_request_method" then
+    if name == "server_port" and s and s.block and s.block.front then
+      return tostring(s.block.front)
+    elseif name == "echo_request_method" then
       return ngx.req.get_method()
     elseif name == "echo_client_request_headers" then
       return ngx.req.raw_header()
@@ -75,7 +87,11 @@ ngx.var = setmetatable({}, {
     elseif type(name) == "number" then
       return s and s.captures and name > 0 and s.captures[name] or nil
     end
-    return real_var[name]
+    local ok, value = pcall(get_var, name)
+    if not ok then
+      error((tostring(value):gsub("^[^:]+:%d+: ", "")), 2)
+    end
+    return value
   end,
   __newindex = function(_, name, value)
     local s = in_request()
@@ -329,13 +345,15 @@ end
 
 local expand
 
+local traceback = require("moongate.ops").vm.traceback
+
 local function traced(err)
   if err == JUMP or err == STOP then
     return err
-  elseif type(err) ~= "string" then
-    err = err == nil and "nil" or type(err) == "table" and getmetatable(err) and tostring(err) or "unknown reason"
+  elseif type(err) ~= "string" and type(err) ~= "number" then
+    err = "unknown reason"
   end
-  return err .. "\nstack traceback:\ncoroutine 0:" .. debug.traceback("", 2):gsub("^\nstack traceback:", "")
+  return err .. "\n" .. traceback(1, err)
 end
 
 local function compiled(code, env)
@@ -417,7 +435,10 @@ function initialize(codes, as, env)
   for _, code in ipairs(codes or {}) do
     local f, err = compiled(code, env)
     local ok = f ~= nil
-    if f then
+    if not f then
+      err = err:gsub("^failed to load inlined Lua code: ", ""):gsub('^failed to load external Lua file ".-": ', "")
+      as = code.file and as .. "_file" or as
+    else
       ok, err = xpcall(f, function(e)
         return type(e) == "string" and debug.traceback(e, 2) or tostring(e)
       end)

@@ -4,6 +4,7 @@ Must not: know what a block expects.
 """
 
 import os
+import re
 import select
 import shutil
 import socket
@@ -11,6 +12,8 @@ import ssl
 import subprocess
 import threading
 import time
+
+from wire import parse
 
 
 def _quiet(f):
@@ -38,6 +41,22 @@ def listener(address):
         s.bind((host.strip("[]"), int(number)))
     s.listen(128)
     return s
+
+
+def black_hole(host, port):
+    """Sockets that make an address silent, as the blocks expect of a packet filter: who connects waits for ever."""
+    held = [socket.socket()]
+    try:
+        held[0].bind((host, port))
+    except OSError:
+        return held  # another run's is there
+    held[0].listen(0)
+    for _ in range(4):
+        s = socket.socket()
+        s.setblocking(False)
+        s.connect_ex((host, port))
+        held.append(s)
+    return held
 
 
 class Server:
@@ -85,6 +104,88 @@ def relay(address, port, tls=None):
         server.close()
 
     return Server(listener(address), serve)
+
+
+class Front:
+    """A relay that makes of the gateway's answers what nginx makes of its own, for blocks that read them by a socket:
+    the version, the headers and their order, chunks where there is no length."""
+
+    def __init__(self, address, port, tls=None, date=True, idle=None):
+        self.port, self.date, self.idle = port, date, idle
+        self.context = tls and tls_context(tls)
+        self.server = Server(listener(address), self._serve)
+
+    def close(self):
+        self.server.close()
+
+    def _serve(self, client):
+        client.settimeout(30)
+        if self.context:
+            client = self.context.wrap_socket(client, server_side=True)
+        data = b""
+        with client:
+            while True:
+                head, data = self._until(client, data)
+                if not re.match(rb"[A-Z]+ /", head) or b"\r\nUpgrade:" in head:
+                    return self._raw(client, head + data)
+                length = re.search(rb"(?i)\r\nContent-Length: *(\d+)", head)
+                wanted = int(length.group(1)) if length else 0
+                while len(data) < wanted:
+                    data += self._more(client)
+                body, data = data[:wanted], data[wanted:]
+                keep = b" HTTP/1.1\r\n" in head and not re.search(rb"(?i)\r\nConnection: *close", head)
+                client.sendall(self._answer(head, body, keep))
+                if not keep:
+                    return
+                client.settimeout(self.idle or 30)
+
+    def _until(self, client, data):
+        while b"\r\n\r\n" not in data:
+            data += self._more(client)
+            if not re.match(rb"[A-Z]", data):
+                return data, b""
+        end = data.index(b"\r\n\r\n") + 4
+        return data[:end], data[end:]
+
+    @staticmethod
+    def _more(client):
+        data = client.recv(65536)
+        if not data:
+            raise OSError("the client has ended")
+        return data
+
+    def _raw(self, client, data):
+        server = socket.create_connection(("127.0.0.1", self.port), timeout=5)
+        server.sendall(data)
+        _pass_on(client, server)
+
+    def _answer(self, head, body, keep):
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as server:
+            lines = [x for x in head[:-4].split(b"\r\n") if not x.lower().startswith(b"connection:")]
+            server.sendall(b"\r\n".join(lines) + b"\r\nConnection: close\r\n\r\n" + body)
+            got = b""
+            while True:
+                data = server.recv(65536)
+                if not data:
+                    break
+                got += data
+        response, _ = parse(got, head.startswith(b"HEAD "))
+        if response is None:
+            raise OSError("no answer")
+        status = got[9:got.index(b"\r\n")].decode("latin1")
+        out = ["HTTP/1.1 " + status, "Server: nginx"]
+        if self.date:
+            out.append("Date: " + time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime()))
+        out.append("Content-Type: " + (response.header("content-type") or "text/plain"))
+        text = response.body.encode("latin1")
+        chunked = b" HTTP/1.1\r\n" in head
+        out.append("Transfer-Encoding: chunked" if chunked else "Content-Length: %d" % len(text))
+        out.append("Connection: " + ("keep-alive" if keep else "close"))
+        own = ("server", "date", "content-type", "content-length", "transfer-encoding", "connection")
+        out += ["%s: %s" % (n, v) for n, v in response.headers if n.lower() not in own]
+        if chunked:
+            text = (b"%x\r\n%s\r\n" % (len(text), text) if text else b"") + b"0\r\n\r\n"
+        return ("\r\n".join(out) + "\r\n\r\n").encode("latin1") + text
 
 
 def tls_context(tls):
@@ -243,6 +344,10 @@ class OneAnswer:
 
     def _serve(self, client):
         client.settimeout(10)
+        shut = self.block.section("tcp_shutdown")
+        shut = None if shut is None else int(shut.strip())
+        if shut is not None:
+            client.shutdown(shut)
         query = b""
         while len(query) < self.wanted:
             data = client.recv(4096)
@@ -250,11 +355,8 @@ class OneAnswer:
                 break
             query += data
         self.query = query
-        shut = self.block.section("tcp_shutdown")
-        if shut is not None:
-            client.shutdown(int(shut.strip()))
         time.sleep(self.delay)
-        for part in self.reply:
+        for part in self.reply if shut in (None, 0) else []:
             client.sendall(part)
             if len(self.reply) > 1:
                 time.sleep(0.01)
@@ -269,30 +371,40 @@ class OneAnswer:
 class OneDatagram:
     """`udp_listen`: a datagram in, one or several out."""
 
-    def __init__(self, block):
+    def __init__(self, block, folder):
         self.query = b""
         target = block.section("udp_listen").strip()
         if target.isdigit():
             self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             self.socket.bind(("127.0.0.1", int(target)))
         else:
+            target = os.path.join(folder, target)
             if os.path.exists(target):
                 os.unlink(target)
             self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             self.socket.bind(target)
+        self.socket.settimeout(0.1)
         reply = block.section("udp_reply")
         self.reply = [bytes_of(x) for x in reply] if isinstance(reply, list) else [bytes_of(reply)]
         self.delay = _seconds(block.section("udp_reply_delay"))
-        threading.Thread(target=_quiet(self._serve), daemon=True).start()
+        self.over = False
+        self.thread = threading.Thread(target=_quiet(self._serve), daemon=True)
+        self.thread.start()
 
     def _serve(self):
-        while True:
-            self.query, peer = self.socket.recvfrom(65536)
+        while not self.over:
+            try:
+                self.query, peer = self.socket.recvfrom(65536)
+            except TimeoutError:
+                continue
             time.sleep(self.delay)
             for part in self.reply:
                 self.socket.sendto(part, peer)
 
     def close(self):
+        # a socket that a thread waits for would keep its port
+        self.over = True
+        self.thread.join(timeout=1)
         self.socket.close()
 
 

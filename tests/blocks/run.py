@@ -45,7 +45,7 @@ from convert import Block, Library, Skip  # noqa: E402
 from debug_lines import DebugLines  # noqa: E402
 from figures import compare, suite, write  # noqa: E402
 from gateway import Gateway  # noqa: E402
-from peers import Memcached, OneAnswer, OneDatagram, redis, relay  # noqa: E402
+from peers import Front, Memcached, OneAnswer, OneDatagram, black_hole, redis, relay  # noqa: E402
 from wire import exchange, parse, requests  # noqa: E402
 
 BATCH = 40
@@ -117,6 +117,7 @@ class Run:
         self.ports, self.perls, self.gateways = Ports(20000 + os.getpid() * 37 % 11000), threading.local(), 0
         self.results, self.debug = [], DebugLines(self.checkout)
         self.memcached = Memcached(self.ports())
+        self.silent = black_hole("127.0.0.2", 12345)
         port = self.ports()
         self.redis = redis(self.work, port)
         self.env = {"TEST_NGINX_MEMCACHED_PORT": str(self.memcached.port), "TEST_NGINX_REDIS_PORT": str(port),
@@ -248,11 +249,16 @@ class Run:
         r = b.result
         try:
             for address, port, tls in b.relays:
-                servers.append(relay(address, port, tls))
+                if b.front:
+                    servers.append(Front(address, port, tls, b.front_date, b.front_idle))
+                else:
+                    servers.append(relay(address, port, tls))
+            if b.front:
+                servers.append(Front("127.0.0.1:%d" % b.front, b.port, None, b.front_date, b.front_idle))
             if b.section("tcp_listen") is not None:
                 servers.append(OneAnswer(b))
             if b.section("udp_listen") is not None:
-                servers.append(OneDatagram(b))
+                servers.append(OneDatagram(b, gateway.root))
             at = 0 if len(gateway.blocks) == 1 else gateway.start_block(n)
             if len(gateway.blocks) == 1:
                 gateway.start_block(n)

@@ -34,3 +34,14 @@ p(coroutine.resume(co))
 for _, name in ipairs({ "create", "resume", "status", "wrap", "yield" }) do
   p(name, type(coroutine["_" .. name]), type(coroutine["__" .. name]))
 end
+-- each resumes the other
+local first, second
+first = coroutine.create(function() p("in first", coroutine.resume(second)) end)
+second = coroutine.create(function()
+  p("in second", coroutine.resume(first))
+  ngx.sleep(0.001)
+  p("after a wait", coroutine.resume(first))
+  p("itself", coroutine.resume(second))
+  p(coroutine.status(first), coroutine.status(second))
+end)
+p(coroutine.resume(first))

@@ -150,7 +150,7 @@ fn c07_what_fails_in_the_phase_ends_the_handshake_and_is_logged() {
     for (lua, logged) in [
         (
             "error('no luck')",
-            "[kong] [tlsprobe] certificate handler failed: certificate:1: no luck",
+            "[kong] [tlsprobe] lua entry thread aborted: runtime error: certificate:1: no luck",
         ),
         (
             "ngx.exit(ngx.ERROR)",
@@ -158,7 +158,7 @@ fn c07_what_fails_in_the_phase_ends_the_handshake_and_is_logged() {
         ),
         (
             "ngx.sleep(0.01) error('late')",
-            "certificate handler failed: certificate:1: late",
+            "lua entry thread aborted: runtime error: certificate:1: late",
         ),
         ("assert(ssl.clear_certs())", "SSL_do_handshake() failed"),
     ] {

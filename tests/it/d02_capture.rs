@@ -132,6 +132,45 @@ fn d02_captures_run_side_by_side_and_nest() {
 }
 
 #[test]
+fn d02_captures_that_double_come_to_an_end() {
+    let gateway = gateway(
+        1,
+        "",
+        "['/twice'] = function()
+           ngx.location.capture_multi({ { '/twice' }, { '/twice' } })
+           ngx.say('twice')
+         end,
+         ['/well'] = function() ngx.say('well') end,",
+    );
+    let mut client = gateway.connect();
+    client.patience(120);
+    assert_eq!(client.get("/twice").text(), "twice\n");
+    gateway.logged("lua subrequests cycle while processing \"/twice\"");
+    assert_eq!(client.get("/well").text(), "well\n");
+}
+
+#[test]
+fn d02_paths_are_bytes_and_are_decoded_once() {
+    let origin = origin();
+    let gateway = gateway(
+        origin.port,
+        "",
+        "['/go'] = function(same)
+           local capture = ngx.location.capture
+           same(capture('/up%ff%fe').body, 'GET /up%FF%FE HTTP/1.1\\n')
+           same(capture('/up\\255?a=\\254').body, 'GET /up%FF?a=%FE HTTP/1.1\\n')
+           same(capture('/up%2541').body, 'GET /up%2541 HTTP/1.1\\n')
+           same(capture('/up%3Fa=1').body, 'GET /up%3Fa=1 HTTP/1.1\\n')
+           same(capture('/up%252e%252e/x').body, 'GET /up%252e%252e/x HTTP/1.1\\n')
+           ngx.say('done')
+         end,
+         ['/\\255\\254'] = function() ngx.print('bytes') end,",
+    );
+    assert_eq!(gateway.get("/go", &[]).text(), "done\n", "{}", gateway.errors());
+    assert_eq!(gateway.get("/%ff%FE", &[]).text(), "bytes");
+}
+
+#[test]
 fn d02_a_capture_carries_bodies_and_statuses() {
     let origin = origin();
     let gateway = gateway(

@@ -47,3 +47,16 @@ fn d03_a_process_ends_with_the_gateway() {
         "{pid} lives on"
     );
 }
+
+#[test]
+fn d03_a_long_line_costs_as_much_as_it_is_long() {
+    let gateway = Setup::probe(1).set("nginx_worker_processes", "1").start();
+    let began = std::time::Instant::now();
+    let r = gateway.access(
+        "local p = assert(require('ngx.pipe').spawn('head -c 16777216 /dev/zero | tr \"\\\\0\" a; echo; echo b')) \
+         local one, two = p:stdout_read_line(), p:stdout_read_line() \
+         kong.response.exit(200, #one .. ' ' .. two)",
+    );
+    assert_eq!(r.is(200).text(), "16777216 b");
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}

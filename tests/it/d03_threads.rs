@@ -299,3 +299,34 @@ fn d03_workers_know_one_another() {
     );
     assert_eq!(r.is(200).text(), "2 true 2 true false");
 }
+
+#[test]
+fn d03_what_yields_for_ever_or_multiplies_is_stopped_and_delays_nobody() {
+    let gateway = gateway(&[
+        ("moongate_handler_timeout", "1s"),
+        ("nginx_worker_processes", "1"),
+    ]);
+    let bad = [
+        "while true do coroutine.yield() end",
+        "ngx.thread.spawn(function() while true do coroutine.yield() end end) ngx.sleep(100)",
+        "local function bomb() coroutine.yield() ngx.thread.spawn(bomb) ngx.thread.spawn(bomb) end bomb()",
+    ];
+    for lua in bad {
+        let mut stuck = gateway.connect();
+        stuck.send(format!(
+            "GET / HTTP/1.1\r\nHost: test.local\r\nX-Access: {lua}\r\n\r\n"
+        ));
+        // meanwhile
+        let mut served = 0;
+        while !stuck.hears(Duration::from_millis(1)) {
+            let began = Instant::now();
+            assert_eq!(gateway.access("kong.response.exit(200, 'here')").text(), "here");
+            assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+            served += 1;
+        }
+        stuck.answer(false).is(500);
+        assert!(served > 1, "{lua}: {served} requests were served meanwhile");
+    }
+    gateway.logged("handler ran longer than moongate_handler_timeout allows");
+    at_rest(&gateway);
+}

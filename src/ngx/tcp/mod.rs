@@ -18,11 +18,14 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use self::pool::{Claim, Wanted};
-use self::slot::{Busy, Kind, Part, Slot};
+use self::slot::{Busy, Kind, Opening, Part, Slot};
 use self::wire::{Conn, Probe};
 use super::call;
-use super::sockets::{self, Place, bind_address, ms, reason};
+use super::log::Level;
+use super::sockets::{self, Peer, Place, bind_address, ms, reason};
 use crate::vm::scope::Ends;
 use crate::vm::{Args, Out, Registrar, Ret, Scope, cdata, op, scope};
 
@@ -62,9 +65,6 @@ pub(super) fn of_request(scope: &Rc<Scope>, io: Box<dyn Io>, raw: bool) -> i64 {
 
 /// What a connect was asked.
 struct Asked {
-    host: String,
-    /// None: a path.
-    port: Option<u16>,
     pool: Option<String>,
     size: Option<usize>,
     backlog: Option<usize>,
@@ -92,9 +92,8 @@ fn connect(a: &Args, r: &mut Ret) {
     }
     slot.end();
     let text = |i| a.str(i).map(|s: &[u8]| String::from_utf8_lossy(s).into_owned());
+    let (host, port) = (text(2).unwrap_or_default(), a.num(3).map(|p| p as u16));
     let asked = Asked {
-        host: text(2).unwrap_or_default(),
-        port: a.num(3).map(|p| p as u16),
         pool: text(5),
         size: a.num(6).map(|n| n as usize),
         backlog: a.num(7).map(|n| n as usize),
@@ -106,7 +105,9 @@ fn connect(a: &Args, r: &mut Ret) {
         },
     };
     let limit = ms(a, 4, sockets::defaults().of_settings.connect_timeout);
-    let place = Place::at_hand(&asked.host, asked.port);
+    let place = Place::at_hand(&host, port);
+    let addr = place.as_ref().and_then(Place::addr);
+    slot.peer.replace(Peer { host, port, addr });
     let claimed = place.as_ref().map(|place| asked.claim(&slot, place));
     match claimed {
         Some(Claim::Idle(conn)) => {
@@ -121,19 +122,12 @@ fn connect(a: &Args, r: &mut Ret) {
         _ => {}
     }
     let busy = Busy::new(&slot, Part::Connect);
+    let opening = matches!(claimed, Some(Claim::Open(_))).then(|| Opening::new(&slot));
     r.wait(async move {
         let mut out = Out::new();
-        let opened = tokio::time::timeout(limit, asked.open(&slot, place, claimed)).await;
-        match opened {
-            Err(_) => {
-                sockets::log_error(|| {
-                    let (host, port) = (&asked.host, asked.port.unwrap_or_default());
-                    format!("lua tcp socket connect timed out, when connecting to {host}:{port}")
-                });
-                out.fail("timeout")
-            }
-            Ok(Err(e)) => out.fail(e),
-            Ok(Ok(conn)) => {
+        match asked.open(&slot, place, claimed, opening, limit).await {
+            Err(e) => out.fail(e),
+            Ok(conn) => {
                 slot.adopt(conn);
                 out.num(1.0)
             }
@@ -152,28 +146,51 @@ impl Asked {
         claim
     }
 
-    /// A connection from the pool, or a new one; once the name's address is known, and it is this one's turn.
+    /// A connection from the pool, or a new one; once the name's address is known, and it is this one's turn. The
+    /// limit bounds the wait for the turn and the connecting, each, and not the look-up, which has its own.
     async fn open(
         &self,
-        slot: &Slot,
+        slot: &Rc<Slot>,
         place: Option<Place>,
         claimed: Option<Claim>,
+        opening: Option<Opening>,
+        limit: Duration,
     ) -> Result<Rc<Conn>, String> {
         let place = match place {
             Some(place) => place,
-            None => Place::find(&self.host, self.port).await?,
+            None => {
+                let (host, port) = {
+                    let peer = slot.peer.borrow();
+                    (peer.host.clone(), peer.port)
+                };
+                Place::find(&host, port).await?
+            }
         };
         let mut claim = claimed.unwrap_or_else(|| self.claim(slot, &place));
         if let Claim::Wait(ticket, turn) = claim {
             // a pool that is gone lets nobody wait
-            let _ = turn.await;
+            if timeout(limit, turn).await.is_err() {
+                sockets::log_error(|| {
+                    let peer = slot.peer.borrow();
+                    let (host, port) = (&peer.host, peer.port.unwrap_or_default());
+                    format!(
+                        "lua tcp socket queued connect timed out, when trying to connect to {host}:{port}{peer}"
+                    )
+                });
+                return Err("timeout".to_owned());
+            }
             claim = pool::claim_again(ticket, &self.wanted);
         }
         match claim {
             Claim::Idle(conn) => Ok(conn),
             Claim::Full | Claim::Wait(..) => Err("too many waiting connect operations".to_owned()),
             Claim::Open(ticket) => {
-                let conn = Conn::open(place, self.bind).await?;
+                let _opening = opening.unwrap_or_else(|| Opening::new(slot));
+                let Ok(opened) = timeout(limit, Conn::open(place, self.bind, &slot.peer)).await else {
+                    sockets::log_error(|| format!("lua tcp socket connect timed out{}", slot.peer.borrow()));
+                    return Err("timeout".to_owned());
+                };
+                let conn = opened?;
                 *conn.ticket.borrow_mut() = ticket;
                 Ok(Rc::new(conn))
             }
@@ -211,7 +228,7 @@ fn send(a: &Args, r: &mut Ret) {
         Ok((sent, false)) => sent,
         Err(e) => {
             slot.close_writing();
-            sockets::log_call("send()", &e);
+            sockets::log_call(Level::ERR, "send()", &e, &*slot.peer.borrow());
             r.fail(reason(&e));
             return;
         }
@@ -221,7 +238,7 @@ fn send(a: &Args, r: &mut Ret) {
     let busy = Busy::new(&slot, Part::Write);
     r.wait(async move {
         let mut out = Out::new();
-        match write_all(&conn, &rest, limit).await {
+        match write_all(&slot, &conn, &rest, limit).await {
             Ok(()) => out.num(len as f64),
             Err(e) => {
                 // part of the data may be out: nothing sensible can follow
@@ -252,19 +269,19 @@ fn write(conn: &Conn, cx: &mut Context<'_>, data: &[u8]) -> io::Result<(usize, b
 }
 
 /// Writes all; the limit bounds each wait.
-async fn write_all(conn: &Conn, mut data: &[u8], limit: Duration) -> Result<(), String> {
+async fn write_all(slot: &Slot, conn: &Conn, mut data: &[u8], limit: Duration) -> Result<(), String> {
     loop {
         let step = poll_fn(|cx| match write(conn, cx, data) {
             Ok((0, false)) => Poll::Pending,
             other => Poll::Ready(other),
         });
-        match tokio::time::timeout(limit, step).await {
+        match timeout(limit, step).await {
             Err(_) => {
-                sockets::log_error(|| "lua tcp socket write timed out".into());
+                sockets::log_error(|| format!("lua tcp socket write timed out{}", slot.peer.borrow()));
                 return Err("timeout".to_owned());
             }
             Ok(Err(e)) => {
-                sockets::log_call("send()", &e);
+                sockets::log_call(Level::ERR, "send()", &e, &*slot.peer.borrow());
                 return Err(reason(&e));
             }
             Ok(Ok((_, true))) => return Ok(()),
@@ -296,7 +313,12 @@ fn close(a: &Args, r: &mut Ret) {
 
 /// `reused(id)`: how often the connection came out of the pool; `nil, err` where it is closed.
 fn reused(a: &Args, r: &mut Ret) {
-    let slot = cdata::object::<Slot>(a, 1).filter(|s| !both_closed(s));
+    let slot = cdata::object::<Slot>(a, 1);
+    if slot.as_ref().is_some_and(|s| s.opening.get()) {
+        r.num(0.0);
+        return;
+    }
+    let slot = slot.filter(|s| !both_closed(s));
     match slot.and_then(|s| s.conn.borrow().as_ref().map(|c| c.reused.get())) {
         Some(n) => r.num(n),
         None => r.fail("closed"),

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::super::log::{self, Level};
 use super::wire::{Conn, Probe};
 use crate::tls::identity::ClientIdentity;
 use crate::upstream::TlsPlan;
@@ -183,6 +184,12 @@ pub(in crate::ngx) fn claim(
         return Claim::Full;
     }
     if connections > pool.size {
+        if log::enabled(Level::DEBUG) {
+            let text = format!(
+                "lua tcp socket queue connect operation for connection pool \"{name}\", connections: {connections}"
+            );
+            log::emit(Level::DEBUG, text.as_bytes());
+        }
         let (sender, receiver) = oneshot::channel();
         pool.waiting.borrow_mut().push_back(sender);
         return Claim::Wait(ticket, receiver);

@@ -197,7 +197,7 @@ async fn read(slot: &Slot, conn: &Conn, want: &mut Want, limit: Duration) -> Out
             out.fail("no memory").lit("");
             return out;
         }
-        match conn.fill(limit).await {
+        match conn.fill(limit, &slot.peer).await {
             Ok(0) => {
                 want.end(slot, conn, &mut out);
                 return out;
@@ -211,7 +211,7 @@ async fn read(slot: &Slot, conn: &Conn, want: &mut Want, limit: Duration) -> Out
             Err(e) => {
                 let over = e != "timeout";
                 if !over {
-                    sockets::log_error(|| "lua tcp socket read timed out".into());
+                    sockets::log_error(|| format!("lua tcp socket read timed out{}", slot.peer.borrow()));
                 }
                 out.fail(e);
                 let mut input = conn.input.borrow_mut();

@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::super::call;
-use super::super::sockets::{Owner, log_error};
+use super::super::sockets::{Owner, Peer, log_error};
 use super::wire::Conn;
 use crate::vm::scope::Ends;
 use crate::vm::{Args, Ret, cdata, scope};
@@ -29,9 +29,13 @@ pub(in crate::ngx) struct Slot {
     pub owner: Owner,
     pub conn: RefCell<Option<Rc<Conn>>>,
     pub kind: Cell<Kind>,
+    /// Where it leads.
+    pub peer: RefCell<Peer>,
     /// The name of the pool that `setkeepalive` gives it to.
     pub pool: RefCell<String>,
     pub connecting: Cell<bool>,
+    /// The connection is under way; a name was looked up before.
+    pub opening: Cell<bool>,
     pub reading: Cell<bool>,
     pub writing: Cell<bool>,
     pub read_closed: Cell<bool>,
@@ -116,9 +120,18 @@ pub(in crate::ngx) fn open_to(
         is_closed = closed(slot);
         is_closed
     });
-    let has_conn = || cdata::object::<Slot>(a, 1).is_some_and(|s| s.conn.borrow().is_some());
+    let has_conn =
+        || cdata::object::<Slot>(a, 1).is_some_and(|s| s.conn.borrow().is_some() || s.opening.get());
     if opened.is_none() && (is_closed || !has_conn()) {
-        log_error(|| format!("attempt to {what} data on a closed socket"));
+        log_error(|| {
+            // nginx tells its structures' addresses and marks here
+            let u = cdata::object::<Slot>(a, 1).map_or(0, |s| Rc::as_ptr(&s) as usize);
+            let peer = cdata::object::<Slot>(a, 1).map_or_else(Peer::default, |s| s.peer.borrow().clone());
+            format!(
+                "attempt to {what} data on a closed socket: u:{u:016X}, c:{:016X}, ft:0 eof:0{peer}",
+                0
+            )
+        });
     }
     opened
 }
@@ -138,11 +151,30 @@ pub(in crate::ngx) fn open(
             }
         }
         _ if scope::with(|_| ()).is_none() => call::no_request(r),
+        (Some(slot), None) if slot.opening.get() => {
+            r.fail("socket busy connecting");
+        }
         _ => {
             r.fail("closed");
         }
     }
     None
+}
+
+/// Says that a connection is under way.
+pub(in crate::ngx) struct Opening(Rc<Slot>);
+
+impl Opening {
+    pub fn new(slot: &Rc<Slot>) -> Self {
+        slot.opening.set(true);
+        Self(slot.clone())
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        self.0.opening.set(false);
+    }
 }
 
 /// Marks a part of a socket busy while an operation waits; one that is given up closes the socket.

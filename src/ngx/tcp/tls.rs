@@ -11,12 +11,14 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 use tokio::time::timeout;
 
-use super::super::sockets::{self, bind_address, ms};
+use super::super::log::{self, Level};
+use super::super::sockets::{self, Peer, bind_address, ms};
 use super::pool::{self, Wanted};
 use super::slot::{self, Busy, Kind, Part, Slot};
 use super::wire::{self, Conn};
 use crate::tls::client::{Alpn, ClientProfile, Clients, with_sessions};
 use crate::tls::identity::ClientIdentity;
+use crate::tls::openssl;
 use crate::tls::session::PlaceSessions;
 use crate::tls::verify::{Verification, refusal};
 use crate::upstream::{TlsName, TlsPlan};
@@ -158,7 +160,7 @@ pub(super) fn handshake(a: &Args, r: &mut Ret) {
             let name = plan.name.server_name();
             let plain = conn.take_plain().ok_or("closed")?;
             let tls = wire::shake(plain, config, name).await;
-            let tls = tls.map_err(|e| words(&e))?;
+            let tls = tls.map_err(|e| words(&e, &plan, &slot.peer.borrow()))?;
             let shaken = Shaken { plan, sessions };
             let session = session(&shaken);
             conn.plugin.set(plugin);
@@ -230,35 +232,54 @@ async fn anew(
     let place = old.place.clone().ok_or("closed")?;
     let name = slot.pool.borrow().clone();
     give_back(&name, slot, old);
-    let conn = Rc::new(Conn::open(place, bind).await?);
+    let conn = Rc::new(Conn::open(place, bind, &slot.peer).await?);
     slot.adopt(conn.clone());
     Ok(conn)
 }
 
-/// OpenResty's words for a handshake that failed.
-fn words(e: &io::Error) -> String {
+/// OpenResty's words for a handshake that failed, which is logged.
+fn words(e: &io::Error, plan: &TlsPlan, peer: &Peer) -> String {
     let tls = e
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match tls.and_then(refusal) {
         Some(why) if matches!(why.code, 62 | 64) => {
-            sockets::log_error(|| "lua ssl certificate does not match host".into());
-            "certificate host mismatch".to_owned()
+            sockets::log_error(|| {
+                let name = plan.name.server_name();
+                format!(
+                    "lua ssl certificate does not match host \"{}\"{peer}",
+                    name.to_str()
+                )
+            });
+            return "certificate host mismatch".to_owned();
         }
         Some(why) => {
-            sockets::log_error(|| {
-                format!("lua ssl certificate verify error: ({}: {})", why.code, why.reason)
-            });
-            format!("{}: {}", why.code, why.reason)
+            let text = format!("{}: {}", why.code, why.reason);
+            sockets::log_error(|| format!("lua ssl certificate verify error: ({text}){peer}"));
+            return text;
         }
-        None => match tls {
-            Some(rustls::Error::InvalidCertificate(rustls::CertificateError::BadSignature)) => {
-                "7: certificate signature failure".to_owned()
-            }
-            _ => {
-                sockets::log_error(|| format!("SSL_do_handshake() failed ({e})"));
-                "handshake failed".to_owned()
-            }
-        },
+        None => {}
     }
+    if let Some(rustls::Error::InvalidCertificate(rustls::CertificateError::BadSignature)) = tls {
+        return "7: certificate signature failure".to_owned();
+    }
+    // nginx's own, whatever `lua_socket_log_errors` says
+    match tls {
+        Some(tls) => {
+            let (number, words) = openssl::describe(tls);
+            let code = 0x0a00_0000 | u32::from(number);
+            let text =
+                format!("SSL_do_handshake() failed (SSL: error:{code:08X}:SSL routines::{words}){peer}");
+            log::emit(Level::ERR, text.as_bytes());
+        }
+        None => {
+            let system = e.raw_os_error().map(|_| format!(" ({})", sockets::numbered(e)));
+            let text = format!(
+                "peer closed connection in SSL handshake{}{peer}",
+                system.unwrap_or_default()
+            );
+            log::emit(Level::ERR, text.as_bytes());
+        }
+    }
+    "handshake failed".to_owned()
 }

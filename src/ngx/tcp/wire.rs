@@ -17,7 +17,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
-use super::super::sockets::{Counted, Place, log_call, reason};
+use super::super::log::Level;
+use super::super::sockets::{
+    Counted, Peer, Place, bound, level_of_refusal, log_call, log_error, numbered, reason,
+};
 use super::pool::Ticket;
 use super::tls::Shaken;
 
@@ -158,18 +161,28 @@ impl Conn {
         Self::new(Stream::Other(io), None, None)
     }
 
-    /// Connects.
+    /// Connects; `peer` takes the address, and the log why that failed.
     ///
     /// # Errors
     /// OpenResty's words.
-    pub async fn open(place: Place, bind: Option<SocketAddr>) -> Result<Self, String> {
+    pub async fn open(place: Place, bind: Option<SocketAddr>, peer: &RefCell<Peer>) -> Result<Self, String> {
         let counted = Counted::new().ok_or_else(|| "error".to_owned())?;
         let plain = match &place {
-            Place::Path(path) => Plain::Unix(UnixStream::connect(path).await.map_err(failed)?),
+            Place::Path(path) => Plain::Unix(UnixStream::connect(path).await.map_err(|e| {
+                let level = level_of_refusal(&e);
+                log_call(
+                    level,
+                    format_args!("connect() to unix:{path}"),
+                    &e,
+                    &*peer.borrow(),
+                );
+                reason(&e)
+            })?),
             Place::Addresses(addresses) => {
                 let mut last = Err("no address".to_owned());
                 for addr in addresses.iter() {
-                    last = to(addr, bind).await.map_err(failed);
+                    peer.borrow_mut().addr = Some(addr.ip());
+                    last = to(addr, bind, peer).await;
                     if last.is_ok() {
                         break;
                     }
@@ -247,11 +260,11 @@ impl Conn {
     ///
     /// # Errors
     /// "timeout", or why reading failed.
-    pub async fn fill(&self, limit: Duration) -> Result<usize, String> {
+    pub async fn fill(&self, limit: Duration, peer: &RefCell<Peer>) -> Result<usize, String> {
         match tokio::time::timeout(limit, poll_fn(|cx| self.poll_fill(cx))).await {
             Err(_) => Err("timeout".to_owned()),
             Ok(Err(e)) => {
-                log_call("recv()", &e);
+                log_call(Level::ERR, "recv()", &e, &*peer.borrow());
                 Err(reason(&e))
             }
             Ok(Ok(n)) => {
@@ -290,21 +303,42 @@ pub(in crate::ngx) enum Probe {
     Ended,
 }
 
-fn failed(e: io::Error) -> String {
-    log_call("connect()", &e);
-    reason(&e)
-}
-
-async fn to(addr: SocketAddr, bind: Option<SocketAddr>) -> io::Result<TcpStream> {
-    let Some(local) = bind else {
-        return TcpStream::connect(addr).await;
+async fn to(addr: SocketAddr, bind: Option<SocketAddr>, peer: &RefCell<Peer>) -> Result<TcpStream, String> {
+    let connected = match bind {
+        None => TcpStream::connect(addr).await,
+        Some(local) => {
+            let socket = match addr {
+                SocketAddr::V4(_) => TcpSocket::new_v4(),
+                SocketAddr::V6(_) => TcpSocket::new_v6(),
+            };
+            let socket = socket.map_err(|e| reason(&e))?;
+            if let Err(e) = socket.bind(local) {
+                log_call(
+                    Level::CRIT,
+                    format_args!("bind({})", bound(local)),
+                    &e,
+                    &*peer.borrow(),
+                );
+                return Err(reason(&e));
+            }
+            socket.connect(addr).await
+        }
     };
-    let socket = match addr {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
-    socket.bind(local)?;
-    socket.connect(addr).await
+    connected.map_err(|e| {
+        match e.raw_os_error() {
+            // what comes to light only while one waits
+            Some(libc::ECONNREFUSED | libc::ECONNRESET | libc::ETIMEDOUT | libc::EHOSTUNREACH) => {
+                log_error(|| format!("connect() failed ({}){}", numbered(&e), peer.borrow()));
+            }
+            _ => log_call(
+                level_of_refusal(&e),
+                format_args!("connect() to {addr}"),
+                &e,
+                &*peer.borrow(),
+            ),
+        }
+        reason(&e)
+    })
 }
 
 /// A handshake over a socket that was taken out.

@@ -95,6 +95,12 @@ impl Client {
         Self::over(dial(port))
     }
 
+    /// Waits this long for each piece.
+    pub fn patience(&mut self, seconds: u64) {
+        let limit = Some(Duration::from_secs(seconds));
+        self.stream.set_read_timeout(limit).unwrap();
+    }
+
     /// Whether anything comes within `limit`, be it the end.
     pub fn hears(&mut self, limit: Duration) -> bool {
         let before = self.stream.read_timeout().unwrap();
