@@ -8,12 +8,13 @@ local concat, clear, new = table.concat, require("table.clear"), require("table.
 local native = require "moongate.native"
 local c_uri, c_decode, collect, reply = native.ngx_args.uri, native.ngx_args.decode, native.collect, native.reply
 
-local c_escape, bytes, ffi_string = native.ngx_encode.escape_uri, native.bytes, require("ffi").string
+local bytes, ffi_string = native.bytes, require("ffi").string
 local NONE, COMPONENT = -1, 2
 
 local function escape(value)
   if type(value) == "string" then
-    local n = c_escape(value, #value, nil, 0, reply, COMPONENT, 0, 0, 0)
+    -- that room is installed after this one
+    local n = native.ngx_encode.escape_uri(value, #value, nil, 0, reply, COMPONENT, 0, 0, 0)
     if n >= 0 then
       return ffi_string(bytes, n)
     elseif n == NONE then
