@@ -1,8 +1,12 @@
 //! The response as plugins see and change it.
 
+use std::rc::Rc;
+
 use bytes::Bytes;
 use http::header::Entry;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use super::output::Output;
 
 /// Who made the response (`kong.response.get_source`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,10 +38,12 @@ pub struct Response {
     pub headers: HeaderMap,
     /// Who made it.
     pub source: Source,
-    /// Set once the head went to hyper (`ngx.headers_sent`).
+    /// Set once header_filter has seen the head (`ngx.headers_sent`).
     pub head_sent: bool,
     /// What `ngx.say`, `ngx.print` and `kong.response.exit` left as the body; None when an upstream's is used.
     pub body: Option<Vec<u8>>,
+    /// From the first `ngx.print` on: how what is written leaves, `body` holding what body_filter has not seen.
+    pub output: Option<Rc<Output>>,
     /// The upstream's status (`$upstream_status`).
     pub upstream_status: Option<u16>,
     /// Body bytes that came from the upstream (`$upstream_response_length`).

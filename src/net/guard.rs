@@ -66,6 +66,9 @@ struct Shared {
     left_over: RefCell<Option<LeftOver>>,
     seizer: RefCell<Option<Waker>>,
     blocked: Cell<bool>,
+    /// Something was given to hyper that is not known to be written.
+    unwritten: Cell<bool>,
+    written: RefCell<Vec<Waker>>,
     received: Rc<Cell<u64>>,
     sent: Rc<Cell<u64>>,
 }
@@ -181,6 +184,31 @@ impl GuardHandle {
     /// Whether the client does not take what is there for it: then the send timeout applies.
     pub fn write_blocked(&self) -> bool {
         self.0.blocked.get()
+    }
+
+    /// Hyper gets something that will be waited for.
+    pub fn expect_written(&self) {
+        self.0.unwritten.set(true);
+    }
+
+    /// Ready when hyper has written all that it got.
+    pub fn poll_written(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.0.unwritten.get() || self.is_seized() {
+            return Poll::Ready(());
+        }
+        let mut waiting = self.0.written.borrow_mut();
+        if !waiting.iter().any(|w| w.will_wake(cx.waker())) {
+            waiting.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// Tells who waits: hyper has, or will not any more.
+    pub fn written(&self) {
+        self.0.unwritten.set(false);
+        for waker in self.0.written.take() {
+            waker.wake();
+        }
     }
 
     /// Bytes read from the client so far.
@@ -559,6 +587,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for GuardedIo<S> {
         // TLS takes more than it has room to send
         let flushed = Pin::new(&mut guard.io).poll_flush(cx);
         guard.shared.blocked.set(flushed.is_pending());
+        // hyper flushes when its own buffer is empty
+        if guard.shared.unwritten.get() && flushed.is_ready() {
+            GuardHandle(Rc::clone(&guard.shared)).written();
+        }
         flushed
     }
 

@@ -44,7 +44,10 @@ fn phase_names(_: &Args, r: &mut Ret) {
 /// Whether the head is out of reach: handed to hyper, or fixed by a body that the handler already wrote.
 pub(super) fn head_sent(x: &Exchange) -> bool {
     let phase = scope::phase() as u32;
-    x.response.head_sent || phase & call::SENT != 0 || (phase & CONTENT != 0 && x.response.body.is_some())
+    let buffering = x.request.version == 10 && x.response.output.is_none();
+    x.response.head_sent
+        || phase & call::SENT != 0
+        || (phase & CONTENT != 0 && x.response.body.is_some() && !buffering)
 }
 
 fn status(_: &Args, r: &mut Ret) {

@@ -2,7 +2,8 @@
 
 local ngx = ...
 local ops = require("moongate.ops")
-local append, started = ops.ngx_output.append, ops.ngx_output.started
+local append, started, take = ops.ngx_output.append, ops.ngx_output.started, ops.vm.take
+local begin, pass, flush, eof = ops.ngx_output.begin, ops.ngx_output.pass, ops.ngx_output.flush, ops.ngx_output.eof
 local set_arg = ops.ngx_output.set_arg
 local running, slots = require("moongate.running"), require("moongate.slots")
 local error, type, tostring, select, next, rawget = error, type, tostring, select, next, rawget
@@ -65,22 +66,47 @@ local function write_tables(name, newline, ...)
   return append(newline, concat(parts))
 end
 
+local FILTERED_OUT = "nginx output filter error"
+
+-- what `append` answers beside 1: the head is to be fixed first, body_filter is to see what was written
+local BEGIN, PASS = 2, 3
+
+local function write(name, newline, ...)
+  local done, err = append(newline, ...)
+  if not done and not err then
+    local bad
+    done, err, bad = write_tables(name, newline, ...)
+    if bad then
+      error(bad, 3)
+    end
+  end
+  return done, err
+end
+
 local function writer(name, newline)
   return function(...)
     local why = over()
     if why then
       return nil, why
     end
-    local ok, err = append(newline, ...)
-    if not ok and not err then
-      local bad
-      ok, err, bad = write_tables(name, newline, ...)
-      if bad then
-        error(bad, 2)
+    local done, err = write(name, newline, ...)
+    if done == BEGIN then
+      if not begin() then
+        return nil, FILTERED_OUT
+      end
+      done, err = write(name, newline, ...)
+      if err == "header only" then
+        return 1
       end
     end
-    if ok then
-      return ok
+    if done == PASS then
+      done = pass(false)
+      if not done then
+        return nil, FILTERED_OUT
+      end
+    end
+    if done then
+      return 1
     end
     return nil, err
   end
@@ -89,26 +115,34 @@ end
 ngx.say = writer("say", true)
 ngx.print = writer("print", false)
 
+local function waited(...)
+  if select("#", ...) == 0 then
+    return waited(take())
+  end
+  return ...
+end
+
 function ngx.flush(...)
   local n = select("#", ...)
   if n > 1 then
     error("attempt to pass " .. n .. " arguments, but accepted 0 or 1", 2)
   end
   local wait = ...
-  if n == 1 and type(wait) ~= "boolean" then
+  if ngx.is_subrequest then
+    wait = false
+  elseif n == 1 and type(wait) ~= "boolean" then
     error("bad argument #1 to 'flush' (boolean expected, got " .. type(wait) .. ")", 2)
   end
-  -- what is written leaves when the handlers are done: there is nothing to wait for
-  local begun, bare = started(false)
-  local why = over()
-  if bare then
-    return nil, "header only"
-  elseif why then
+  local begun, seen, filtered, why = started()
+  why = over() or why
+  if why then
     return nil, why
-  elseif not begun then
+  elseif not begun or not (seen or wait) then
     return nil, "nothing to flush"
+  elseif filtered and not pass(false) then
+    return nil, FILTERED_OUT
   end
-  return 1
+  return waited(flush(wait or false))
 end
 
 function ngx.eof(...)
@@ -119,15 +153,21 @@ function ngx.eof(...)
   if why then
     return nil, why
   end
-  started(true)
+  local begun, _, filtered, failed = started()
   local n = running[1]
   slots[n] = slots[n] or {}
   slots[n].eof = true
-  return 1
+  if failed == FILTERED_OUT or not begun and not begin() or filtered and not pass(true) then
+    return nil, FILTERED_OUT
+  end
+  return eof()
 end
 
 function ngx.send_headers()
-  started(true)
+  local begun, _, _, why = started()
+  if not begun and not why and not over() and not begin() then
+    return nil, FILTERED_OUT
+  end
   return 1
 end
 

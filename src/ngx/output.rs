@@ -1,22 +1,31 @@
 //! `ngx.say`, `ngx.print` and what else makes the response's body; `ngx.redirect`; `ngx.arg`.
 //!
-//! The body gathers in the exchange and leaves by the one way out; it is capped.
+//! The first bytes fix the head: header_filter runs, then body_filter over each piece, within the call as on nginx
+//! (`begin` and `pass`, which the face calls where an op asks for it). What is written gathers, and is capped, until it is
+//! flushed or the handler is through. To HTTP/1.0 clients all of it leaves at the end, with its length.
+
+use std::future::poll_fn;
+use std::rc::Rc;
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderValue, header};
 
 use super::call::{self, CONTENT};
 use super::core::head_sent;
 use super::req::unsafe_byte;
-use crate::exchange::{Exchange, Phase};
-use crate::vm::{Args, Kind, Registrar, Ret, op, scope};
+use crate::exchange::{Exchange, Output, Phase};
+use crate::vm::{Args, Kind, Out, Registrar, Ret, Scope, op, scope, within};
 
 /// How much a handler may write itself.
 const BODY_CAP: usize = 64 << 20;
 
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_output", "append", op::raw(append))?;
+    r.op("ngx_output", "begin", within::raw(begin))?;
+    r.op("ngx_output", "pass", within::raw(pass))?;
     r.op("ngx_output", "started", op::raw(started))?;
+    r.op("ngx_output", "flush", op::raw(flush))?;
+    r.op("ngx_output", "eof", op::raw(eof))?;
     r.op("ngx_output", "redirect", op::raw(redirect))?;
     r.op("ngx_output", "get_arg", op::raw(get_arg))?;
     r.op("ngx_output", "set_arg", op::raw(set_arg))
@@ -33,8 +42,16 @@ fn length(a: &Args, i: usize) -> Option<usize> {
     })
 }
 
-/// `append(newline, ...)`: writes plain values. Answers true; nothing where an argument is not plain (the face
-/// flattens and calls again); or `nil, err`.
+/// What the face has to do: nothing, to call `begin` and then again, or to call `pass`.
+const DONE: f64 = 1.0;
+const BEGIN: f64 = 2.0;
+const PASS: f64 = 3.0;
+
+/// The output's filters failed, or put another answer in its place.
+const FILTERED_OUT: &str = "nginx output filter error";
+
+/// `append(newline, ...)`: writes plain values. Answers what is to be done; nothing where an argument is not plain (the
+/// face flattens and calls again); or `nil, err`.
 fn append(a: &Args, r: &mut Ret) {
     if !call::request_in(r, CONTENT) {
         return;
@@ -50,15 +67,28 @@ fn append(a: &Args, r: &mut Ret) {
         r.fail("header only");
         return;
     }
-    let ok = scope::write(|x| {
+    let body_filter = filters();
+    let next = scope::write(|x| {
+        if x.response.output.is_none() && !is_buffering(x) {
+            return BEGIN;
+        }
         let status = &mut x.response.status;
         if *status == 0 {
             *status = 200;
         }
+        let output = x.response.output.clone();
+        let waiting = output.as_ref().map_or(0, |o| o.len());
         let body = x.response.body.get_or_insert_default();
-        if body.len() + size > BODY_CAP {
-            return false;
+        if body.len() + size + waiting > BODY_CAP {
+            return 0.0;
         }
+        if output
+            .as_ref()
+            .is_some_and(|o| o.replaced.get() || o.failure().is_some())
+        {
+            return -1.0;
+        }
+        let before = body.len();
         body.reserve(size);
         for i in 2..=a.len() {
             match a.kind(i) {
@@ -74,32 +104,153 @@ fn append(a: &Args, r: &mut Ret) {
         if a.truthy(1) {
             body.push(b'\n');
         }
-        true
+        let Some(output) = output.filter(|_| body.len() > before) else {
+            return DONE;
+        };
+        output.seen.set(true);
+        if body_filter && !header_only(x) {
+            return PASS;
+        }
+        let size = x.response.body.as_ref().map_or(0, Vec::len);
+        if size >= PIECE || output.has_left() {
+            leave(x, &output);
+        }
+        DONE
     });
-    if ok == Some(true) {
-        r.num(1.0);
-    } else {
-        r.fail("response body too large");
+    match next {
+        Some(next @ (DONE | BEGIN | PASS)) => r.num(next),
+        Some(-1.0) => r.fail(FILTERED_OUT),
+        _ => r.fail("response body too large"),
+    };
+}
+
+/// How much gathers before it is handed on.
+const PIECE: usize = 1024;
+
+/// Whether body_filter is to see what is written.
+fn filters() -> bool {
+    scope::with(|s| s.handled.get()).unwrap_or_default() & Phase::BodyFilter as u32 != 0
+}
+
+/// Whether output gathers until its length is known: to HTTP/1.0 clients, where Lua said no length
+/// (`lua_http10_buffering`).
+fn is_buffering(x: &Exchange) -> bool {
+    x.response.output.is_none()
+        && x.request.version == 10
+        && (x.response.body.is_some() || !x.response.headers.contains_key(header::CONTENT_LENGTH))
+}
+
+/// Whether the head may be on its way before the handler is through.
+fn overtakes(x: &Exchange, output: &Output) -> bool {
+    matches!(scope::phase(), Phase::Rewrite | Phase::Access) && output.has_client() && !header_only(x)
+}
+
+/// Hands on what gathered, if it can leave.
+fn leave(x: &mut Exchange, output: &Output) {
+    if overtakes(x, output)
+        && let Some(body) = &mut x.response.body
+    {
+        output.push(body);
+        body.clear();
     }
 }
 
-/// `started(begin)`: whether a body was begun; begins an empty one if asked to.
-fn started(a: &Args, r: &mut Ret) {
+/// `begin()`: the head is fixed and goes through header_filter; false if that put another answer in its place.
+fn begin(scope: &Rc<Scope>, _: bool) -> bool {
+    let Some(cell) = &scope.exchange else {
+        return false;
+    };
+    let reader = scope.body_reader.borrow().clone();
+    let output = Rc::new(Output::new(reader.and_then(|r| r.guard())));
+    {
+        let mut x = cell.borrow_mut();
+        if x.response.output.is_some() {
+            return true;
+        }
+        if x.response.status == 0 {
+            x.response.status = 200;
+        }
+        x.response.body.get_or_insert_default();
+        x.response.output = Some(output.clone());
+    }
+    let gateway = scope.gateway.borrow().clone();
+    let stands = gateway.is_none_or(|g| g.begin(scope));
+    output.replaced.set(!stands);
+    cell.borrow_mut().response.head_sent = true;
+    stands
+}
+
+/// `pass(last)`: body_filter sees what was written; false if it failed.
+fn pass(scope: &Rc<Scope>, last: bool) -> bool {
+    let gateway = scope.gateway.borrow().clone();
+    gateway.is_none_or(|g| g.pass(scope, last))
+}
+
+/// `flush(wait)`: what was written leaves; with `wait`, 1 when it is written, or `nil, err`.
+fn flush(a: &Args, r: &mut Ret) {
+    let wait = a.truthy(1);
+    let found = scope::write(|x| {
+        let output = x.response.output.clone()?;
+        leave(x, &output);
+        let overtakes = overtakes(x, &output);
+        if overtakes {
+            output.flush();
+        }
+        (wait && overtakes).then_some(output)
+    });
+    let Some(output) = found.flatten() else {
+        r.num(1.0);
+        return;
+    };
+    r.wait(async move {
+        let mut out = Out::new();
+        match poll_fn(|cx| output.poll_written(cx)).await {
+            Ok(()) => out.num(1.0),
+            Err(why) => out.nil().lit(why),
+        };
+        out
+    });
+}
+
+/// `eof()`: nothing more is written; what was may leave whole.
+fn eof(_: &Args, r: &mut Ret) {
+    scope::write(|x| {
+        if let Some(output) = x.response.output.clone().filter(|o| !o.replaced.get()) {
+            leave(x, &output);
+            if overtakes(x, &output) {
+                output.end(Ok(()));
+            }
+        }
+    });
+    r.num(1.0);
+}
+
+/// `started()`: whether output was begun, whether a body of it, and whether body_filter sees it; then why nothing may be
+/// flushed, if that stands for the whole response.
+fn started(_: &Args, r: &mut Ret) {
     if !call::request_in(r, CONTENT) {
         return;
     }
-    let begun = scope::write(|x| {
-        let begun = x.response.body.is_some();
-        if !begun && a.truthy(1) {
-            if x.response.status == 0 {
-                x.response.status = 200;
-            }
-            x.response.body = Some(Vec::new());
-        }
-        begun
+    let standing = scope::read(|x| {
+        let output = x.response.output.as_ref();
+        let why = if x.response.body.is_some() && header_only(x) {
+            Some("header only")
+        } else if x.response.body.is_some() && is_buffering(x) {
+            Some("buffering")
+        } else if output.is_some_and(|o| o.replaced.get() || o.failure().is_some()) {
+            Some(FILTERED_OUT)
+        } else {
+            None
+        };
+        (output.is_some(), output.is_some_and(|o| o.seen.get()), why)
     });
-    r.bool(begun == Some(true));
-    r.bool(begun == Some(true) && scope::read(header_only) == Some(true));
+    let (begun, seen, why) = standing.unwrap_or_default();
+    let filtered = filters() && scope::read(header_only) == Some(false);
+    r.bool(begun).bool(seen).bool(filtered);
+    match why {
+        Some(why) => r.lit(why),
+        None => r.nil(),
+    };
 }
 
 /// Whether the response, once its head is fixed, has no body.

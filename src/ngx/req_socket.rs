@@ -149,13 +149,22 @@ fn raw(x: &mut Exchange, reader: &Rc<dyn BodyReader>) -> Result<RawIo, &'static 
         piece: Bytes::new(),
         head: Bytes::new(),
     };
-    if head_sent(x) {
+    if x.response.output.as_ref().is_some_and(|o| o.has_left()) {
+        io.head = begun(x).into();
+    } else if head_sent(x) {
         io.head = head(x).into();
     }
     let mut cx = Context::from_waker(std::task::Waker::noop());
     // what does not go at once goes before the first bytes of the handler's own
     let _ = io.poll_head(&mut cx);
     Ok(io)
+}
+
+/// What the handler wrote that has not left.
+fn begun(x: &mut Exchange) -> Vec<u8> {
+    let mut out = x.response.output.as_ref().map(|o| o.take()).unwrap_or_default();
+    out.extend_from_slice(&x.response.body.replace(Vec::new()).unwrap_or_default());
+    out
 }
 
 /// The response as far as the handler has begun it.
@@ -181,8 +190,7 @@ fn head(x: &mut Exchange) -> Vec<u8> {
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(&x.response.body.take().unwrap_or_default());
-    x.response.body = Some(Vec::new());
+    out.extend_from_slice(&begun(x));
     out
 }
 

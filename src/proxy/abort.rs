@@ -14,7 +14,7 @@ use crate::vm::scope::Afterwards;
 use crate::vm::{Flow, Run, Scope};
 
 /// A phase's run that notices when it is given up.
-pub(super) struct Watched {
+pub struct Watched {
     run: Option<Run>,
     generation: Rc<Generation>,
     scope: Rc<Scope>,
@@ -27,6 +27,20 @@ impl Watched {
             generation: generation.clone(),
             scope: scope.clone(),
         }
+    }
+}
+
+impl Watched {
+    /// The run's end; None as soon as it waits and what it wrote is due to leave.
+    pub(super) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Option<Flow>> {
+        if let Poll::Ready(flow) = Pin::new(&mut *self).poll(cx) {
+            return Poll::Ready(Some(flow));
+        }
+        let due = self.scope.exchange.as_ref().is_some_and(|x| {
+            let x = x.borrow();
+            x.response.output.as_ref().is_some_and(|o| o.is_due())
+        });
+        if due { Poll::Ready(None) } else { Poll::Pending }
     }
 }
 

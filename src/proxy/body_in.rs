@@ -382,6 +382,10 @@ impl BodyReader for Reader {
         Some((stream, guard))
     }
 
+    fn guard(&self) -> Option<GuardHandle> {
+        self.0.guard.clone()
+    }
+
     fn is_seized(&self) -> bool {
         self.0.is_seized()
     }

@@ -13,7 +13,9 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
 use super::Generation;
+use super::live::Live;
 use super::log::Tail;
+use super::respond;
 use crate::exchange::{Exchange, Phase};
 use crate::upstream::UpstreamBody;
 use crate::vm::{Flow, Scope};
@@ -31,6 +33,8 @@ pub enum Source {
     Full(Bytes),
     /// The upstream's.
     Upstream(Box<UpstreamBody>),
+    /// What a handler writes that goes on meanwhile.
+    Live(Rc<Live>),
     /// Trailers, after the filters' last word.
     Trailers(HeaderMap),
     /// None, and that is a failure: the connection is cut.
@@ -86,6 +90,11 @@ impl ClientBody {
             Source::Empty => Some(0),
             Source::Full(b) => Some(b.len() as u64),
             Source::Upstream(u) if !filter => u.size_hint().exact(),
+            Source::Live(live) => {
+                let exact = live.exact();
+                live.leave();
+                exact
+            }
             Source::Upstream(_) | Source::Trailers(_) | Source::Failed(_) => None,
         };
         Self {
@@ -109,10 +118,24 @@ impl ClientBody {
     }
 
     fn end(&mut self) {
-        self.source = Source::Empty;
+        let source = std::mem::replace(&mut self.source, Source::Empty);
         if let Some(t) = self.tail.take() {
-            t.complete();
+            match source {
+                Source::Live(live) => live.taken(t),
+                _ => t.complete(),
+            }
         }
+    }
+
+    /// Hyper throws away what it has not written yet when a body fails: it may write first.
+    fn fail_later(
+        &mut self,
+        reason: String,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        self.source = Source::Failed(reason);
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn broken(&mut self, reason: String) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
@@ -161,6 +184,26 @@ impl ClientBody {
     }
 }
 
+impl Drop for ClientBody {
+    fn drop(&mut self) {
+        let (Source::Live(live), Some(tail)) = (&self.source, &self.tail) else {
+            return;
+        };
+        let mut whole = false;
+        tail.with(|x| {
+            whole = respond::single_length(&x.response.headers) == Some(x.response.body_bytes_sent)
+        });
+        if !whole {
+            return live.give_up();
+        }
+        // nothing more was announced
+        if let Some(tail) = self.tail.take() {
+            live.close();
+            live.taken(tail);
+        }
+    }
+}
+
 impl Body for ClientBody {
     type Data = Bytes;
     type Error = BrokenOff;
@@ -189,6 +232,24 @@ impl Body for ClientBody {
                 Source::Failed(reason) => {
                     let reason = std::mem::take(reason);
                     return this.broken(reason);
+                }
+                Source::Live(live) => {
+                    let live = live.clone();
+                    return match std::task::ready!(live.poll_take(cx)) {
+                        Some(Ok(data)) => {
+                            this.count(data.len());
+                            // hyper does not ask again behind the last byte that was announced
+                            if live.is_taken() {
+                                this.end();
+                            }
+                            Poll::Ready(Some(Ok(Frame::data(data))))
+                        }
+                        Some(Err(reason)) => this.fail_later(reason, cx),
+                        None => {
+                            this.end();
+                            Poll::Ready(None)
+                        }
+                    };
                 }
                 Source::Upstream(u) => u,
             };
@@ -245,12 +306,7 @@ impl Body for ClientBody {
                     this.end();
                     return Poll::Ready(send.then(|| Ok(Frame::data(rest))));
                 }
-                Some(Err(e)) => {
-                    // hyper throws away what it has not written yet when a body fails: it may write first
-                    this.source = Source::Failed(e.to_string());
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
+                Some(Err(e)) => return this.fail_later(e.to_string(), cx),
             }
         }
     }
@@ -258,7 +314,7 @@ impl Body for ClientBody {
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Empty => true,
-            Source::Full(_) | Source::Trailers(_) | Source::Failed(_) => false,
+            Source::Full(_) | Source::Live(_) | Source::Trailers(_) | Source::Failed(_) => false,
             Source::Upstream(u) => !self.filter && u.is_end_stream(),
         }
     }

@@ -20,13 +20,13 @@ enum Judged {
     Failed,
 }
 
-/// Turns an own answer of 200 into 304 or 412 where the request asks for that.
-pub fn apply(g: &Generation, x: &mut Exchange) {
+/// Turns an own answer of 200 into 304 or 412 where the request asks for that; true if it became another answer.
+pub fn apply(g: &Generation, x: &mut Exchange) -> bool {
     if x.response.status != 200 || x.request.kin.depth() > 0 || x.response.body.is_none() {
-        return;
+        return false;
     }
     match judge(&x.request.headers, &x.response.headers) {
-        Judged::Sent => {}
+        Judged::Sent => false,
         Judged::NotModified => {
             x.response.status = 304;
             for name in [
@@ -38,11 +38,13 @@ pub fn apply(g: &Generation, x: &mut Exchange) {
                 x.response.headers.remove(name);
             }
             x.response.body = Some(Vec::new());
+            false
         }
         Judged::Failed => {
             x.response.headers = HeaderMap::new();
             x.response.body = None;
             answer_exit(g, x, 412);
+            true
         }
     }
 }

@@ -10,11 +10,11 @@ use std::rc::Rc;
 use http_body::Body as _;
 use tokio::task::{JoinHandle, spawn_local};
 
-use super::Generation;
 use super::body_in::{BodyLimits, ClientStream};
 use super::body_out::ClientBody;
 use super::log::Tail;
 use super::serve::{Way, story};
+use super::{Generation, live};
 use crate::vm::Scope;
 use crate::vm::scope::{Captured, Gateway};
 
@@ -41,6 +41,14 @@ impl Gateway for Generation {
                 ..Captured::default()
             })
         })
+    }
+
+    fn begin(&self, scope: &Rc<Scope>) -> bool {
+        live::begin(self, scope)
+    }
+
+    fn pass(&self, scope: &Rc<Scope>, last: bool) -> bool {
+        live::pass(self, scope, last)
     }
 }
 

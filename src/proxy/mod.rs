@@ -19,6 +19,7 @@ pub mod handshake;
 pub mod hash_input;
 pub mod head_out;
 pub mod internal;
+pub mod live;
 pub mod log;
 pub mod redirect;
 pub mod respond;

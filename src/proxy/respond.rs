@@ -13,6 +13,7 @@ use http_body::Body as _;
 use super::Generation;
 use super::body_out::{ClientBody, Source, filter};
 use super::fault::{Fault, Verdict};
+use super::live::{self, Live};
 use super::log::{Tail, handler_failed};
 use super::{conditional, hash_input};
 use crate::exchange::response::Source as Made;
@@ -169,88 +170,151 @@ pub fn answer_exit(g: &Generation, x: &mut Exchange, code: u16) {
     }
 }
 
-/// Runs header_filter and builds the response; the end of its body runs the log.
-pub fn respond(tail: Tail, upstream: Option<UpstreamBody>, close: bool) -> Response<ClientBody> {
-    let g = tail.generation().clone();
-    let scope = tail.scope().clone();
-    let mut upstream = upstream;
-    tail.with(|x| {
-        hash_input::set_cookie(x);
-        if upstream.is_none() {
-            conditional::apply(&g, x);
+/// Runs header_filter over what the response is to be; true if another answer took its place.
+pub fn head(g: &Generation, scope: &Rc<Scope>, upstream: bool) -> bool {
+    let Some(cell) = &scope.exchange else {
+        return false;
+    };
+    let mut replaced = false;
+    {
+        let mut x = cell.borrow_mut();
+        hash_input::set_cookie(&mut x);
+        if !upstream {
+            replaced = conditional::apply(g, &mut x);
         }
         // an upstream's head is passed on at once
-        let passed = x.timing.head_at.filter(|_| upstream.is_some());
+        let passed = x.timing.head_at.filter(|_| upstream);
         x.timing.filter_start = Some(passed.unwrap_or_else(Instant::now));
-    });
+    }
     scope.soft_exit.set(0);
-    let flow = g.phases.run_now(&g.vm, &scope, Phase::HeaderFilter);
+    let flow = g.phases.run_now(&g.vm, scope, Phase::HeaderFilter);
     if flow.is_some() {
-        tail.with(|x| x.timing.filter_end = Some(Instant::now()));
+        cell.borrow_mut().timing.filter_end = Some(Instant::now());
     }
     if let Some(Flow::Failed(fault)) = flow {
-        handler_failed(&g, &scope, Phase::HeaderFilter, &fault);
-        upstream = None;
-        if let Some(cell) = &scope.exchange {
-            let mut x = cell.borrow_mut();
-            x.response.headers = HeaderMap::new();
-            x.response.source = Made::Error;
-            render(&g, &mut x, 500, Some("An unexpected error occurred"));
-        }
+        handler_failed(g, scope, Phase::HeaderFilter, &fault);
+        let mut x = cell.borrow_mut();
+        x.response.headers = HeaderMap::new();
+        x.response.source = Made::Error;
+        render(g, &mut x, 500, Some("An unexpected error occurred"));
+        return true;
     }
-    if let (code @ 300..=999, Some(cell)) = (scope.soft_exit.take(), &scope.exchange) {
+    if let code @ 300..=999 = scope.soft_exit.take() {
         // ngx.exit in header_filter: that status's own answer instead
-        upstream = None;
         let mut x = cell.borrow_mut();
         x.response.headers = HeaderMap::new();
         x.response.body = None;
-        answer_exit(&g, &mut x, code as u16);
+        answer_exit(g, &mut x, code as u16);
+        return true;
     }
+    replaced
+}
+
+/// Whether the response has no body, whatever was written: the client's own method counts, Lua may have changed what
+/// the upstream is asked.
+fn is_head_only(x: &mut Exchange) -> bool {
+    // hyper sends no 1xx and nothing outside three digits, whatever Lua set
+    if !(200..=999).contains(&x.response.status) {
+        x.response.status = if x.response.status == 0 { 200 } else { 500 };
+    }
+    let head = if x.request.kin.depth() > 0 {
+        x.request.method == "HEAD"
+    } else {
+        x.request.headers.raw().starts_with(b"HEAD ")
+    };
+    head || matches!(x.response.status, 204 | 304)
+}
+
+/// Runs header_filter, where it has not run, and builds the response; the end of its body runs the log.
+pub fn respond(tail: Tail, upstream: Option<UpstreamBody>, close: bool) -> Response<ClientBody> {
+    let g = tail.generation().clone();
+    let scope = tail.scope().clone();
     let Some(cell) = &scope.exchange else {
         return Response::new(ClientBody::new(Source::Empty, false, tail));
     };
+    let mut upstream = upstream;
+    let output = cell.borrow_mut().response.output.take();
+    let begun = output.is_some();
+    if !begun && head(&g, &scope, upstream.is_some()) {
+        upstream = None;
+    }
+    let output = output.filter(|o| !o.replaced.get());
     let filters = scope.handled.get() & Phase::BodyFilter as u32 != 0;
-    let head_only = {
+    let (own, head_only) = {
         let mut x = cell.borrow_mut();
-        // hyper sends no 1xx and nothing outside three digits, whatever Lua set
-        if !(200..=999).contains(&x.response.status) {
-            x.response.status = if x.response.status == 0 { 200 } else { 500 };
-        }
-        // the client's own method: Lua may have changed what the upstream is asked
-        let head = if x.request.kin.depth() > 0 {
-            x.request.method == "HEAD"
-        } else {
-            x.request.headers.raw().starts_with(b"HEAD ")
-        };
-        head || matches!(x.response.status, 204 | 304)
+        let head_only = is_head_only(&mut x);
+        (x.response.body.take(), head_only)
     };
-    let own = cell.borrow_mut().response.body.take();
     let (source, filter_later) = match (own, upstream) {
-        (Some(body), _) => (own_body(&g, &scope, body, filters, head_only), false),
+        (Some(rest), _) if let Some(output) = output => {
+            let whole = live::whole(&g, &scope, &output, rest, filters && !head_only);
+            (whole.map_or_else(|e| Source::Failed(e.0), Source::Full), false)
+        }
+        (Some(body), _) => (own_body(&g, &scope, body, filters && !head_only), false),
         (None, Some(u)) if head_only => {
             drop(u);
-            if filters {
-                let _ = filter(&g, &scope, Bytes::new(), true);
-            }
             (Source::Empty, false)
         }
         (None, Some(u)) => {
             if filters && u.is_end_stream() {
-                (own_body(&g, &scope, Vec::new(), true, false), false)
+                (own_body(&g, &scope, Vec::new(), true), false)
             } else {
                 (Source::Upstream(Box::new(u)), filters)
             }
         }
         (None, None) => (Source::Empty, false),
     };
+    let seal = Seal {
+        head_only,
+        close,
+        filter_later,
+    };
+    sealed(tail, source, &seal)
+}
+
+/// The response that a handler has begun and goes on with.
+pub fn respond_live(tail: Tail, live: Rc<Live>, close: bool) -> Response<ClientBody> {
+    let head_only = match &tail.scope().exchange {
+        Some(cell) => is_head_only(&mut cell.borrow_mut()),
+        None => false,
+    };
+    let seal = Seal {
+        head_only,
+        close,
+        filter_later: false,
+    };
+    sealed(tail, Source::Live(live), &seal)
+}
+
+/// What the last touch on a head goes by.
+struct Seal {
+    head_only: bool,
+    close: bool,
+    filter_later: bool,
+}
+
+/// Gives the head its last touch: the gateway's own headers and the framing.
+fn sealed(tail: Tail, source: Source, seal: &Seal) -> Response<ClientBody> {
+    let g = tail.generation().clone();
+    let scope = tail.scope().clone();
+    let Some(cell) = &scope.exchange else {
+        return Response::new(ClientBody::new(Source::Empty, false, tail));
+    };
+    let head_only = seal.head_only;
     let mut x = cell.borrow_mut();
     gateway_headers(&g, &mut x);
     let (bodiless, upgrade) = (x.response.status == 204, x.response.status == 426);
-    frame(&mut x.response.headers, &source, filter_later, head_only, upgrade);
+    frame(
+        &mut x.response.headers,
+        &source,
+        seal.filter_later,
+        head_only,
+        upgrade,
+    );
     if bodiless {
         x.response.headers.remove(header::CONTENT_LENGTH);
     }
-    if close {
+    if seal.close {
         x.response
             .headers
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -259,45 +323,43 @@ pub fn respond(tail: Tail, upstream: Option<UpstreamBody>, close: bool) -> Respo
     let mut response = Response::new(());
     *response.status_mut() = StatusCode::from_u16(x.response.status).unwrap_or(StatusCode::OK);
     // the log phase still asks for the headers
-    *response.headers_mut() = if scope.handled.get() & LATER != 0 {
+    let later = scope.handled.get() & LATER != 0 || matches!(source, Source::Live(_));
+    *response.headers_mut() = if later {
         x.response.headers.clone()
     } else {
         std::mem::take(&mut x.response.headers)
     };
     drop(x);
     let source = if head_only { Source::Empty } else { source };
-    response.map(|()| ClientBody::new(source, filter_later, tail))
+    response.map(|()| ClientBody::new(source, seal.filter_later, tail))
 }
 
 const LATER: u32 = Phase::BodyFilter as u32 | Phase::Log as u32;
 
 /// An own answer is whole already, so body_filter runs before the head leaves and the length is exact.
-fn own_body(g: &Generation, scope: &Rc<Scope>, body: Vec<u8>, filters: bool, head_only: bool) -> Source {
-    let mut bytes = Bytes::from(body);
-    if filters {
-        let chunk = if head_only { Bytes::new() } else { bytes.clone() };
-        let first = if chunk.is_empty() {
-            Ok((chunk, false))
-        } else {
-            filter(g, scope, chunk, false)
-        };
-        let both = first.and_then(|(first, cut)| {
-            let rest = if cut {
-                Bytes::new()
-            } else {
-                filter(g, scope, Bytes::new(), true)?.0
-            };
-            Ok((first, rest))
-        });
-        match both {
-            _ if head_only => {}
-            Ok((first, rest)) if rest.is_empty() => bytes = first,
-            Ok((first, rest)) => bytes = [&first[..], &rest[..]].concat().into(),
-            // as if it had been sent already: the client must not take what is left for a whole answer
-            Err(e) => return Source::Failed(e.0),
-        }
+fn own_body(g: &Generation, scope: &Rc<Scope>, body: Vec<u8>, filters: bool) -> Source {
+    if !filters {
+        return Source::Full(body.into());
     }
-    Source::Full(bytes)
+    let first = if body.is_empty() {
+        Ok((Bytes::new(), false))
+    } else {
+        filter(g, scope, body.into(), false)
+    };
+    let both = first.and_then(|(first, cut)| {
+        let rest = if cut {
+            Bytes::new()
+        } else {
+            filter(g, scope, Bytes::new(), true)?.0
+        };
+        Ok((first, rest))
+    });
+    match both {
+        Ok((first, rest)) if rest.is_empty() => Source::Full(first),
+        Ok((first, rest)) => Source::Full([&first[..], &rest[..]].concat().into()),
+        // as if it had been sent already: the client must not take what is left for a whole answer
+        Err(e) => Source::Failed(e.0),
+    }
 }
 
 /// The framing headers as the body now is, whatever Lua or the upstream wrote into them.
@@ -330,6 +392,7 @@ fn frame(headers: &mut HeaderMap, source: &Source, filtered: bool, head_only: bo
         // a filter that changes the length clears Content-Length in header_filter, as on Kong; hyper cuts what
         // does not keep to it
         Source::Upstream(_) => single_length(headers),
+        Source::Live(live) => live.exact().or_else(|| single_length(headers)),
         Source::Trailers(_) | Source::Failed(_) => None,
         Source::Empty => Some(0),
     };
@@ -353,7 +416,7 @@ fn says_length(headers: &HeaderMap, n: u64) -> bool {
 }
 
 /// Content-Length, if it is one number.
-fn single_length(headers: &HeaderMap) -> Option<u64> {
+pub fn single_length(headers: &HeaderMap) -> Option<u64> {
     let mut all = headers.get_all(header::CONTENT_LENGTH).iter();
     let n = all.next()?.to_str().ok()?.parse().ok();
     n.filter(|_| all.next().is_none())

@@ -2,6 +2,7 @@
 //!
 //! Must not: hold details; each phase has its room.
 
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -9,9 +10,11 @@ use http::Response;
 use http_body::Body as _;
 use hyper::body::Incoming as HyperBody;
 
+use super::abort::Watched;
 use super::body_in::{BodyLimits, ClientStream, Reader};
 use super::body_out::{BrokenOff, ClientBody};
 use super::fault::Fault;
+use super::live::Live;
 use super::log::{Tail, handler_failed};
 use super::{Generation, access, begin, forward, redirect, respond};
 use crate::exchange::{Connection, Phase};
@@ -36,21 +39,10 @@ enum Next {
     },
     /// From the beginning, where `ngx.exec` sent it.
     Again,
+    /// The answer is on its way before the handler that makes it is through.
+    Live(Watched),
     /// Cut the connection, with this status for the log (`ngx.exit(444)`, a client that is gone).
     Cut(u16),
-}
-
-impl Next {
-    /// An own answer before the client's body was read: a client that waits to be asked for it, or has much of it
-    /// left, is told that the connection closes.
-    fn unread(self, stream: &ClientStream, waits: bool) -> Self {
-        match self {
-            Next::Answer { close } => Next::Answer {
-                close: close || stream.has_more_than(if waits { 0 } else { UNREAD }),
-            },
-            other => other,
-        }
-    }
 }
 
 /// How much of an unread body is still read and thrown away, to keep the connection.
@@ -124,7 +116,8 @@ pub async fn story(
             },
             other => other,
         };
-        return leave(tail, next.unread(&stream, way.waits), upstream);
+        let unread = stream.has_more_than(if way.waits { 0 } else { UNREAD });
+        return leave(tail, &stream, next, upstream, unread);
     }
 }
 
@@ -162,7 +155,7 @@ async fn phases(
     }
     let after = phase(g, scope, stream, Phase::Access).await;
     if let Some(plan) = chain::plan(scope)
-        && !matches!(after, Next::Go | Next::Again)
+        && !matches!(after, Next::Go | Next::Again | Next::Live(_))
     {
         scope.phase.set(Phase::Access);
         plan.collect_rest(scope);
@@ -196,10 +189,30 @@ async fn phases(
     }
 }
 
-fn leave(tail: Tail, next: Next, upstream: Option<UpstreamBody>) -> Result<Response<ClientBody>, BrokenOff> {
+/// The end of the story. An own answer before the client's body was read tells a client that waits to be asked for it,
+/// or has much of it left (`unread`), that the connection closes.
+fn leave(
+    tail: Tail,
+    stream: &Rc<ClientStream>,
+    next: Next,
+    upstream: Option<UpstreamBody>,
+    unread: bool,
+) -> Result<Response<ClientBody>, BrokenOff> {
     match next {
         Next::Go | Next::Again => Ok(respond::respond(tail, upstream, false)),
-        Next::Answer { close } => Ok(respond::respond(tail, upstream, close)),
+        Next::Answer { close } => Ok(respond::respond(tail, upstream, close || unread)),
+        Next::Live(run) => {
+            let (g, scope) = (tail.generation().clone(), tail.scope().clone());
+            let output = scope
+                .exchange
+                .as_ref()
+                .and_then(|x| x.borrow().response.output.clone());
+            let Some(output) = output else {
+                return Ok(respond::respond(tail, upstream, unread));
+            };
+            let live = Live::start(&g, &scope, stream, output, run);
+            Ok(respond::respond_live(tail, live, unread))
+        }
         Next::Cut(status) => {
             tail.with(|x| x.response.status = status);
             tail.complete();
@@ -265,7 +278,10 @@ async fn phase(g: &Rc<Generation>, scope: &Rc<Scope>, stream: &ClientStream, pha
     let Some(run) = g.phases.run(&g.vm, scope, phase) else {
         return Next::Go;
     };
-    let flow = super::abort::Watched::new(run, g, scope).await;
+    let mut run = Watched::new(run, g, scope);
+    let Some(flow) = poll_fn(|cx| run.poll_due(cx)).await else {
+        return Next::Live(run);
+    };
     let Some(cell) = &scope.exchange else {
         return Next::Go;
     };
@@ -310,6 +326,16 @@ async fn phase(g: &Rc<Generation>, scope: &Rc<Scope>, stream: &ClientStream, pha
         }
         Flow::Failed(fault) => {
             handler_failed(g, scope, phase, &fault);
+            let begun = cell
+                .borrow()
+                .response
+                .output
+                .as_ref()
+                .is_some_and(|o| !o.replaced.get());
+            if begun {
+                // the head is as good as sent: as on nginx there is nothing else to say
+                return Next::Cut(cell.borrow().response.status);
+            }
             if let Some(fault) = body_fault(stream) {
                 return fail(g, scope, &fault);
             }
@@ -365,7 +391,7 @@ async fn buffered(
 async fn collect(mut upstream: UpstreamBody) -> Result<bytes::Bytes, String> {
     let mut all = Vec::new();
     loop {
-        let frame = std::future::poll_fn(|cx| std::pin::Pin::new(&mut upstream).poll_frame(cx)).await;
+        let frame = poll_fn(|cx| std::pin::Pin::new(&mut upstream).poll_frame(cx)).await;
         match frame {
             None => return Ok(all.into()),
             Some(Err(e)) => return Err(e.to_string()),

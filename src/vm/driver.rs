@@ -144,15 +144,25 @@ impl Vm {
     /// Resumes a coroutine; the step, and whether it waits in a user coroutine of its own.
     fn resume(&self, co: Id, scope: &Rc<Scope>, nargs: c_int, crew: Option<&Rc<Crew>>) -> (Step, bool) {
         drop(op::take_asked());
-        op::reset_depth();
+        // the handlers of a filter, within a call of another handler
+        let within = self.watch.is_running();
+        if !within {
+            op::reset_depth();
+        }
         let entered = scope::enter(scope.clone());
         let running = thread::running(co, crew);
         self.show(Some(scope));
-        self.watch.begin();
+        if !within {
+            self.watch.begin();
+        }
         // SAFETY: the coroutine is alive (referenced from the registry), not running, and its stack holds the
         // function or the yield point and `nargs` arguments. lua_resume catches every Lua error.
         let status = unsafe { ffi::lua_resume_(co, nargs) };
-        let stopped = self.watch.end();
+        let stopped = if within {
+            self.watch.is_told()
+        } else {
+            self.watch.end()
+        };
         drop(running);
         drop(entered);
         let mut nested = false;

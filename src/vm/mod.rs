@@ -17,6 +17,7 @@ pub mod state;
 mod thread;
 mod trace;
 pub mod watchdog;
+pub mod within;
 
 #[cfg(test)]
 mod tests;

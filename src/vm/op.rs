@@ -356,6 +356,16 @@ pub(super) fn reset_depth() {
     DEPTH.set(0);
 }
 
+/// How many ops are under way.
+pub(super) fn depth() -> usize {
+    DEPTH.get()
+}
+
+/// As many ops are under way as were before other handlers ran.
+pub(super) fn set_depth(depth: usize) {
+    DEPTH.set(depth);
+}
+
 /// What a yield asks of the driver.
 pub(super) enum Ask {
     /// To go on when this is done.

@@ -76,10 +76,18 @@ pub enum Afterwards {
     Then(Box<dyn FnOnce()>),
 }
 
-/// Serves requests that Lua makes, as it serves those of clients.
+/// The way requests are served, as Lua needs it: for requests of its own, and for what it writes itself.
 pub trait Gateway {
     /// Serves the request in `scope`, a new one, from rewrite to the end of its response.
     fn serve(self: Rc<Self>, scope: Rc<Scope>) -> Pin<Box<dyn Future<Output = Captured>>>;
+
+    /// Runs header_filter over the response that a handler of `scope` begins; false if another answer takes its
+    /// place.
+    fn begin(&self, scope: &Rc<Scope>) -> bool;
+
+    /// Runs body_filter over what was written since the last time, the end with it if it is the `last`; false if a
+    /// filter failed.
+    fn pass(&self, scope: &Rc<Scope>, last: bool) -> bool;
 }
 
 /// The response to a request that Lua made.
@@ -128,6 +136,11 @@ pub trait BodyReader: std::fmt::Debug {
 
     /// Takes the client's connection over from the HTTP server; None where it has none to give.
     fn seize(&self) -> Option<(Rc<dyn RawStream>, GuardHandle)> {
+        None
+    }
+
+    /// The client's connection, where there is one.
+    fn guard(&self) -> Option<GuardHandle> {
         None
     }
 

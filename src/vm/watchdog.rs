@@ -89,6 +89,17 @@ impl Watch {
         self.told.load(Ordering::Relaxed) == n
     }
 
+    /// Whether Lua runs.
+    #[inline]
+    pub(super) fn is_running(&self) -> bool {
+        !self.run.load(Ordering::Relaxed).is_multiple_of(2)
+    }
+
+    /// Whether what runs was stopped and is on its way out.
+    pub(super) fn is_told(&self) -> bool {
+        self.told.load(Ordering::Relaxed) == self.run.load(Ordering::Relaxed)
+    }
+
     fn cpu(&self) -> Option<Duration> {
         let mut ts = libc::timespec {
             tv_sec: 0,

@@ -1,7 +1,7 @@
 //! The same Lua chunks on Debian's nginx with its Lua module and on the gateway: the same answers.
 //!
 //! A chunk lies in `tests/differential/`; its first lines may say what request it wants:
-//! `-- request: METHOD TARGET`, `-- header: NAME: VALUE`, `-- body: TEXT`.
+//! `-- request: METHOD TARGET`, `-- version: 1.0`, `-- header: NAME: VALUE`, `-- body: TEXT`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -132,12 +132,14 @@ fn request(chunk: &Path, peers: &Peers) -> String {
     let text = std::fs::read_to_string(chunk).unwrap();
     let name = chunk.file_stem().unwrap().to_str().unwrap();
     let (mut line, mut headers, mut body) = ("GET /".to_owned(), String::new(), String::new());
+    let mut version = "1.1".to_owned();
     for l in text.lines().take_while(|l| l.starts_with("-- ")) {
         match l[3..]
             .split_once(": ")
             .unwrap_or((l[3..].trim_end_matches(':'), ""))
         {
             ("request", v) => line = v.into(),
+            ("version", v) => version = v.into(),
             ("header", v) => headers += &format!("{v}\r\n"),
             ("body", v) => body = v.into(),
             _ => {}
@@ -153,7 +155,7 @@ fn request(chunk: &Path, peers: &Peers) -> String {
         let Peers { echo, udp, shut } = peers;
         headers += &format!("X-Echo: {echo}\r\nX-Udp: {udp}\r\nX-Shut: {shut}\r\n");
     }
-    format!("{line} HTTP/1.1\r\n{headers}X-Chunk: {name}\r\nConnection: close\r\n\r\n{body}")
+    format!("{line} HTTP/{version}\r\n{headers}X-Chunk: {name}\r\nConnection: close\r\n\r\n{body}")
 }
 
 /// Status, the headers a chunk may have set, body.

@@ -58,6 +58,7 @@ mod d01_specs;
 mod d01_tracing;
 mod d02_capture;
 mod d02_exit;
+mod d02_output;
 mod d03_log_lines;
 mod d03_model;
 mod d03_pipe;
