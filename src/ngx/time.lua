@@ -1,4 +1,4 @@
--- ngx.now and the other clocks, ngx.sleep.
+-- ngx.now and the other clocks, ngx.sleep. The clock stands still between two waits, but for ngx.update_time.
 
 local ngx = ...
 local ops = require("moongate.ops")
@@ -11,22 +11,44 @@ local c_clock, c_http, c_parse = native.ngx_time.clock, native.ngx_time.http, na
 local bytes, ffi_string, type, error = native.bytes, require("ffi").string, type, error
 local NONE = -1
 
-for i, name in ipairs({ "today", "localtime", "utctime" }) do
-  local op = time[name]
-  ngx[name] = function()
-    local n = c_clock(nil, 0, nil, 0, reply, i - 1, 0, 0, 0)
-    return n >= 0 and ffi_string(bytes, n) or (op())
-  end
+local running = require "moongate.running"
+
+local function clock()
+  return c_now(nil, 0, nil, 0, reply, 0, 0, 0, 0) == 0 and reply.number or time.now()
 end
 
+-- the fifth of what runs now: the time that was told in this turn, 0 before it was, false where there are no turns
 local function now()
-  return c_now(nil, 0, nil, 0, reply, 0, 0, 0, 0) == 0 and reply.number or time.now()
+  local told = running[5]
+  if told then
+    if told == 0 then
+      told = clock()
+      running[5] = told
+    end
+    return told
+  end
+  return clock()
 end
 
 ngx.now = now
 
 function ngx.time()
   return floor(now())
+end
+
+function ngx.update_time()
+  if running[5] then
+    running[5] = clock()
+  end
+end
+
+for i, name in ipairs({ "today", "localtime", "utctime" }) do
+  local op = time[name]
+  ngx[name] = function()
+    local at = now()
+    local n = c_clock(nil, 0, nil, 0, reply, i - 1, at, 0, 0)
+    return n >= 0 and ffi_string(bytes, n) or (op(at))
+  end
 end
 
 for i, name in ipairs({ "http_time", "cookie_time" }) do
@@ -53,10 +75,6 @@ function ngx.parse_http_time(text)
     return nil
   end
   return (parse_http_time(text))
-end
-
--- the clock is read at each call; nothing to refresh
-function ngx.update_time()
 end
 
 function ngx.sleep(seconds)

@@ -1,7 +1,7 @@
 //! `ngx.now` and the other clocks.
 //!
-//! Must not: answer with a stale time; reading the clock costs less than explaining one. (A text is kept for the second
-//! that it tells.)
+//! What `ngx.now` says stands from the start of a turn (until the handler waits or ends) to `ngx.update_time`; the Lua
+//! face keeps it. Must not: keep a time itself, but the text of the second that it told last.
 
 use std::cell::RefCell;
 use std::ffi::c_int;
@@ -51,7 +51,11 @@ thread_local! {
 
 /// Shows `f` the time of now.
 pub(super) fn show<R>(clock: Clock, f: impl FnOnce(&str) -> R) -> R {
-    let now = since_epoch().as_secs() as i64;
+    show_at(clock, since_epoch().as_secs() as i64, f)
+}
+
+/// Shows `f` a time, in seconds since the epoch.
+fn show_at<R>(clock: Clock, now: i64, f: impl FnOnce(&str) -> R) -> R {
     TEXTS.with_borrow_mut(|texts| {
         let (second, text) = &mut texts[clock as usize];
         if *second != now {
@@ -145,25 +149,28 @@ fn now_native(_: &Given, reply: &mut Reply) -> c_int {
     0
 }
 
-fn today(_: &Args, r: &mut Ret) {
-    show(Clock::Today, |t| {
+/// `today(seconds)`
+fn today(a: &Args, r: &mut Ret) {
+    put_clock(a, r, Clock::Today);
+}
+
+/// `localtime(seconds)`
+fn localtime(a: &Args, r: &mut Ret) {
+    put_clock(a, r, Clock::Local);
+}
+
+/// `utctime(seconds)`
+fn utctime(a: &Args, r: &mut Ret) {
+    put_clock(a, r, Clock::Utc);
+}
+
+fn put_clock(a: &Args, r: &mut Ret, clock: Clock) {
+    show_at(clock, a.num(1).unwrap_or(0.0) as i64, |t| {
         r.str(t);
     });
 }
 
-fn localtime(_: &Args, r: &mut Ret) {
-    show(Clock::Local, |t| {
-        r.str(t);
-    });
-}
-
-fn utctime(_: &Args, r: &mut Ret) {
-    show(Clock::Utc, |t| {
-        r.str(t);
-    });
-}
-
-/// Clock `i`: the length of its text.
+/// Clock `i` at seconds `x`: the length of its text.
 fn clock_native(g: &Given, reply: &mut Reply) -> c_int {
     let clock = match g.i {
         0 => Clock::Today,
@@ -171,7 +178,7 @@ fn clock_native(g: &Given, reply: &mut Reply) -> c_int {
         2 => Clock::Utc,
         _ => return native::OP,
     };
-    show(clock, |t| reply.text(t.as_bytes()))
+    show_at(clock, g.x as i64, |t| reply.text(t.as_bytes()))
 }
 
 /// Whole seconds as nginx takes them: from 1970 on; what it can't write in four digits of a year ends there.
