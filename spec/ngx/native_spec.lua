@@ -173,6 +173,25 @@ describe("D3 dictionaries answer what their ops do", function()
     assert.error_matches(function() d:incr("k", 1, 0, -5) end, 'bad "init_ttl" argument')
   end)
 
+  it("D3 delete, ttl and expire", function()
+    often(function()
+      d:set("k", 1, 100)
+      local ok, err, forcible = d:delete("k")
+      assert(ok == true and err == nil and forcible == false and d:get("k") == nil)
+      ok, err, forcible = d:delete("k")
+      assert(ok == true and err == nil and forcible == false)
+      ok, err = d:ttl("k")
+      assert(ok == nil and err == "not found")
+      ok, err = d:expire("k", 1)
+      assert(ok == nil and err == "not found")
+      d:set("k", 1)
+      assert(d:ttl("k") == 0 and d:expire("k", 50) == true and d:ttl("k") > 49)
+      assert(d:expire("k", "20") == true and d:ttl("k") <= 20)
+      ok, err = d:delete(nil)
+      assert(ok == nil and err == "nil key")
+    end)
+  end)
+
   it("D3 what does not fit", function()
     local ok, err, forcible = d:safe_set("k", ("x"):rep(d:capacity()))
     assert.same({ false, "no memory", false }, { ok, err, forcible })
@@ -401,6 +420,65 @@ describe("D2 what follows the request", function()
       return true
     end }
     assert.same({ nil, true }, { r.err, r.seen })
+  end)
+
+  it("D2 variables answer what their op does", function()
+    local r = request { uri = "/a%20b?x=1&Y=2", headers = {
+      { "Host", "A.test:80" }, { "X-Two", "1" }, { "X-Two", "2" }, { "Cookie", "a=1" }, { "cookie", "b=2" },
+      { "X-Long", ("v"):rep(5000) }, { "Authorization", "Basic dTpw" },
+    }, handler = function()
+      local op = ops.ngx_var.get
+      ngx.header["X-Out"] = "o"
+      for _, name in ipairs {
+        "request_method", "request_uri", "uri", "args", "is_args", "host", "scheme", "https", "server_protocol",
+        "request", "request_length", "request_id", "remote_user", "remote_addr", "remote_port", "binary_remote_addr",
+        "server_port", "server_name", "connection", "connection_requests", "pid", "hostname", "nginx_version",
+        "http_x_two", "http_x_long", "http_none", "http_cookie", "HTTP_X_Two", "arg_x", "arg_y", "arg_none", "cookie_a",
+        "cookie_b", "sent_http_x_out", "upstream_http_x_out", "upstream_host", "upstream_status", "status",
+        "body_bytes_sent", "proxy_add_x_forwarded_for", "upstream_via", "ssl_protocol", "none", "", "a\0b",
+      } do
+        often(function()
+          assert(ngx.var[name] == op(nil, name), name)
+        end)
+      end
+      -- what tells the time tells the same one, or the next
+      for name, shape in pairs {
+        msec = "^%d+%.%d%d%d$", request_time = "^%d+%.%d%d%d$", connection_time = "^%d+%.%d%d%d$",
+        time_local = "^%d%d/%a%a%a/%d%d%d%d:%d%d:%d%d:%d%d [+-]%d%d%d%d$",
+        time_iso8601 = "^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d[+-]%d%d:%d%d$",
+      } do
+        assert.matches(shape, ngx.var[name])
+        assert.matches(shape, op(nil, name))
+      end
+      assert(math.abs(tonumber(ngx.var.msec) - ngx.now()) < 1)
+      assert.error_matches(function() return ngx.var[{}] end, "bad variable name")
+      assert.is_nil(ngx.var[1])
+      return true
+    end }
+    assert.same({ nil, true }, { r.err, r.seen })
+  end)
+
+  it("D4 clocks answer what their ops do", function()
+    local time = ops.ngx_time
+    for _, seconds in ipairs { 0, 1, -5, 1290079655, 1290079655.9, 951782400, 2145916799, 2145916800, 1e12, 1e300 } do
+      often(function()
+        assert(ngx.http_time(seconds) == time.http_time(seconds))
+        assert(ngx.cookie_time(seconds) == time.cookie_time(seconds))
+        local text = ngx.http_time(seconds)
+        assert(ngx.parse_http_time(text) == time.parse_http_time(text))
+      end)
+    end
+    assert.equal("Thu, 18 Nov 2010 11:27:35 GMT", ngx.http_time(1290079655))
+    assert.equal("Thu, 18-Nov-10 11:27:35 GMT", ngx.cookie_time(1290079655))
+    often(function()
+      assert(ngx.parse_http_time("junk") == nil and ngx.parse_http_time("") == nil)
+      for _, name in ipairs { "today", "localtime", "utctime" } do
+        assert(ngx[name]() == time[name](ngx.now()))
+      end
+    end)
+    assert.matches("^%d%d%d%d%-%d%d%-%d%d$", ngx.today())
+    assert.matches("^%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%d$", ngx.localtime())
+    assert.equal(os.date("!%Y-%m-%d"), ngx.utctime():sub(1, 10))
   end)
 
   it("D1 response headers through the PDK", function()

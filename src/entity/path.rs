@@ -96,9 +96,26 @@ fn remove_dots(path: &[u8], merge_slashes: bool) -> Vec<u8> {
     out
 }
 
+/// Which bytes of a path stay as they are.
+const SAFE: [bool; 256] = {
+    let mut safe = [false; 256];
+    let mut b = 0;
+    while b < 256 {
+        safe[b] = (b as u8).is_ascii_alphanumeric();
+        b += 1;
+    }
+    let others = b"!#$&'()*+,/:;=?@[]-_.~%";
+    let mut i = 0;
+    while i < others.len() {
+        safe[others[i] as usize] = true;
+        i += 1;
+    }
+    safe
+};
+
 /// Encodes what may not stand in a request target; `%` stays.
 pub fn escape(path: &[u8]) -> Cow<'_, [u8]> {
-    let safe = |b: &u8| b.is_ascii_alphanumeric() || b"!#$&'()*+,/:;=?@[]-_.~%".contains(b);
+    let safe = |b: &u8| SAFE[usize::from(*b)];
     if path.iter().all(safe) {
         return Cow::Borrowed(path);
     }

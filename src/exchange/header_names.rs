@@ -7,6 +7,8 @@ use std::cell::RefCell;
 
 use http::HeaderName;
 
+use crate::net::plain::is_plain;
+
 /// How many names a worker remembers.
 const NAMES: usize = 64;
 /// The longest that is remembered.
@@ -88,9 +90,7 @@ pub fn escape(text: &[u8]) -> Cow<'_, [u8]> {
 /// Whether a value may stand in a head as it is: no control characters but tab.
 #[inline]
 pub fn is_plain_value(value: &[u8]) -> bool {
-    // without a branch in the loop it goes many bytes at a time
-    let plain = |b: u8| (b == b'\t') | ((b >= 0x20) & (b != 0x7f));
-    value.iter().fold(true, |all, &b| all & plain(b))
+    is_plain(value) || !value.iter().any(|b| b.is_ascii_control() && *b != b'\t')
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use memchr::memchr;
 use super::chunked::ChunkLimits;
 use super::head::{Framing, HeadFault, HeaderSpan, RequestHead, Span, Version};
 use super::known::Known;
+use super::plain::is_plain;
 use super::target;
 
 /// Limits on a head, all in bytes.
@@ -115,10 +116,9 @@ fn is_method(byte: u8) -> bool {
     byte.is_ascii_uppercase() || byte == b'_' || byte == b'-'
 }
 
-/// Written without an early exit so that the compiler turns it into vector code.
+/// Whether there are control characters but tabs.
 fn has_control(value: &[u8]) -> bool {
-    let control = |byte: u8| (u8::from(byte < 0x20) & u8::from(byte != b'\t')) | u8::from(byte == 0x7f);
-    value.iter().fold(0_u8, |found, &byte| found | control(byte)) != 0
+    !is_plain(value) && value.iter().any(|b| b.is_ascii_control() && *b != b'\t')
 }
 
 fn trim(mut value: &[u8], mut start: usize) -> (usize, usize) {
@@ -279,7 +279,10 @@ impl HeadParser {
                 reason: "client sent too many header lines",
             });
         }
-        let colon = line.iter().take_while(|byte| is_token(**byte)).count();
+        let colon = line
+            .iter()
+            .position(|byte| !is_token(*byte))
+            .unwrap_or(line.len());
         if colon == 0 || line.get(colon) != Some(&b':') {
             return Err(bad(match line.first() {
                 Some(b' ' | b'\t') => "client sent folded header line",

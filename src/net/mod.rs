@@ -16,6 +16,7 @@ pub mod head_parser;
 pub mod head_writer;
 pub mod known;
 pub mod listen;
+pub mod plain;
 pub mod raw;
 pub mod real_ip;
 mod skeleton;

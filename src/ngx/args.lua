@@ -3,11 +3,26 @@
 local ngx = ...
 local ops = require("moongate.ops")
 local args, set_args = ops.ngx_args, ops.ngx_req.set_args
-local escape = args.escape
 local type, error, pairs, next, select = type, error, pairs, next, select
 local concat, clear, new = table.concat, require("table.clear"), require("table.new")
 local native = require "moongate.native"
 local c_uri, c_decode, collect, reply = native.ngx_args.uri, native.ngx_args.decode, native.collect, native.reply
+
+local bytes, ffi_string = native.bytes, require("ffi").string
+local NONE, COMPONENT = -1, 2
+
+local function escape(value)
+  if type(value) == "string" then
+    -- that room is installed after this one
+    local n = native.ngx_encode.escape_uri(value, #value, nil, 0, reply, COMPONENT, 0, 0, 0)
+    if n >= 0 then
+      return ffi_string(bytes, n)
+    elseif n == NONE then
+      return value
+    end
+  end
+  return (args.escape(value))
+end
 
 local function add(parts, key, value, level)
   local kind = type(value)

@@ -7,6 +7,7 @@ local native = require "moongate.native"
 local get, get_stale, put, delete, incr = ops.get, ops.get_stale, ops.put, ops.delete, ops.incr
 local c, reply, bytes, ffi_string = native.ngx_dict, native.reply, native.bytes, require("ffi").string
 local c_get, c_put_number, c_put_text, c_incr = c.get, c.put_number, c.put_text, c.incr
+local c_delete, c_ttl, c_expire = c.delete, c.ttl, c.expire
 local type, error, tonumber, tostring, select = type, error, tonumber, tostring, select
 local getinfo = debug.getinfo
 
@@ -127,6 +128,9 @@ function methods.delete(dict, key)
   if not text then
     return nil, err
   end
+  if c_delete(text, #text, nil, 0, reply, n, 0, 0, 0) == 0 then
+    return true, nil, false
+  end
   return delete(n, text)
 end
 
@@ -182,6 +186,9 @@ function methods.ttl(dict, key)
   if not text then
     return nil, err
   end
+  if c_ttl(text, #text, nil, 0, reply, n, 0, 0, 0) == 0 then
+    return reply.number
+  end
   return ops.ttl(n, text)
 end
 
@@ -194,7 +201,11 @@ function methods.expire(dict, key, exptime)
   if not text then
     return nil, err
   end
-  return ops.expire(n, text, exptime * 1)
+  exptime = exptime * 1
+  if type(exptime) == "number" and c_expire(text, #text, nil, 0, reply, n, 0, exptime, 0) == 0 then
+    return true
+  end
+  return ops.expire(n, text, exptime)
 end
 
 function methods.flush_all(dict)

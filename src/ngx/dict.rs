@@ -40,7 +40,10 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.native("ngx_dict", "get", native::raw(get_native))?;
     r.native("ngx_dict", "put_number", native::raw(put_number))?;
     r.native("ngx_dict", "put_text", native::raw(put_text))?;
-    r.native("ngx_dict", "incr", native::raw(incr_native))
+    r.native("ngx_dict", "incr", native::raw(incr_native))?;
+    r.native("ngx_dict", "delete", native::raw(delete_native))?;
+    r.native("ngx_dict", "ttl", native::raw(ttl_native))?;
+    r.native("ngx_dict", "expire", native::raw(expire_native))
 }
 
 fn names(_: &Args, r: &mut Ret) {
@@ -251,6 +254,14 @@ fn delete(a: &Args, r: &mut Ret) {
     });
 }
 
+/// Key `a`: 0.
+fn delete_native(g: &Given, _: &mut Reply) -> c_int {
+    of_native(g, |d| {
+        d.delete(g.a);
+        0
+    })
+}
+
 /// `incr(dict, key, by, init, init_ttl)`: value, err, forcible.
 fn incr(a: &Args, r: &mut Ret) {
     let (by, init) = (a.num(3).unwrap_or(0.0), a.num(4));
@@ -283,6 +294,22 @@ fn ttl(a: &Args, r: &mut Ret) {
         Ok(left) => drop(r.num(left.unwrap_or(0) as f64 / 1000.0)),
         Err(e) => failed(r, e),
     });
+}
+
+/// Key `a`: 0, and the seconds in the reply. What is not there is the op's to tell.
+fn ttl_native(g: &Given, reply: &mut Reply) -> c_int {
+    of_native(g, |d| match d.ttl_ms(g.a) {
+        Ok(left) => {
+            reply.number = left.unwrap_or(0) as f64 / 1000.0;
+            0
+        }
+        Err(_) => native::OP,
+    })
+}
+
+/// Key `a`, seconds `y`: 0. What is not there is the op's to tell.
+fn expire_native(g: &Given, _: &mut Reply) -> c_int {
+    of_native(g, |d| d.expire(g.a, to_ms(g.y)).map_or(native::OP, |()| 0))
 }
 
 fn expire(a: &Args, r: &mut Ret) {

@@ -7,6 +7,9 @@ local sleep, take = ops.ngx_time.sleep, ops.vm.take
 local time = ops.ngx_time
 local native = require "moongate.native"
 local c_now, reply, floor = native.ngx_time.now, native.reply, math.floor
+local c_clock, c_http, c_parse = native.ngx_time.clock, native.ngx_time.http, native.ngx_time.parse
+local bytes, ffi_string, type, error = native.bytes, require("ffi").string, type, error
+local NONE = -1
 
 local running = require "moongate.running"
 
@@ -39,20 +42,23 @@ function ngx.update_time()
   end
 end
 
-for _, name in ipairs({ "today", "localtime", "utctime" }) do
-  local format = time[name]
+for i, name in ipairs({ "today", "localtime", "utctime" }) do
+  local op = time[name]
   ngx[name] = function()
-    return format(now())
+    local at = now()
+    local n = c_clock(nil, 0, nil, 0, reply, i - 1, at, 0, 0)
+    return n >= 0 and ffi_string(bytes, n) or (op(at))
   end
 end
 
-for _, name in ipairs({ "http_time", "cookie_time" }) do
-  local format = time[name]
+for i, name in ipairs({ "http_time", "cookie_time" }) do
+  local op = time[name]
   ngx[name] = function(seconds)
     if type(seconds) ~= "number" then
       error("number argument only", 2)
     end
-    return format(seconds)
+    local n = c_http(nil, 0, nil, 0, reply, i - 1, seconds, 0, 0)
+    return n >= 0 and ffi_string(bytes, n) or (op(seconds))
   end
 end
 
@@ -62,7 +68,13 @@ function ngx.parse_http_time(text)
   if type(text) ~= "string" then
     error("string argument only", 2)
   end
-  return parse_http_time(text)
+  local n = c_parse(text, #text, nil, 0, reply, 0, 0, 0, 0)
+  if n == 0 then
+    return reply.number
+  elseif n == NONE then
+    return nil
+  end
+  return (parse_http_time(text))
 end
 
 function ngx.sleep(seconds)

@@ -1,12 +1,25 @@
--- ngx.var. Reading is the op itself.
+-- ngx.var. A native reads what is short, the op the rest.
 
 local ngx = ...
 local ops = require("moongate.ops").ngx_var
-local set = ops.set
+local get, set = ops.get, ops.set
 local type, tostring, error = type, tostring, error
+local native = require "moongate.native"
+local c_get, reply, bytes, ffi_string = native.ngx_var.get, native.reply, native.bytes, require("ffi").string
+local NONE = -1
 
 ngx.var = setmetatable({}, {
-  __index = ops.get,
+  __index = function(t, name)
+    if type(name) == "string" then
+      local n = c_get(name, #name, nil, 0, reply, 0, 0, 0, 0)
+      if n >= 0 then
+        return ffi_string(bytes, n)
+      elseif n == NONE then
+        return nil
+      end
+    end
+    return (get(t, name))
+  end,
   __newindex = function(_, name, value)
     if type(name) ~= "string" then
       error("bad variable name", 2)

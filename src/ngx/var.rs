@@ -2,16 +2,100 @@
 //!
 //! Must not: keep values of its own; a write goes to the room that the variable stands for.
 
+use std::ffi::c_int;
 use std::fmt::Write as _;
+use std::time::Duration;
+
+use bytes::Bytes;
 
 use super::{call, var_ssl};
 use crate::exchange::request::target_text;
 use crate::exchange::{Body, Exchange};
-use crate::vm::{Args, Registrar, Ret, op, scope};
+use crate::vm::native::{self, Given, Reply};
+use crate::vm::{Args, Out, Registrar, Ret, op, scope};
 
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_var", "get", op::raw(get))?;
-    r.op("ngx_var", "set", op::raw(set))
+    r.op("ngx_var", "set", op::raw(set))?;
+    r.native("ngx_var", "get", native::raw(get_native))
+}
+
+/// Where a variable's value goes: among an op's results, or into a native's reply.
+trait Sink {
+    /// A text.
+    fn str(&mut self, text: impl AsRef<[u8]>);
+    /// There is none.
+    fn nil(&mut self);
+    /// A long text.
+    fn held(&mut self, text: Bytes);
+    /// A variable of TLS.
+    fn tls(&mut self, x: &Exchange, name: &[u8]);
+    /// A text that lives for ever.
+    fn lit(&mut self, text: &'static str) {
+        self.str(text);
+    }
+    /// A text or none.
+    fn opt(&mut self, text: Option<impl AsRef<[u8]>>) {
+        match text {
+            Some(text) => self.str(text),
+            None => self.nil(),
+        }
+    }
+}
+
+impl Sink for Ret {
+    fn str(&mut self, text: impl AsRef<[u8]>) {
+        Out::str(self, text);
+    }
+
+    fn nil(&mut self) {
+        Out::nil(self);
+    }
+
+    fn held(&mut self, text: Bytes) {
+        Out::held(self, text);
+    }
+
+    fn lit(&mut self, text: &'static str) {
+        Out::lit(self, text);
+    }
+
+    fn tls(&mut self, x: &Exchange, name: &[u8]) {
+        var_ssl::get(x, name, self);
+    }
+}
+
+/// A native's reply, and what the native answers.
+struct Short<'a>(&'a mut Reply, c_int);
+
+impl Sink for Short<'_> {
+    fn str(&mut self, text: impl AsRef<[u8]>) {
+        self.1 = self.0.text(text.as_ref());
+    }
+
+    fn nil(&mut self) {
+        self.1 = native::NONE;
+    }
+
+    fn held(&mut self, text: Bytes) {
+        self.str(text);
+    }
+
+    fn tls(&mut self, _: &Exchange, _: &[u8]) {
+        self.1 = native::OP;
+    }
+}
+
+/// The variable that `a` names: the length of its value. What is written with capitals, of TLS or long is the op's.
+fn get_native(g: &Given, reply: &mut Reply) -> c_int {
+    if g.a.iter().any(u8::is_ascii_uppercase) {
+        return native::OP;
+    }
+    let mut short = Short(reply, native::OP);
+    match scope::read(|x| value(x, g.a, &mut short)) {
+        Some(()) => short.1,
+        None => native::OP,
+    }
 }
 
 /// `__index` of `ngx.var`: the table, then the name.
@@ -40,19 +124,19 @@ fn get(a: &Args, r: &mut Ret) {
     }
 }
 
-fn value(x: &Exchange, name: &[u8], r: &mut Ret) {
+fn value(x: &Exchange, name: &[u8], r: &mut impl Sink) {
     if let Some(header) = name.strip_prefix(b"http_") {
         return joined(x, header, r);
     }
     if name.starts_with(b"ssl_") {
-        return var_ssl::get(x, name, r);
+        return r.tls(x, name);
     }
     if !(request(x, name, r) || connection(x, name, r) || outbound(x, name, r) || response(x, name, r)) {
         dynamic(x, name, r);
     }
 }
 
-fn joined(x: &Exchange, name: &[u8], r: &mut Ret) {
+fn joined(x: &Exchange, name: &[u8], r: &mut impl Sink) {
     let mut values = x
         .request
         .headers
@@ -82,7 +166,7 @@ fn same(header: &[u8], var: &[u8]) -> bool {
             .all(|(h, v)| (if *h == b'-' { b'_' } else { h.to_ascii_lowercase() }) == *v)
 }
 
-fn request(x: &Exchange, name: &[u8], r: &mut Ret) -> bool {
+fn request(x: &Exchange, name: &[u8], r: &mut impl Sink) -> bool {
     let q = &x.request;
     match name {
         b"request_method" => r.str(&q.method),
@@ -106,7 +190,7 @@ fn request(x: &Exchange, name: &[u8], r: &mut Ret) -> bool {
         b"content_length" => r.opt(q.headers.get("content-length")),
         b"content_type" => r.opt(q.headers.get("content-type")),
         b"request" => r.str(q.line()),
-        b"request_length" => r.str(q.length.to_string()),
+        b"request_length" => r.str(itoa::Buffer::new().format(q.length)),
         b"request_body" => match &q.body {
             Body::Memory(b) if !b.is_empty() => r.held(b.clone()),
             _ => r.nil(),
@@ -122,31 +206,31 @@ fn request(x: &Exchange, name: &[u8], r: &mut Ret) -> bool {
     true
 }
 
-fn connection(x: &Exchange, name: &[u8], r: &mut Ret) -> bool {
+fn connection(x: &Exchange, name: &[u8], r: &mut impl Sink) -> bool {
     let c = &x.connection;
     match name {
         b"remote_addr" if x.client.addr.ip() == c.peer.ip() => r.str(&*c.peer_ip),
         b"remote_addr" => r.str(x.client.addr.ip().to_string()),
-        b"remote_port" => r.str(x.client.addr.port().to_string()),
+        b"remote_port" => r.str(itoa::Buffer::new().format(x.client.addr.port())),
         b"binary_remote_addr" => match x.client.addr.ip() {
             std::net::IpAddr::V4(ip) => r.str(ip.octets()),
             std::net::IpAddr::V6(ip) => r.str(ip.octets()),
         },
         b"realip_remote_addr" => r.str(&*c.peer_ip),
-        b"realip_remote_port" => r.str(c.peer.port().to_string()),
+        b"realip_remote_port" => r.str(itoa::Buffer::new().format(c.peer.port())),
         b"server_addr" => r.str(c.local.ip().to_string()),
-        b"server_port" => r.str(c.local.port().to_string()),
+        b"server_port" => r.str(itoa::Buffer::new().format(c.local.port())),
         b"server_name" => r.lit("kong"),
-        b"connection" => r.str(c.serial.to_string()),
-        b"connection_requests" => r.str(c.requests.get().to_string()),
-        b"pid" => r.str(std::process::id().to_string()),
+        b"connection" => r.str(itoa::Buffer::new().format(c.serial)),
+        b"connection_requests" => r.str(itoa::Buffer::new().format(c.requests.get())),
+        b"pid" => r.str(PID.with(u32::to_string)),
         b"hostname" => r.str(hostname()),
         b"nginx_version" => r.lit("1.27.1"),
-        b"msec" => r.str(format!("{:.3}", super::time::now_seconds())),
-        b"time_local" => r.str(super::time::local(super::time::LOG)),
-        b"time_iso8601" => r.str(super::time::local(super::time::ISO8601)),
-        b"request_time" => r.str(format!("{:.3}", x.timing.elapsed().as_secs_f64())),
-        b"connection_time" => r.str(format!("{:.3}", c.opened.elapsed().as_secs_f64())),
+        b"msec" => r.str(thousandths(super::time::since_epoch())),
+        b"time_local" => super::time::show(super::time::Clock::Log, |t| r.str(t)),
+        b"time_iso8601" => super::time::show(super::time::Clock::Iso8601, |t| r.str(t)),
+        b"request_time" => r.str(thousandths(x.timing.elapsed())),
+        b"connection_time" => r.str(thousandths(c.opened.elapsed())),
         b"pipe" => r.lit("."),
         b"limit_rate" => r.lit("0"),
         b"request_completion" => r.lit(if x.timing.ended.is_some() { "OK" } else { "" }),
@@ -155,7 +239,23 @@ fn connection(x: &Exchange, name: &[u8], r: &mut Ret) -> bool {
     true
 }
 
-fn outbound(x: &Exchange, name: &[u8], r: &mut Ret) -> bool {
+thread_local! {
+    static PID: u32 = std::process::id();
+}
+
+/// Seconds with three digits behind the point.
+fn thousandths(d: Duration) -> String {
+    let ms = d.subsec_millis();
+    let mut text = String::with_capacity(16);
+    text.push_str(itoa::Buffer::new().format(d.as_secs()));
+    text.push('.');
+    for digit in [ms / 100, ms / 10 % 10, ms % 10] {
+        text.push(char::from(b'0' + digit as u8));
+    }
+    text
+}
+
+fn outbound(x: &Exchange, name: &[u8], r: &mut impl Sink) -> bool {
     let o = &x.outbound;
     match name {
         b"upstream_scheme" => r.str(&o.scheme),
@@ -227,12 +327,13 @@ fn te(x: &Exchange) -> &'static str {
     }
 }
 
-fn response(x: &Exchange, name: &[u8], r: &mut Ret) -> bool {
+fn response(x: &Exchange, name: &[u8], r: &mut impl Sink) -> bool {
     let s = &x.response;
     match name {
+        b"status" if s.status > 99 => r.str(itoa::Buffer::new().format(s.status)),
         b"status" => r.str(format!("{:03}", s.status)),
-        b"body_bytes_sent" => r.str(s.body_bytes_sent.to_string()),
-        b"bytes_sent" => r.str(s.bytes_sent().to_string()),
+        b"body_bytes_sent" => r.str(itoa::Buffer::new().format(s.body_bytes_sent)),
+        b"bytes_sent" => r.str(itoa::Buffer::new().format(s.bytes_sent())),
         b"upstream_status" => match (s.upstream_status, x.attempts.is_empty()) {
             (None, true) => r.nil(),
             (last, _) => r.str(tries(x, |a, is_last| match (&a.error, last, is_last) {
@@ -264,8 +365,8 @@ fn response(x: &Exchange, name: &[u8], r: &mut Ret) -> bool {
     true
 }
 
-fn seconds(d: Option<std::time::Duration>) -> String {
-    d.map_or_else(|| "-".into(), |d| format!("{:.3}", d.as_secs_f64()))
+fn seconds(d: Option<Duration>) -> String {
+    d.map_or_else(|| "-".into(), thousandths)
 }
 
 /// One value per try, as nginx joins them.
@@ -280,7 +381,7 @@ fn tries(x: &Exchange, f: impl Fn(&crate::exchange::Attempt, bool) -> String) ->
     all
 }
 
-fn dynamic(x: &Exchange, name: &[u8], r: &mut Ret) {
+fn dynamic(x: &Exchange, name: &[u8], r: &mut impl Sink) {
     if let Some(key) = name.strip_prefix(b"arg_") {
         r.opt(argument(x, key));
     } else if let Some(key) = name.strip_prefix(b"cookie_") {
@@ -301,16 +402,14 @@ fn dynamic(x: &Exchange, name: &[u8], r: &mut Ret) {
     {
         match &x.response.trailers {
             Some(t) => from_map(t, key, r),
-            None => {
-                r.nil();
-            }
+            None => r.nil(),
         }
     } else {
         r.nil();
     }
 }
 
-fn from_map(map: &http::HeaderMap, name: &[u8], r: &mut Ret) {
+fn from_map(map: &http::HeaderMap, name: &[u8], r: &mut impl Sink) {
     let dashed: Vec<u8> = name.iter().map(|b| if *b == b'_' { b'-' } else { *b }).collect();
     let Ok(key) = http::HeaderName::from_bytes(&dashed) else {
         r.nil();

@@ -73,7 +73,7 @@ fn of_cert(cert: &Cert, name: &[u8]) -> Option<Vec<u8>> {
         b"v_start" => dn::time(cert.not_before)?,
         b"v_end" => dn::time(cert.not_after)?,
         b"v_remain" => {
-            let days = (cert.not_after - super::time::now_seconds() as i64) / 86_400;
+            let days = (cert.not_after - super::time::since_epoch().as_secs() as i64) / 86_400;
             days.max(0).to_string()
         }
         _ => return None,

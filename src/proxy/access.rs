@@ -2,9 +2,11 @@
 //!
 //! Must not: run handlers.
 
+use std::borrow::Cow;
+
 use super::{Generation, fault::Fault};
 use crate::entity::Protocol;
-use crate::exchange::{Captures, Exchange, Matched};
+use crate::exchange::{Captures, Client, Connection, Exchange, Matched, Outbound, Request};
 use crate::net::forwarded::{Forwarded, Observed, forwarded_of};
 use crate::router::{HeaderLookup, Query, escape, forwarded_prefix, normalize, upstream_path};
 
@@ -17,7 +19,19 @@ impl HeaderLookup for Headers<'_> {
 }
 
 fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    // nearly all are UTF-8, which is found out sooner than it is taken apart
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => String::from_utf8_lossy(bytes).into_owned(),
+    }
+}
+
+/// The same, where the bytes are mostly those that `ours` begins with.
+fn text_of(bytes: &[u8], ours: &str) -> String {
+    match ours.get(..bytes.len()) {
+        Some(text) if text.as_ptr() == bytes.as_ptr() => text.to_owned(),
+        _ => lossy(bytes),
+    }
 }
 
 /// Finds the route and prepares what goes upstream.
@@ -25,12 +39,13 @@ fn lossy(bytes: &[u8]) -> String {
 /// # Errors
 /// [`Fault::NoRoute`], [`Fault::HttpsRequired`].
 pub fn route(generation: &Generation, x: &mut Exchange) -> Result<(), Fault> {
-    let path = normalize(&x.request.uri_path(), true).into_owned();
-    let host = x.request.headers.get("host").map(lossy).unwrap_or_default();
-    let host = if host.is_empty() {
-        x.request.host.clone()
-    } else {
-        host
+    let whole = x.request.uri_path();
+    let path = normalize(&whole, true);
+    let sent = x.request.headers.get("host").unwrap_or_default();
+    let host = match std::str::from_utf8(sent) {
+        Ok("") => Cow::Borrowed(x.request.host.as_str()),
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(sent),
     };
     let https = x.request.scheme == "https";
     let asked = x
@@ -55,7 +70,8 @@ pub fn route(generation: &Generation, x: &mut Exchange) -> Result<(), Fault> {
     let route = snapshot.route(found.route).ok_or(Fault::NoRoute)?;
     let service = found.service.and_then(|s| snapshot.service(s));
     let prefix = forwarded_prefix(route, &path, found.matched_path);
-    forward_headers(generation, x, prefix);
+    let sides = (&*x.connection, &x.client, &x.request);
+    forward_headers(generation, sides, prefix, &mut x.outbound);
     let told_https = x.client.trusted && x.outbound.x_forwarded_proto == "https";
     if !https
         && !told_https
@@ -74,15 +90,22 @@ pub fn route(generation: &Generation, x: &mut Exchange) -> Result<(), Fault> {
         &path,
         found.matched_path,
     );
-    x.outbound.uri = lossy(&escape(&up));
+    let escaped = escape(&up);
+    let query = x.request.args.as_ref().map_or(0, |args| args.len() + 1);
+    let mut uri = String::with_capacity(escaped.len() + query);
+    match std::str::from_utf8(&escaped) {
+        Ok(text) => uri.push_str(text),
+        Err(_) => uri.push_str(&String::from_utf8_lossy(&escaped)),
+    }
+    x.outbound.uri = uri;
     // what a plugin chose in rewrite stays chosen
     if route.preserve_host && !x.target.chosen {
-        x.outbound.host = host;
+        x.outbound.host = host.into_owned();
     }
     if let Some(s) = service {
         let t = &mut x.target;
         if !t.chosen {
-            t.host.clone_from(&s.host);
+            t.host = s.host.clone();
             t.port = s.port;
         }
         t.retries = u32::from(s.retries);
@@ -105,19 +128,24 @@ pub fn route(generation: &Generation, x: &mut Exchange) -> Result<(), Fault> {
     Ok(())
 }
 
-fn forward_headers(generation: &Generation, x: &mut Exchange, prefix: Option<&[u8]>) {
-    let peer = &*x.connection.peer_ip;
-    let other = (x.client.addr.ip() != x.connection.peer.ip()).then(|| x.client.addr.ip().to_string());
+fn forward_headers(
+    generation: &Generation,
+    (connection, client, request): (&Connection, &Client, &Request),
+    prefix: Option<&[u8]>,
+    out: &mut Outbound,
+) {
+    let peer = &*connection.peer_ip;
+    let other = (client.addr.ip() != connection.peer.ip()).then(|| client.addr.ip().to_string());
     let remote = other.as_deref().unwrap_or(peer);
-    let port = x.connection.local.port();
+    let port = connection.local.port();
     let seen = Observed {
         remote_addr: remote,
         realip_remote_addr: peer,
-        trusted: x.client.trusted,
-        scheme: x.request.scheme,
-        host: x.request.host.as_bytes(),
+        trusted: client.trusted,
+        scheme: request.scheme,
+        host: request.host.as_bytes(),
         port: generation.settings.port_maps.get(&port).copied().unwrap_or(port),
-        request_uri: x.request.target.as_bytes(),
+        request_uri: request.target.as_bytes(),
         prefix,
     };
     let Forwarded {
@@ -128,13 +156,13 @@ fn forward_headers(generation: &Generation, x: &mut Exchange, prefix: Option<&[u
         path,
         prefix,
         ..
-    } = forwarded_of(|id| x.request.headers.get(id.name()), &seen);
-    x.outbound.x_forwarded_for = lossy(&by);
-    x.outbound.x_forwarded_proto = lossy(proto);
-    x.outbound.x_forwarded_host = lossy(host);
-    x.outbound.x_forwarded_port = lossy(&port);
-    x.outbound.x_forwarded_path = lossy(path);
-    x.outbound.x_forwarded_prefix = prefix.map(lossy);
+    } = forwarded_of(|id| request.headers.get(id.name()), &seen);
+    out.x_forwarded_for = text_of(&by, remote);
+    out.x_forwarded_proto = text_of(proto, request.scheme);
+    out.x_forwarded_host = text_of(host, &request.host);
+    out.x_forwarded_port = lossy(&port);
+    out.x_forwarded_path = text_of(path, &request.target);
+    out.x_forwarded_prefix = prefix.map(lossy);
 }
 
 /// After access: joins the query to the upstream's URI, once. An empty one is kept if the client sent it.

@@ -134,5 +134,7 @@ fn host_of(head: &RequestHead) -> String {
         Some(b'[') => memchr::memchr(b']', host).map_or(host.len(), |i| i + 1),
         _ => memchr::memchr(b':', host).unwrap_or(host.len()),
     };
-    text(&host[..end]).to_ascii_lowercase()
+    let mut host = text(&host[..end]);
+    host.make_ascii_lowercase();
+    host
 }

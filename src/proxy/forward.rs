@@ -237,8 +237,24 @@ fn accept(
 
 fn strip_hop_by_hop(headers: &mut http::HeaderMap) {
     use http::header as h;
-    if headers.contains_key(h::CONNECTION) {
-        let lists: Vec<http::HeaderValue> = headers.get_all(h::CONNECTION).iter().cloned().collect();
+    // one look at the few names there are is less than hashing each that may be there
+    let (mut connection, mut others) = (false, false);
+    for name in headers.keys() {
+        connection |= name == h::CONNECTION;
+        others |= matches!(
+            name.as_str(),
+            "transfer-encoding" | "upgrade" | "keep-alive" | "proxy-connection"
+        );
+    }
+    if connection {
+        // "close" names no header; "keep-alive" does
+        let names_none = |v: &http::HeaderValue| matches!(v.as_bytes(), b"keep-alive" | b"close");
+        let lists: Vec<http::HeaderValue> = headers
+            .get_all(h::CONNECTION)
+            .iter()
+            .filter(|v| !names_none(v))
+            .cloned()
+            .collect();
         for name in lists
             .iter()
             .filter_map(|v| v.to_str().ok())
@@ -251,9 +267,11 @@ fn strip_hop_by_hop(headers: &mut http::HeaderMap) {
         }
         headers.remove(h::CONNECTION);
     }
-    for name in [h::TRANSFER_ENCODING, h::UPGRADE] {
-        headers.remove(name);
+    if others {
+        for name in [h::TRANSFER_ENCODING, h::UPGRADE] {
+            headers.remove(name);
+        }
+        headers.remove("keep-alive");
+        headers.remove("proxy-connection");
     }
-    headers.remove("keep-alive");
-    headers.remove("proxy-connection");
 }

@@ -6,6 +6,7 @@
 use http::{HeaderValue, Method, Request, header};
 
 use crate::exchange::{Body, Exchange};
+use crate::net::plain::is_plain;
 use crate::settings::Settings;
 use crate::upstream::OutBody;
 
@@ -44,9 +45,17 @@ fn line(out: &mut Vec<u8>, name: &str, value: impl AsRef<[u8]>) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// A line whose value is the gateway's own.
+fn own_line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
 /// A value that Lua may have written: what would end the line becomes a space.
 fn put_value(out: &mut Vec<u8>, value: &[u8]) {
-    if memchr::memchr3(b'\r', b'\n', 0, value).is_none() {
+    if is_plain(value) {
         return out.extend_from_slice(value);
     }
     out.extend(value.iter().map(|b| match b {
@@ -89,7 +98,10 @@ pub fn write(out: &mut Vec<u8>, x: &Exchange, settings: &Settings, host_header: 
     request_line(out, x);
     line(out, "Host", host_header);
     let o = &x.outbound;
-    line(out, "Connection", o.connection.as_deref().unwrap_or("keep-alive"));
+    match &o.connection {
+        Some(written) => line(out, "Connection", written),
+        None => own_line(out, "Connection", b"keep-alive"),
+    }
     line(out, "X-Forwarded-For", &o.x_forwarded_for);
     line(out, "X-Forwarded-Proto", &o.x_forwarded_proto);
     line(out, "X-Forwarded-Host", &o.x_forwarded_host);
@@ -100,9 +112,9 @@ pub fn write(out: &mut Vec<u8>, x: &Exchange, settings: &Settings, host_header: 
         "X-Forwarded-Prefix",
         o.x_forwarded_prefix.as_deref().unwrap_or_default(),
     );
-    write_ip(out, x.client.addr.ip());
+    write_ip(out, x);
     if settings.headers_upstream.request_id {
-        line(out, "X-Kong-Request-Id", x.id);
+        own_line(out, "X-Kong-Request-Id", &x.id);
     }
     match framing {
         Framing::None => {}
@@ -168,7 +180,7 @@ fn client_headers(out: &mut Vec<u8>, x: &Exchange, own_id: bool) {
         out.extend_from_slice(b"\r\n");
     }
     if !via_seen {
-        line(out, "Via", via_token(x));
+        own_line(out, "Via", via_token(x));
     }
 }
 
@@ -208,16 +220,17 @@ fn is_own(name: &[u8], own_id: bool) -> bool {
     }
 }
 
-fn write_ip(out: &mut Vec<u8>, ip: std::net::IpAddr) {
-    use std::io::Write;
-    out.extend_from_slice(b"X-Real-IP: ");
-    let _ = write!(out, "{ip}");
-    out.extend_from_slice(b"\r\n");
+fn write_ip(out: &mut Vec<u8>, x: &Exchange) {
+    let (ip, peer) = (x.client.addr.ip(), x.connection.peer.ip());
+    if ip == peer && ip == peer.to_canonical() {
+        own_line(out, "X-Real-IP", x.connection.peer_ip.as_bytes());
+    } else {
+        own_line(out, "X-Real-IP", ip.to_string().as_bytes());
+    }
 }
 
 fn decimal(out: &mut Vec<u8>, n: u64) {
-    use std::io::Write;
-    let _ = write!(out, "{n}");
+    out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
 }
 
 /// What hyper's client is given: method and framing; the rest is in our own head.

@@ -364,10 +364,18 @@ fn own_body(g: &Generation, scope: &Rc<Scope>, body: Vec<u8>, filters: bool) -> 
 
 /// The framing headers as the body now is, whatever Lua or the upstream wrote into them.
 fn frame(headers: &mut HeaderMap, source: &Source, filtered: bool, head_only: bool, upgrade: bool) {
-    headers.remove(header::TRANSFER_ENCODING);
+    // one look at the few names there are is less than hashing each that may be there
+    let (mut encoded, mut connection) = (false, false);
+    for name in headers.keys() {
+        encoded |= name == header::TRANSFER_ENCODING;
+        connection |= name == header::CONNECTION;
+    }
+    if encoded {
+        headers.remove(header::TRANSFER_ENCODING);
+    }
     // whether the connection goes on is this hop's to say; Lua may end it
     let ends = |v: &HeaderValue| v.as_bytes().eq_ignore_ascii_case(b"close");
-    if headers.contains_key(header::CONNECTION) && !upgrade {
+    if connection && !upgrade {
         let close = headers.get_all(header::CONNECTION).iter().any(ends);
         headers.remove(header::CONNECTION);
         headers.remove(header::UPGRADE);
@@ -389,9 +397,22 @@ fn frame(headers: &mut HeaderMap, source: &Source, filtered: bool, head_only: bo
         Source::Empty => Some(0),
     };
     match exact {
-        Some(n) => headers.insert(header::CONTENT_LENGTH, HeaderValue::from(n)),
-        None => headers.remove(header::CONTENT_LENGTH),
-    };
+        // mostly the upstream's own word
+        Some(n) if says_length(headers, n) => {}
+        Some(n) => {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(n));
+        }
+        None => {
+            headers.remove(header::CONTENT_LENGTH);
+        }
+    }
+}
+
+/// Whether Content-Length is there once and is this number.
+fn says_length(headers: &HeaderMap, n: u64) -> bool {
+    let mut all = headers.get_all(header::CONTENT_LENGTH).iter();
+    let first = all.next();
+    first.is_some_and(|v| v.as_bytes() == itoa::Buffer::new().format(n).as_bytes()) && all.next().is_none()
 }
 
 /// Content-Length, if it is one number.

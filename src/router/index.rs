@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 
 #[derive(Debug, Default)]
 struct Bucket {
-    prefixes: HashMap<Box<[u8]>, Vec<u32>>,
+    prefixes: HashMap<Box<[u8]>, Vec<u32>, foldhash::fast::RandomState>,
     /// Lengths that occur, longest first.
     lengths: Vec<usize>,
     /// Without a path, or with a regular expression; in order.
@@ -18,7 +18,7 @@ struct Bucket {
 
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    by_host: HashMap<Box<str>, Bucket>,
+    by_host: HashMap<Box<str>, Bucket, foldhash::fast::RandomState>,
     any_host: Bucket,
 }
 

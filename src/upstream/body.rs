@@ -30,7 +30,8 @@ pub struct UpstreamBody {
     conn: Option<Conn>,
     pool: Rc<Pool>,
     read_timeout: Duration,
-    silence: Option<Pin<Box<tokio::time::Sleep>>>,
+    /// The silence is being timed, by the connection's alarm.
+    timed: bool,
     progressed: bool,
 }
 
@@ -42,7 +43,7 @@ impl UpstreamBody {
             conn: Some(conn),
             pool,
             read_timeout,
-            silence: None,
+            timed: false,
             progressed: false,
         };
         if body.incoming.is_end_stream() {
@@ -52,12 +53,48 @@ impl UpstreamBody {
     }
 
     fn finish(&mut self, cx: &mut Context<'_>) {
-        self.silence = None;
         if let Some(mut conn) = self.conn.take() {
-            // hyper becomes ready for the next request only when polled after the end
-            conn.drive(cx);
+            // where hyper has not seen the end yet it becomes ready for the next request only when polled after it
+            if !conn.is_ready() {
+                conn.drive(cx);
+            }
             self.pool.give_back(conn);
         }
+    }
+}
+
+impl UpstreamBody {
+    /// What came already, else what the connection brings now.
+    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Some(conn) = &mut self.conn else {
+            return Pin::new(&mut self.incoming).poll_frame(cx);
+        };
+        if let Poll::Ready(frame) = conn.poll_incoming(&mut self.incoming) {
+            return Poll::Ready(frame);
+        }
+        conn.drive(cx);
+        conn.poll_incoming(&mut self.incoming)
+    }
+
+    /// Ready when nothing has come for too long.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(conn) = &mut self.conn else {
+            return Poll::Pending;
+        };
+        let progressed = std::mem::take(&mut self.progressed) || !std::mem::replace(&mut self.timed, true);
+        let alarm = match &mut conn.alarm {
+            Some(alarm) => {
+                if progressed {
+                    // putting a deadline off takes no turn in the timer's wheel
+                    alarm
+                        .as_mut()
+                        .reset(tokio::time::Instant::now() + self.read_timeout);
+                }
+                alarm
+            }
+            none => none.insert(Box::pin(tokio::time::sleep(self.read_timeout))),
+        };
+        alarm.as_mut().poll(cx)
     }
 }
 
@@ -78,10 +115,7 @@ impl Body for UpstreamBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        if let Some(conn) = &mut this.conn {
-            conn.drive(cx);
-        }
-        match Pin::new(&mut this.incoming).poll_frame(cx) {
+        match this.poll_incoming(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 this.progressed = true;
                 if this.incoming.is_end_stream() {
@@ -100,19 +134,7 @@ impl Body for UpstreamBody {
                 Poll::Ready(Some(Err(e.into())))
             }
             Poll::Pending => {
-                let limit = this.read_timeout;
-                let progressed = std::mem::take(&mut this.progressed);
-                let sleep = match &mut this.silence {
-                    Some(sleep) => {
-                        if progressed {
-                            // putting a deadline off takes no turn in the timer's wheel
-                            sleep.as_mut().reset(tokio::time::Instant::now() + limit);
-                        }
-                        sleep
-                    }
-                    none => none.insert(Box::pin(tokio::time::sleep(limit))),
-                };
-                std::task::ready!(sleep.as_mut().poll(cx));
+                std::task::ready!(this.poll_silence(cx));
                 if let Some(conn) = this.conn.take() {
                     this.pool.discard(conn);
                 }

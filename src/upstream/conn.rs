@@ -7,7 +7,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 
+use super::gate::Gate;
 use super::handshake::read_failure;
 use super::pool::InUse;
 use super::stream::{Stream, Writing};
@@ -95,6 +96,10 @@ pub struct Conn {
     driver: Option<Pin<Box<Driver>>>,
     head: HeadHandle,
     writing: Rc<Writing>,
+    gate: Gate,
+    /// The limit of the silence that is waited through; put off from wait to wait, since a new one takes its turn in the
+    /// timer's wheel.
+    pub(super) alarm: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
 impl std::fmt::Debug for Conn {
@@ -131,17 +136,30 @@ impl Conn {
             driver: Some(Box::pin(driver)),
             head,
             writing,
+            gate: Gate::default(),
+            alarm: None,
         })
     }
 
     /// Makes progress; false once the connection is over.
     pub fn drive(&mut self, cx: &mut Context<'_>) -> bool {
+        let waker = self.gate.open_for(cx.waker());
         if let Some(d) = &mut self.driver
-            && d.as_mut().poll(cx).is_ready()
+            && d.as_mut().poll(&mut Context::from_waker(waker)).is_ready()
         {
             self.driver = None;
         }
         self.driver.is_some()
+    }
+
+    /// Looks for the next frame of a response that came on this connection. Only [`Self::drive`] brings one: nobody is
+    /// woken by it.
+    pub(super) fn poll_incoming(
+        &self,
+        incoming: &mut Incoming,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        self.gate
+            .shut_while(|| Pin::new(incoming).poll_frame(&mut Context::from_waker(Waker::noop())))
     }
 
     /// Whether another request can be sent now.
@@ -178,17 +196,19 @@ impl Conn {
             OutBody::Stream(_, starved) => Some(starved.clone()),
             _ => None,
         };
-        let response = self.send.send_request(request);
+        // only `drive` brings the response: it need wake nobody, and so must not be told to wait without reason
+        let response = tokio::task::unconstrained(self.send.send_request(request));
         tokio::pin!(response);
-        let mut watch = Watch::new(limits);
+        let mut watch = Watch::new(limits, self.alarm.take());
         let got = poll_fn(|cx| {
             self.drive(cx);
-            if let Poll::Ready(r) = response.as_mut().poll(cx) {
+            if let Poll::Ready(r) = response.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 return Poll::Ready(Ok(r));
             }
             watch.poll(cx, &self.writing, starved.as_ref()).map(Err)
         })
         .await;
+        self.alarm = watch.alarm;
         match got {
             Ok(Ok(r)) => Ok(r),
             Err(silent) => Err(silent),
@@ -208,7 +228,8 @@ impl Conn {
 /// ngx_http_upstream.c: `send_timeout` runs while a write would block, `read_timeout` once all is sent.
 struct Watch {
     limits: Silence,
-    sleep: Option<Pin<Box<tokio::time::Sleep>>>,
+    alarm: Option<Pin<Box<tokio::time::Sleep>>>,
+    begun: bool,
     written: u64,
     waits: Waits,
 }
@@ -221,10 +242,11 @@ enum Waits {
 }
 
 impl Watch {
-    fn new(limits: Silence) -> Self {
+    fn new(limits: Silence, alarm: Option<Pin<Box<tokio::time::Sleep>>>) -> Self {
         Self {
             limits,
-            sleep: None,
+            alarm,
+            begun: false,
             written: 0,
             waits: Waits::Read,
         }
@@ -248,9 +270,10 @@ impl Watch {
         // a long body on its way is no silence
         let moved = std::mem::replace(&mut self.written, writing.written()) != self.written;
         let turned = std::mem::replace(&mut self.waits, waits) != waits;
-        let sleep = match &mut self.sleep {
+        let before = std::mem::replace(&mut self.begun, true);
+        let sleep = match &mut self.alarm {
             Some(sleep) => {
-                if moved || turned {
+                if moved || turned || !before {
                     sleep.as_mut().reset(tokio::time::Instant::now() + limit);
                 }
                 sleep

@@ -8,6 +8,7 @@ pub mod conn;
 pub mod connector;
 pub mod defaults;
 pub mod error;
+mod gate;
 mod handshake;
 pub mod plan;
 pub mod pool;

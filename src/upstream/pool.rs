@@ -86,7 +86,7 @@ impl Drop for InUse {
 }
 
 /// By plan; of each, the connection given back last stands last.
-type Idle = HashMap<ConnectPlan, VecDeque<Conn>>;
+type Idle = HashMap<ConnectPlan, VecDeque<Conn>, foldhash::fast::RandomState>;
 
 /// The pool.
 #[derive(Debug)]

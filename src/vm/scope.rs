@@ -163,11 +163,13 @@ pub const NO_PLUGIN: u16 = u16::MAX;
 
 impl Scope {
     /// A scope around `exchange`, or around none (timers, init_worker).
+    #[inline]
     pub fn new(vm: &Rc<Vm>, phase: Phase, exchange: Option<Exchange>) -> Rc<Self> {
         Self::of_guest(vm, phase, exchange, vm.guest())
     }
 
     /// A scope that runs with another guest than the state has now: one that is to follow.
+    #[inline]
     pub fn of_guest(
         vm: &Rc<Vm>,
         phase: Phase,
@@ -188,6 +190,8 @@ impl Scope {
         Self::build(vm, phase, None, Some(handshake), None, vm.guest())
     }
 
+    // an exchange is large: inlined it is moved less often
+    #[inline(always)]
     fn build(
         vm: &Rc<Vm>,
         phase: Phase,
