@@ -148,7 +148,10 @@ fn d02_a_status_line_says_what_nginx_says() {
         (600, "600 "),
     ] {
         assert_eq!(line("X-Access", &format!("ngx.exit({status})")), phrase);
-        assert_eq!(line("X-Access", &format!("kong.response.exit({status})")), phrase);
+        // Kong's own function takes none above 599
+        if status < 600 {
+            assert_eq!(line("X-Access", &format!("kong.response.exit({status})")), phrase);
+        }
     }
     // an upstream's own goes through, until another status is set
     for own in ["200 Fine", "302 Found", "299 Odd", "404 Nothing Here"] {
@@ -180,7 +183,6 @@ fn d02_a_body_that_does_not_come_ends_the_request() {
         gateway.logged(&format!("LOGGED 408 {path}"));
     }
     assert!(!gateway.errors().contains("AFTER"));
-    gateway.logged("client timed out");
     gateway.get("/", &[]).is(200);
 }
 
@@ -189,18 +191,16 @@ fn d02_each_try_has_its_times() {
     let gateway = Setup::probe(crate::support::free_port()).start();
     let log =
         "kong.log.warn('TIMES ', ngx.var.upstream_response_time, '; ', ngx.var.upstream_header_time, '.')";
-    gateway.get("/", &[("X-Log", log)]).is(502);
+    gateway
+        .get(
+            "/",
+            &[("X-Access", "kong.service.set_retries(2)"), ("X-Log", log)],
+        )
+        .is(502);
     let line = gateway.logged("TIMES ");
-    let times = line
-        .split_once("TIMES ")
-        .unwrap()
-        .1
-        .split_once('.')
-        .map(|_| line.clone())
-        .unwrap();
-    let times = times.split_once("TIMES ").unwrap().1;
+    let times = line.split_once("TIMES ").unwrap().1;
     let (response, rest) = times.split_once("; ").unwrap();
-    assert_eq!(response.split(", ").count(), 6, "{line}");
+    assert_eq!(response.split(", ").count(), 3, "{line}");
     assert!(response.split(", ").all(|t| t.parse::<f64>().is_ok()), "{line}");
-    assert!(rest.starts_with("-, -, -, -, -, -."), "{line}");
+    assert!(rest.starts_with("-, -, -."), "{line}");
 }
