@@ -8,14 +8,13 @@ describe("B5 what DAOs of some entities do beside", function()
   local db
 
   lazy_setup(function()
-    _G.kong = _G.kong or {}
-    kong.default_workspace = nil
-    kong.configuration = { database = "off", role = "traditional", loaded_plugins = {} }
+    rows.replace("default_workspace", nil)
+    rows.replace("configuration", { database = "off", role = "traditional", loaded_plugins = {} })
     db = assert(require("kong.db").new({ database = "off", loaded_plugins = {} }))
-    kong.db = db
+    rows.replace("db", db)
   end)
 
-  lazy_teardown(rows.remove)
+  lazy_teardown(rows.restore)
 
   describe("services and plugins", function()
     it("are found by the CA certificates they name, over many pages", function()

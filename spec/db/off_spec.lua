@@ -53,12 +53,11 @@ describe("B5 kong.db over a snapshot", function()
       }
     end
 
-    _G.kong = _G.kong or {}
-    kong.default_workspace = nil
-    kong.configuration = { database = "off", role = "traditional", loaded_plugins = { ["spec-keys"] = true } }
+    rows.replace("default_workspace", nil)
+    rows.replace("configuration", { database = "off", role = "traditional", loaded_plugins = { ["spec-keys"] = true } })
     local DB = require "kong.db"
     db = assert(DB.new({ database = "off", loaded_plugins = { ["spec-keys"] = true } }))
-    kong.db = db
+    rows.replace("db", db)
     assert(db:init_connector())
     assert(db.plugins:load_plugin_schemas({ ["spec-keys"] = true }))
   end)
@@ -82,9 +81,7 @@ describe("B5 kong.db over a snapshot", function()
     calls = rows.install(data, cache_keys)
   end)
 
-  lazy_teardown(function()
-    rows.remove()
-  end)
+  lazy_teardown(rows.restore)
 
   describe("reading", function()
     it("finds an entity by its id, unset fields absent", function()

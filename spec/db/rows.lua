@@ -103,11 +103,26 @@ function M.install(rows, cache_keys)
   return calls
 end
 
-local before = ops.db
+local before, own = ops.db, {}
+
+--- Makes `kong[field]` this until `restore`.
+function M.replace(field, value)
+  own[field] = own[field] or { kong[field] }
+  kong[field] = value
+end
 
 --- Puts the gateway's own ops back.
 function M.remove()
   ops.db = before
+end
+
+--- Puts back the ops, and what `replace` replaced.
+function M.restore()
+  M.remove()
+  for field, value in pairs(own) do
+    kong[field] = value[1]
+  end
+  own = {}
 end
 
 return M

@@ -2,7 +2,6 @@
 -- the README's table with the reasons.
 
 local MODULES = {
-  ["ngx.ocsp"] = [[get_ocsp_responder_from_der_chain create_ocsp_request validate_ocsp_response set_ocsp_status_resp]],
   ["ngx.proxyssl"] = "get_tls1_version get_tls1_version_str",
   ["ngx.ssl.proxysslcert"] = "clear_certs set_der_cert set_der_priv_key set_cert set_priv_key",
   ["ngx.ssl.proxysslverify"] = "set_verify_result get_verify_result get_verify_cert",

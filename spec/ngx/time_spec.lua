@@ -28,6 +28,13 @@ describe("D4 times", function()
     assert.equal(ngx.time(), math.floor(ngx.time()))
     assert.is_true(math.abs(ngx.now() - os.time()) < 2)
     assert.is_nil(ngx.update_time())
+    local now = ngx.now()
+    local start = os.clock()
+    repeat until os.clock() - start > 0.02
+    assert.equal(now, ngx.now())
+    assert.equal(math.floor(now), ngx.time())
+    ngx.update_time()
+    assert.is_true(ngx.now() >= now + 0.015)
     local time = require "resty.core.time"
     local before, before_ms = time.monotonic_time(), time.monotonic_msec()
     ngx.sleep(0.02)

@@ -290,7 +290,6 @@ const BUNDLES: &[(&str, Source, &[&str])] = &[
         "moongate.libs.absent",
         crate::embed!("openresty/absent.lua"),
         &[
-            "ngx.ocsp",
             "ngx.proxyssl",
             "ngx.ssl.proxysslcert",
             "ngx.ssl.proxysslverify",

@@ -11,6 +11,7 @@ mod dict;
 mod encode;
 mod header;
 pub mod log;
+mod ocsp;
 mod output;
 mod pipe;
 mod process;
@@ -73,6 +74,7 @@ const PARTS: &[Part] = &[
     ("req_socket", crate::embed!("req_socket.lua"), req_socket::install),
     ("ssl", crate::embed!("ssl.lua"), ssl::install),
     ("ssl_server", crate::embed!("ssl_server.lua"), ssl_server::install),
+    ("ocsp", crate::embed!("ocsp.lua"), ocsp::install),
 ];
 
 /// Brings `ngx.*` into a state.

@@ -37,13 +37,13 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
 }
 
 /// Where a function is called.
-enum Place<'a> {
+pub(super) enum Place<'a> {
     Handshake(&'a Handshake),
     Request(&'a Facts, SocketAddr, SocketAddr),
 }
 
 /// Runs `f` on the client's TLS; without, leaves OpenResty's answer.
-fn with_tls(r: &mut Ret, f: impl FnOnce(&mut Ret, Place<'_>)) {
+pub(super) fn with_tls(r: &mut Ret, f: impl FnOnce(&mut Ret, Place<'_>)) {
     find_tls(r, f, |r| {
         r.fail("bad request");
     });

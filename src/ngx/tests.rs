@@ -6,14 +6,10 @@ mod waiting;
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use super::log::{self, Level};
 use crate::exchange::header_list::Span;
-use crate::exchange::{
-    Client, Connection, Exchange, HeaderList, Outbound, Phase, Request, Response, ServiceTarget, Timing,
-};
-use crate::store::Snapshot;
+use crate::exchange::{Connection, Exchange, HeaderList, Phase, Request, unsent};
 use crate::vm::{Flow, Scope, Vm, VmOptions};
 
 pub(super) fn exchange() -> Exchange {
@@ -27,39 +23,18 @@ pub(super) fn exchange() -> Exchange {
         spans.push((Span::new(at, colon - at), Span::new(colon + 2, end - colon - 2)));
         at = end + 2;
     }
+    let headers = HeaderList::from_raw(raw.to_vec().into(), spans);
+    let mut x = unsent::exchange(Request {
+        uri: "/a b/c".into(),
+        length: raw.len() as u64,
+        ..unsent::request("GET", "/a%20b/c?x=1&y=%20z&flag&x=2", headers)
+    });
     let addr = "10.1.2.3:4567".parse().unwrap();
-    Exchange {
-        id: *b"0123456789abcdef0123456789abcdef",
-        connection: Rc::new({
-            let c = Connection::new(7, addr, "127.0.0.1:8000".parse().unwrap());
-            c.requests.set(3);
-            c
-        }),
-        snapshot: Arc::new(Snapshot::empty()),
-        request: Request {
-            method: "GET".into(),
-            target: "/a%20b/c?x=1&y=%20z&flag&x=2".into(),
-            version: 11,
-            scheme: "http",
-            host: "example.com".into(),
-            uri: "/a b/c".into(),
-            args: Some("x=1&y=%20z&flag&x=2".into()),
-            headers: HeaderList::from_raw(raw.to_vec().into(), spans),
-            length: raw.len() as u64,
-            ..Request::default()
-        },
-        matched: None,
-        client: Client {
-            addr,
-            trusted: false,
-            consumer: None,
-        },
-        outbound: Outbound::default(),
-        target: ServiceTarget::default(),
-        attempts: Vec::new(),
-        response: Response::default(),
-        timing: Timing::start(),
-    }
+    let connection = Connection::new(7, addr, "127.0.0.1:8000".parse().unwrap());
+    connection.requests.set(3);
+    x.connection = Rc::new(connection);
+    x.client.addr = addr;
+    x
 }
 
 pub(super) fn vm() -> Rc<Vm> {

@@ -1,6 +1,7 @@
 //! `ngx.now` and the other clocks.
 //!
-//! Must not: cache; reading the clock costs less than explaining a stale one.
+//! What `ngx.now` says stands from the start of a turn (until the handler waits or ends) to `ngx.update_time`; the Lua
+//! face keeps it. Must not: keep a time itself.
 
 use std::ffi::c_int;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -50,7 +51,10 @@ pub(super) fn now_seconds() -> f64 {
 
 /// The local time in a format.
 pub(super) fn local(format: &[BorrowedFormatItem]) -> String {
-    let utc = OffsetDateTime::now_utc();
+    in_local(OffsetDateTime::now_utc(), format)
+}
+
+fn in_local(utc: OffsetDateTime, format: &[BorrowedFormatItem]) -> String {
     let offset = UtcOffset::local_offset_at(utc).unwrap_or(UtcOffset::UTC);
     utc.to_offset(offset).format(format).unwrap_or_default()
 }
@@ -71,16 +75,25 @@ fn now_native(_: &Given, reply: &mut Reply) -> c_int {
     0
 }
 
-fn today(_: &Args, r: &mut Ret) {
-    r.str(local(DAY));
+/// The local time of argument 1, in seconds since the epoch.
+fn local_given(a: &Args, format: &[BorrowedFormatItem]) -> Option<String> {
+    let at = OffsetDateTime::from_unix_timestamp(a.num(1)? as i64).ok()?;
+    Some(in_local(at, format))
 }
 
-fn localtime(_: &Args, r: &mut Ret) {
-    r.str(local(PLAIN));
+/// `today(seconds)`
+fn today(a: &Args, r: &mut Ret) {
+    r.opt(local_given(a, DAY));
 }
 
-fn utctime(_: &Args, r: &mut Ret) {
-    r.opt(utc(now_seconds(), PLAIN));
+/// `localtime(seconds)`
+fn localtime(a: &Args, r: &mut Ret) {
+    r.opt(local_given(a, PLAIN));
+}
+
+/// `utctime(seconds)`
+fn utctime(a: &Args, r: &mut Ret) {
+    r.opt(a.num(1).and_then(|t| utc(t, PLAIN)));
 }
 
 /// Whole seconds as nginx takes them: from 1970 on; what it can't write in four digits of a year ends there.

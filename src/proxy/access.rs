@@ -137,11 +137,10 @@ fn forward_headers(generation: &Generation, x: &mut Exchange, prefix: Option<&[u
     x.outbound.x_forwarded_prefix = prefix.map(lossy);
 }
 
-/// After access: joins the query to the upstream's URI, once.
+/// After access: joins the query to the upstream's URI, once. An empty one is kept if the client sent it.
 pub fn join_query(x: &mut Exchange) {
-    if let Some(args) = &x.request.args
-        && !x.outbound.uri_has_args
-    {
+    let args = x.request.args.as_deref().unwrap_or_default();
+    if !x.outbound.uri_has_args && (!args.is_empty() || x.request.target.ends_with('?')) {
         x.outbound.uri.push('?');
         x.outbound.uri.push_str(args);
     }

@@ -131,6 +131,7 @@ impl Vm {
     /// Runs `func(args...)` where waiting is not possible (header_filter, body_filter, log).
     pub fn run_now(self: &Rc<Self>, scope: &Rc<Scope>, func: Func, args: &[f64]) -> Flow {
         let mut run = self.run(scope, func, args);
+        let _turn = self.turn();
         match run.begin() {
             Step::Ended(flow) => flow,
             Step::Ask(_) | Step::Turn => Flow::Failed(Fault {
@@ -152,6 +153,7 @@ impl Vm {
         let entered = scope::enter(scope.clone());
         let running = thread::running(co, crew);
         self.show(Some(scope));
+        self.show_turn();
         if !within {
             self.watch.begin();
         }
@@ -501,6 +503,7 @@ impl Future for Run {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Flow> {
         let this = &mut *self;
+        let _turn = this.vm.turn();
         loop {
             if let Some(crew) = this.crew.clone() {
                 let polled = this.poll_crew(&crew, cx);

@@ -116,6 +116,7 @@ pub struct Vm {
     next_slot: Cell<u32>,
     slots_ref: c_int,
     running_ref: c_int,
+    turn: Cell<TurnState>,
     memory_limit: usize,
     retired: Cell<bool>,
     references: Cell<usize>,
@@ -148,7 +149,8 @@ impl Vm {
         loaded.set("moongate.ops", &ops)?;
         let slots = lua.create_table()?;
         loaded.set("moongate.slots", &slots)?;
-        let running = lua.create_sequence_from([0.0, 1.0, 0.0, 0.0])?;
+        let running = lua.create_sequence_from([0.0, 1.0, 0.0, 0.0, 0.0])?;
+        running.raw_set(5, false)?;
         loaded.set("moongate.running", &running)?;
         let registrar = Registrar { lua: &lua, ops };
         native::install(&lua, &loaded)?;
@@ -197,6 +199,7 @@ impl Vm {
             next_slot: Cell::new(1),
             slots_ref,
             running_ref,
+            turn: Cell::new(TurnState::None),
             memory_limit: options.memory_limit,
             retired: Cell::new(false),
             references: Cell::new(0),
@@ -291,14 +294,15 @@ impl Vm {
     }
 
     /// Writes into `moongate.running` what runs now: slot, phase, plugin (or false), whether `ngx.ctx` is to be
-    /// filled anew. Faces read it there, which costs them a table access and no call.
+    /// filled anew, not the time (see [`Vm::turn`]). Faces read it there, which costs them a table access and no
+    /// call.
     #[inline]
     pub(super) fn show(&self, scope: Option<&Scope>) {
         let (slot, phase, plugin, stale) = scope.map_or((0, Phase::InitWorker, NO_PLUGIN, false), |s| {
             let stale = s.ctx_phase.get() != s.phase.get() as u32 || s.target_stale.get();
             (s.slot, s.phase.get(), s.plugin.get(), stale)
         });
-        // SAFETY: the table's array part has room for these four since it was made and nobody takes them out, so
+        // SAFETY: the table's array part has room for these five since it was made and nobody takes them out, so
         // that rawseti neither allocates nor raises; the main state is not running, and its stack is put back.
         unsafe {
             let top = ffi::lua_gettop(self.main);
@@ -315,6 +319,41 @@ impl Vm {
             ffi::lua_rawseti(self.main, -2, 3);
             ffi::lua_pushboolean(self.main, c_int::from(stale));
             ffi::lua_rawseti(self.main, -2, 4);
+            ffi::lua_settop(self.main, top);
+        }
+    }
+
+    /// Begins a turn, during which `ngx.now` answers what it answered first, as between two looks of nginx's for events.
+    /// It ends with what is returned; within another there is none of its own.
+    pub(super) fn turn(self: &Rc<Self>) -> Option<Turn> {
+        (self.turn.get() == TurnState::None).then(|| {
+            self.turn.set(TurnState::Begun);
+            Turn(self.clone())
+        })
+    }
+
+    /// In a turn, before anything of it runs: nothing was answered yet.
+    #[inline]
+    pub(super) fn show_turn(&self) {
+        if self.turn.get() == TurnState::Begun {
+            self.turn.set(TurnState::Shown);
+            self.show_time(true);
+        }
+    }
+
+    /// Makes the time in `moongate.running` one that is to be asked for once, or each time: outside turns, and in set-up
+    /// code, which may run for long.
+    fn show_time(&self, once: bool) {
+        // SAFETY: as in `show`.
+        unsafe {
+            let top = ffi::lua_gettop(self.main);
+            ffi::lua_rawgeti(self.main, ffi::LUA_REGISTRYINDEX, self.running_ref.into());
+            if once {
+                ffi::lua_pushnumber(self.main, 0.0);
+            } else {
+                ffi::lua_pushboolean(self.main, 0);
+            }
+            ffi::lua_rawseti(self.main, -2, 5);
             ffi::lua_settop(self.main, top);
         }
     }
@@ -398,6 +437,25 @@ impl Vm {
         let _ = self.lua.gc_collect();
         if self.lua.used_memory() > self.memory_limit / 10 * 9 {
             self.retired.set(true);
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TurnState {
+    None,
+    Begun,
+    /// Something of it ran.
+    Shown,
+}
+
+/// A turn; see [`Vm::turn`].
+pub(super) struct Turn(Rc<Vm>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if self.0.turn.replace(TurnState::None) == TurnState::Shown {
+            self.0.show_time(false);
         }
     }
 }

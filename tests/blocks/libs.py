@@ -81,8 +81,9 @@ end)
 """
 # Settings of the gateway, as variables of the environment.
 SETTINGS = {"lua-resty-session": {"KONG_NGINX_HTTP_LUA_SHARED_DICT": "sessions 1m"}}
-# Those whose specs look for Redis (with this password) and memcached where these are by default.
-AT_HOME = {"lua-resty-session": "password"}
+# Redis as tests look for it (ports and passwords), and those that look for memcached where it is by default.
+REDIS = {"lua-resty-session": [(6379, "password")], "lua-resty-acme": [(6379, ""), (6380, "passdefault")]}
+MEMCACHED = ["lua-resty-session"]
 # Files that are left out, by a regular expression, and why.
 WITHOUT = {
     "lua-resty-acme": [("storage/(consul|etcd|vault)", "Consul, etcd, Vault"), (r"e2e|autossl", "an ACME server")],
@@ -244,16 +245,17 @@ def run(args, checkout):
     for other in BESIDE.get(os.path.basename(checkout), []):
         at = args.folder + "/" + other
         behind += [f for f in (at + "/lib", at + "/lua", at) if os.path.isdir(f)]
-    blocks(args, checkout, behind, tally)
     name, servers = os.path.basename(checkout), []
     with tempfile.TemporaryDirectory(prefix="moongate-libs") as work:
         try:
-            if name in AT_HOME:
-                servers.append(redis(work, 6379, AT_HOME[name]))
+            for port, password in REDIS.get(name, []):
+                servers.append(redis(work, port, password))
+            if name in MEMCACHED:
                 Memcached(11211)
+            blocks(args, checkout, behind, tally)
             specs(args, checkout, behind, tally)
         except OSError as e:
-            print("    specs of %s: %s" % (name, e))
+            print("    tests of %s: %s" % (name, e))
         finally:
             for server in servers:
                 if server:

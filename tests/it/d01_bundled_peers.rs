@@ -15,7 +15,7 @@ use crate::d01_bundled::{Trial, folder, kong};
 use crate::support::origin::Seen;
 use crate::support::{Origin, Setup};
 
-fn libraries() -> Option<PathBuf> {
+pub fn libraries() -> Option<PathBuf> {
     folder("MOONGATE_LIBS", "", "a folder with checkouts of Lua libraries")
 }
 
@@ -158,7 +158,7 @@ fn d01_ldap_auth_binds() {
 }
 
 /// Puts libraries in front of the drop-in folder.
-fn with_libraries(setup: Setup, root: &Path, names: &[&str]) -> Setup {
+pub fn with_libraries(setup: Setup, root: &Path, names: &[&str]) -> Setup {
     let mut path = String::new();
     for name in names {
         let found = ["lib", "src", "lua"].map(|d| root.join(name).join(d));

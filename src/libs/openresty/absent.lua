@@ -20,9 +20,6 @@ local function module(name, ...)
   M[name] = absent(name, ...)
 end
 
-module("ngx.ocsp", [[
-  get_ocsp_responder_from_der_chain create_ocsp_request validate_ocsp_response set_ocsp_status_resp
-]])
 module("ngx.proxyssl", "get_tls1_version get_tls1_version_str", {
   SSL3_VERSION = 0x0300, TLS1_VERSION = 0x0301, TLS1_1_VERSION = 0x0302, TLS1_2_VERSION = 0x0303,
   TLS1_3_VERSION = 0x0304,

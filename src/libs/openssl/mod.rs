@@ -9,13 +9,14 @@ mod cipher;
 mod digest;
 mod errors;
 mod ops_cert;
+mod ops_csr;
 mod ops_key;
 mod ops_misc;
 mod ops_store;
 #[cfg(test)]
 mod tests;
 
-use crate::tls::pki::{asn1, cert, extension, general, key, key_code, name, objects, path, pem, sign};
+use crate::tls::pki::{asn1, cert, csr, extension, general, key, key_code, name, objects, path, pem, sign};
 use crate::vm::loader::Source;
 use crate::vm::{Registrar, cdata};
 
@@ -53,6 +54,7 @@ const MODULES: &[(&str, Source)] = &[
 /// When Lua is out of memory.
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     ops_cert::install(r)?;
+    ops_csr::install(r)?;
     ops_key::install(r)?;
     ops_misc::install(r)?;
     ops_store::install(r)?;

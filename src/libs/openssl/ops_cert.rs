@@ -38,32 +38,42 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("openssl", "object", op::raw(object))
 }
 
-fn from_pem(bytes: &[u8]) -> Result<Cert, &'static str> {
-    let mut blocks = pem::blocks(bytes);
-    loop {
-        let block = blocks.next_block().map_err(errors::pem)?;
-        if let "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" = block.label.as_str() {
-            return Cert::read(&block.data).map_err(|_| errors::pem_contents());
-        }
-    }
-}
-
-/// `cert_load(text, format)`: a number, or nil and why; format PEM, DER or `*`.
-fn load(a: &Args, r: &mut Ret) {
+/// What argument 1 holds as argument 2 says: PEM (a block of one of these labels), DER or `*`, which is either. Why
+/// not, if not; nothing when there is nothing to say.
+pub(super) fn from_text<T>(
+    a: &Args,
+    labels: &[&str],
+    read: impl Fn(&[u8]) -> Option<T>,
+) -> Result<T, &'static str> {
     let bytes = a.str(1).unwrap_or_default();
     let format = text(a, 2).unwrap_or("*");
     let mut found = Err("");
     if format == "PEM" || format == "*" {
-        found = from_pem(bytes);
+        let mut blocks = pem::blocks(bytes);
+        found = loop {
+            match blocks.next_block() {
+                Ok(block) if labels.contains(&block.label.as_str()) => {
+                    break read(&block.data).ok_or(errors::pem_contents());
+                }
+                Ok(_) => {}
+                Err(e) => break Err(errors::pem(e)),
+            }
+        };
     }
     if found.is_err() && (format == "DER" || format == "*") {
-        found = Cert::read(bytes).map_err(|_| match errors::der(bytes) {
+        found = read(bytes).ok_or_else(|| match errors::der(bytes) {
             Some(e) => e,
             None if format == "*" => errors::pem(PemError::NoStart),
             None => "",
         });
     }
-    match found {
+    found
+}
+
+/// `cert_load(text, format)`: a number, or nil and why; format PEM, DER or `*`.
+fn load(a: &Args, r: &mut Ret) {
+    let labels = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
+    match from_text(a, &labels, |der| Cert::read(der).ok()) {
         Ok(cert) => r.int(cdata::keep(HeldCert::new(cert))),
         Err("") => r.nil(),
         Err(e) => r.fail(e),
@@ -186,9 +196,13 @@ fn extensions(a: &Args, r: &mut Ret) {
         r.nil();
         return;
     };
-    let cert = cert.borrow();
-    r.table(cert.extensions.len() * 3, 0, |t| {
-        for (i, e) in cert.extensions.iter().enumerate() {
+    extension_list(&cert.borrow().extensions, r);
+}
+
+/// The result that `cert_extensions` says.
+pub(super) fn extension_list(list: &[Extension], r: &mut Ret) {
+    r.table(list.len() * 3, 0, |t| {
+        for (i, e) in list.iter().enumerate() {
             t.str(asn1::dotted(&e.oid).unwrap_or_default()).seti(i * 3 + 1);
             t.bool(e.critical).seti(i * 3 + 2);
             t.str(&e.value).seti(i * 3 + 3);

@@ -34,9 +34,7 @@ pub struct Cert {
     /// The SubjectPublicKeyInfo element; empty while there is none.
     pub spki: Vec<u8>,
     pub extensions: Vec<Extension>,
-    /// The AlgorithmIdentifier element beside the signature.
-    algorithm: Vec<u8>,
-    signature: Vec<u8>,
+    sealed: Sealed,
     /// What was signed, as it was read or signed; None after a change.
     tbs: Option<Vec<u8>>,
     /// Names and unique identifiers as they stood.
@@ -114,8 +112,7 @@ impl Cert {
             not_after: 0,
             spki: Vec::new(),
             extensions: Vec::new(),
-            algorithm: asn1::element(asn1::SEQUENCE, &[]),
-            signature: Vec::new(),
+            sealed: Sealed::none(),
             tbs: None,
             issuer_der: Vec::new(),
             subject_der: Vec::new(),
@@ -129,12 +126,7 @@ impl Cert {
     pub fn read(der: &[u8]) -> Result<Self, Asn1Error> {
         let mut outer = asn1::first(der, asn1::SEQUENCE)?.reader();
         let tbs = outer.expect(asn1::SEQUENCE)?;
-        let algorithm = outer.expect(asn1::SEQUENCE)?;
-        Reader::new(algorithm.whole).algorithm()?;
-        let signature = outer.bits()?.to_vec();
-        if !outer.is_empty() {
-            return Err(Asn1Error::Value);
-        }
+        let sealed = Sealed::read(&mut outer)?;
         let mut r = tbs.reader();
         let version = match r.optional(0xa0)? {
             Some(v) => v.reader().small()? + 1,
@@ -173,8 +165,7 @@ impl Cert {
             not_after,
             spki: spki.whole.to_vec(),
             extensions,
-            algorithm: algorithm.whole.to_vec(),
-            signature,
+            sealed,
             tbs: Some(tbs.whole.to_vec()),
             issuer_der: issuer.to_vec(),
             subject_der: subject.to_vec(),
@@ -226,7 +217,7 @@ impl Cert {
         let parts: [&[u8]; 8] = [
             &version,
             &asn1::element(asn1::INTEGER, &self.serial),
-            &self.algorithm,
+            &self.sealed.algorithm,
             &self.issuer.write(),
             &validity,
             &self.subject.write(),
@@ -239,8 +230,7 @@ impl Cert {
     /// The certificate as DER; None when a field cannot be written.
     pub fn write(&self) -> Option<Vec<u8>> {
         let tbs = self.tbs()?;
-        let signature = asn1::bits(&self.signature);
-        Some(asn1::list(asn1::SEQUENCE, &[&tbs, &self.algorithm, &signature]))
+        Some(asn1::list(asn1::SEQUENCE, &[&tbs, &self.sealed.write()]))
     }
 
     /// The public key, if it is of a known kind.
@@ -257,7 +247,7 @@ impl Cert {
 
     /// The signature algorithm's OID contents and parameters.
     pub fn signature_algorithm(&self) -> Option<(&[u8], &[u8])> {
-        Reader::new(&self.algorithm).algorithm().ok()
+        self.sealed.algorithm()
     }
 
     /// The first extension called `name`.
@@ -298,18 +288,11 @@ impl Cert {
     /// # Errors
     /// When the key cannot, or a field cannot be written.
     pub fn sign(&mut self, key: &Key, alg: Option<Alg>) -> Result<(), OpError> {
-        let alg = match key {
-            Key::Okp(k) if k.kind == Okp::Ed25519 => None,
-            Key::Okp(_) => return Err(OpError::KeyType),
-            _ => Some(alg.unwrap_or(Alg::Sha256)),
-        };
+        let (sealed, alg) = Sealed::with(key, alg)?;
         self.changed();
-        self.algorithm = signature_identifier(key, alg).ok_or(OpError::Digest)?;
+        self.sealed = sealed;
         let tbs = self.tbs().ok_or(OpError::Failed("invalid time"))?;
-        self.signature = match alg {
-            Some(alg) => sign::sign_digested(key, alg, &tbs, Padding::Pkcs1)?,
-            None => sign::sign_text(key, &tbs)?,
-        };
+        self.sealed.sign(key, alg, &tbs)?;
         self.tbs = Some(tbs);
         Ok(())
     }
@@ -320,10 +303,80 @@ impl Cert {
     /// When the signature is of a kind that is not known, or not one of such a key.
     pub fn verify(&self, key: &Key) -> Result<bool, OpError> {
         let tbs = self.tbs().ok_or(OpError::Failed("invalid time"))?;
-        let (oid, params) = self.signature_algorithm().ok_or(OpError::Digest)?;
+        self.sealed.verify(key, &tbs)
+    }
+}
+
+/// What stands behind that which is signed: the algorithm and the signature.
+#[derive(Debug, Clone)]
+pub(super) struct Sealed {
+    /// The AlgorithmIdentifier element.
+    algorithm: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+impl Sealed {
+    /// Of what nobody has signed.
+    pub(super) fn none() -> Self {
+        Self {
+            algorithm: asn1::element(asn1::SEQUENCE, &[]),
+            signature: Vec::new(),
+        }
+    }
+
+    /// Reads both, which end `outer`.
+    pub(super) fn read(outer: &mut Reader) -> Result<Self, Asn1Error> {
+        let algorithm = outer.expect(asn1::SEQUENCE)?;
+        Reader::new(algorithm.whole).algorithm()?;
+        let signature = outer.bits()?.to_vec();
+        if !outer.is_empty() {
+            return Err(Asn1Error::Value);
+        }
+        Ok(Self {
+            algorithm: algorithm.whole.to_vec(),
+            signature,
+        })
+    }
+
+    /// Both as DER, one behind the other.
+    pub(super) fn write(&self) -> Vec<u8> {
+        [self.algorithm.as_slice(), &asn1::bits(&self.signature)].concat()
+    }
+
+    /// The algorithm's OID contents and parameters.
+    pub(super) fn algorithm(&self) -> Option<(&[u8], &[u8])> {
+        Reader::new(&self.algorithm).algorithm().ok()
+    }
+
+    /// Names the algorithm of a signature to come, over `alg` if the key takes a digest; with it the digest.
+    pub(super) fn with(key: &Key, alg: Option<Alg>) -> Result<(Self, Option<Alg>), OpError> {
+        let alg = match key {
+            Key::Okp(k) if k.kind == Okp::Ed25519 => None,
+            Key::Okp(_) => return Err(OpError::KeyType),
+            _ => Some(alg.unwrap_or(Alg::Sha256)),
+        };
+        let sealed = Self {
+            algorithm: signature_identifier(key, alg).ok_or(OpError::Digest)?,
+            signature: Vec::new(),
+        };
+        Ok((sealed, alg))
+    }
+
+    /// Signs with what [`Self::with`] named.
+    pub(super) fn sign(&mut self, key: &Key, alg: Option<Alg>, tbs: &[u8]) -> Result<(), OpError> {
+        self.signature = match alg {
+            Some(alg) => sign::sign_digested(key, alg, tbs, Padding::Pkcs1)?,
+            None => sign::sign_text(key, tbs)?,
+        };
+        Ok(())
+    }
+
+    /// Whether `key` made the signature over `tbs`.
+    pub(super) fn verify(&self, key: &Key, tbs: &[u8]) -> Result<bool, OpError> {
+        let (oid, params) = self.algorithm().ok_or(OpError::Digest)?;
         let name = objects::by_contents(oid).ok_or(OpError::Digest)?.sn;
         if name == "ED25519" {
-            return sign::verify_text(key, &tbs, &self.signature);
+            return sign::verify_text(key, tbs, &self.signature);
         }
         let (alg, padding) = match name {
             "RSASSA-PSS" => pss_parameters(params).ok_or(OpError::Digest)?,
@@ -337,11 +390,11 @@ impl Cert {
         if !fits {
             return Err(OpError::Failed("wrong public key type"));
         }
-        sign::verify_digested(key, alg, &tbs, &self.signature, padding)
+        sign::verify_digested(key, alg, tbs, &self.signature, padding)
     }
 }
 
-fn read_extensions(mut list: Reader) -> Result<Vec<Extension>, Asn1Error> {
+pub(super) fn read_extensions(mut list: Reader) -> Result<Vec<Extension>, Asn1Error> {
     let mut extensions = Vec::new();
     while !list.is_empty() {
         let mut inner = list.expect(asn1::SEQUENCE)?.reader();
@@ -358,7 +411,7 @@ fn read_extensions(mut list: Reader) -> Result<Vec<Extension>, Asn1Error> {
     Ok(extensions)
 }
 
-fn write_extension(e: &Extension) -> Vec<u8> {
+pub(super) fn write_extension(e: &Extension) -> Vec<u8> {
     let critical = match e.critical {
         true => asn1::element(asn1::BOOLEAN, &[0xff]),
         false => Vec::new(),

@@ -4,6 +4,7 @@
 
 pub mod asn1;
 pub mod cert;
+pub mod csr;
 pub mod digest;
 pub mod extension;
 pub mod fast;
@@ -12,6 +13,7 @@ pub mod key;
 pub mod key_code;
 pub mod name;
 pub mod objects;
+pub mod ocsp;
 pub mod path;
 pub mod pem;
 mod pkcs12;

@@ -92,7 +92,7 @@ fn same(a: &Cert, b: &Cert) -> bool {
 }
 
 /// Whether by its names and identifiers `issuer` may have issued `cert`.
-fn may_issue(issuer: &Cert, cert: &Cert) -> bool {
+pub(super) fn may_issue(issuer: &Cert, cert: &Cert) -> bool {
     if issuer.subject_der() != cert.issuer_der() {
         return false;
     }

@@ -29,6 +29,7 @@ struct Key {
     names: Option<Vec<Vec<u8>>>,
     no_reuse: bool,
     versions: Versions,
+    status: Option<Arc<[u8]>>,
 }
 
 struct Cached {
@@ -119,6 +120,7 @@ impl Server {
             names: wishes.client.as_ref().map(names),
             no_reuse: wishes.no_reuse,
             versions: self.versions(wishes),
+            status: wishes.status.clone(),
         };
         if key.identities.is_empty() {
             return Err(ServerError::NoIdentity);
@@ -168,7 +170,15 @@ impl Server {
                     .collect(),
             })),
         };
-        let keys = key.identities.iter().map(|i| i.certified_key()).collect();
+        let certified = |identity: &Arc<ServerIdentity>| match &key.status {
+            None => identity.certified_key(),
+            Some(status) => {
+                let mut certified = CertifiedKey::clone(&identity.certified_key());
+                certified.ocsp = Some(status.to_vec());
+                Arc::new(certified)
+            }
+        };
+        let keys = key.identities.iter().map(certified).collect();
         let mut config = builder.with_cert_resolver(Arc::new(Certificates(keys)));
         config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
         config.ignore_client_order = self.options.prefer_server;
@@ -265,7 +275,9 @@ mod tests {
             tls12: true,
             tls13: false,
         });
-        let others: Vec<_> = [wishes(&all[1]), asked, named, once, old]
+        let mut stapled = wishes(&all[0]);
+        stapled.status = Some(Arc::from(&b"good"[..]));
+        let others: Vec<_> = [wishes(&all[1]), asked, named, once, old, stapled]
             .iter()
             .map(config)
             .collect();

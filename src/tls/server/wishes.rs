@@ -70,6 +70,8 @@ pub struct Wishes {
     pub no_reuse: bool,
     /// The only protocols; None is what is configured.
     pub versions: Option<Versions>,
+    /// What is shown beside the certificate to clients that ask for its status.
+    pub status: Option<Arc<[u8]>>,
 }
 
 /// Why a certificate or key was not taken; OpenSSL's function.

@@ -1,5 +1,6 @@
 //! Bytes that were changed on the way.
 
+use super::super::csr::Csr;
 use super::certs::TERMS;
 use super::*;
 
@@ -122,4 +123,29 @@ fn b2_two_thousand_mutations_of_each_form_never_panic() {
                 key_code::read_pem(&rng.mutate(text), true, true, Some(b"secret")).map(|k| k.is_private());
         }
     }
+}
+
+#[test]
+fn d1_mutations_of_a_request_never_panic() {
+    let mut rng = Rng(0x9e37_79b9_7f4a_7c15);
+    let key = key_code::read_pem(fixture!("p256"), true, true, None).unwrap();
+    let mut request = Csr::empty();
+    request.subject.add("CN", b"one.test").unwrap();
+    request.spki = key_code::write_spki(&key);
+    request.extensions = Cert::read(&data(fixture!("cert"))).unwrap().extensions;
+    request.sign(&key, None).unwrap();
+    assert!(!request.extensions.is_empty());
+    let der = request.write().unwrap();
+    let mut loaded = 0;
+    for _ in 0..4000 {
+        if let Ok(mut changed) = Csr::read(&rng.mutate(&der)) {
+            loaded += 1;
+            if let Some(key) = changed.public_key() {
+                let _ = changed.verify(&key);
+            }
+            changed.changed();
+            let _ = changed.write();
+        }
+    }
+    assert!(loaded > 100, "only {loaded} mutations were requests at all");
 }
