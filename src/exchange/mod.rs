@@ -9,6 +9,7 @@ pub mod header_names;
 pub mod kin;
 pub mod output;
 pub mod phase;
+pub mod reason;
 pub mod request;
 pub mod response;
 pub mod target;

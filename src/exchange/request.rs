@@ -56,6 +56,8 @@ pub struct Request {
     pub internal: bool,
     /// Its place among the requests that Lua makes for a client's (`ngx.location.capture`).
     pub kin: Kin,
+    /// Its variables are its parent's, too (`share_all_vars`).
+    pub shares: bool,
     /// The body was thrown away unread (`ngx.req.discard_body`).
     pub discarded: bool,
     /// A body that Lua makes piece by piece (`ngx.req.init_body`), until it is finished.

@@ -34,6 +34,12 @@ pub struct Answer {
 pub struct Response {
     /// The status (`ngx.status`).
     pub status: u16,
+    /// A status and its own reason phrase, from the upstream or `ngx.resp`: holds while the status stays.
+    pub reason: Option<Box<(u16, Bytes)>>,
+    /// header_filter closed the connection.
+    pub cut: bool,
+    /// A subrequest that ended without a body, by its status alone.
+    pub bare: bool,
     /// The headers (`ngx.header`).
     pub headers: HeaderMap,
     /// Who made it.

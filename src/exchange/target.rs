@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::tls::identity::ClientIdentity;
 use crate::tls::trust::TrustStore;
@@ -125,4 +125,7 @@ pub struct Attempt {
     pub choosing: Duration,
     /// How long connecting took, if the connection is new.
     pub connect_time: Option<Duration>,
+    /// When it began, and how long it took if it failed (`$upstream_response_time`).
+    pub began: Instant,
+    pub took: Option<Duration>,
 }

@@ -110,8 +110,8 @@ package.loaded["ngx.resp"] = {
     if type(reason) ~= "string" then
       error("attempt to get length of local 'reason' (a " .. type(reason) .. " value)", 2)
     end
-    -- the reason itself: the client's side of HTTP has no room for one
     ngx.status = status
+    ops.set_reason(reason)
   end,
   bypass_if_checks = ops.bypass,
 }

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::ffi::c_int;
 
+use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 
 use super::call;
@@ -21,6 +22,7 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_header", "add", op::raw(add))?;
     r.op("ngx_header", "get_all", op::raw(get_all))?;
     r.op("ngx_header", "bypass", op::raw(bypass))?;
+    r.op("ngx_header", "set_reason", op::raw(set_reason))?;
     r.native("ngx_header", "get", native::raw(get_native))?;
     r.native("ngx_header", "set", native::raw(set_native))?;
     r.native("ngx_header", "get_all", native::raw(all_native))
@@ -298,6 +300,16 @@ fn all_native(g: &Given, reply: &mut Reply) -> c_int {
         pairs.done()
     });
     listed.unwrap_or(native::OP)
+}
+
+/// `set_reason(reason)`: what stands behind the status that was just set.
+fn set_reason(a: &Args, _: &mut Ret) {
+    let reason = a.str(1).unwrap_or_default();
+    scope::write(|x| {
+        if !head_sent(x) && !reason.is_empty() {
+            x.response.reason = Some(Box::new((x.response.status, Bytes::copy_from_slice(reason))));
+        }
+    });
 }
 
 /// `bypass_if_checks()`: `If-Modified-Since` and its kin are the upstream's to judge; there is nothing to pass by.

@@ -98,7 +98,7 @@ local function read_options(opts)
   if err then
     return nil, err
   end
-  o.copy = share or copy
+  o.copy = share and 2 or copy and 1 or 0
   o.forward = opts.always_forward_body and true or false
   if opts.method ~= nil then
     if type(opts.method) ~= "number" then
@@ -118,7 +118,7 @@ local function read_options(opts)
   return o
 end
 
-local none = { list = {}, nvars = 0, method = ngx.HTTP_GET, copy = false, forward = false }
+local none = { list = {}, nvars = 0, method = ngx.HTTP_GET, copy = 0, forward = false }
 
 local function one(query, index)
   if query == nil then
@@ -161,6 +161,8 @@ local function finished(...)
   local first, err = ...
   if first == nil then
     error(err, 2)
+  elseif type(first) == "number" then
+    return ngx.exit(first)
   end
   for i = 1, select("#", ...) do
     setmetatable((select(i, ...)).header, by_any_spelling)

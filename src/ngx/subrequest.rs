@@ -94,10 +94,11 @@ struct Wanted<'a> {
     body: Option<&'a [u8]>,
     forward: bool,
     copy: bool,
+    shares: bool,
 }
 
 /// `prepare(uri, args, method, body, forward, copy, nvars, name, value, ..., name, value, ...)`: variables, then
-/// headers. Answers the slot of the new request's tables, or `nil, why not`.
+/// headers; `copy` is 1 for copied and 2 for shared variables. Answers the slot of the new request's tables, or `nil, why not`.
 fn prepare(a: &Args, r: &mut Ret) {
     let uri = call::text(a, 1).unwrap_or_default();
     let Some((uri, args)) = parse_uri(&uri) else {
@@ -138,7 +139,8 @@ fn prepare(a: &Args, r: &mut Ret) {
         method,
         body: body.as_deref(),
         forward: a.truthy(5),
-        copy: a.truthy(6),
+        copy: a.int(6).is_some_and(|n| n > 0),
+        shares: a.int(6) == Some(2),
     };
     let Some(mut made) = scope::read(|x| derive(x, &wanted, kin)) else {
         return call::no_request(r);
@@ -244,6 +246,7 @@ fn derive(parent: &Exchange, wanted: &Wanted, kin: Kin) -> Exchange {
             length: q.length,
             internal: true,
             kin,
+            shares: wanted.shares,
             ..Request::default()
         },
         matched: None,
@@ -284,17 +287,40 @@ fn run(a: &Args, r: &mut Ret) {
         });
     };
     let waiting = Waiting::begin();
+    let parent = scope::current();
     r.wait(async move {
         let _waiting = waiting;
         // all are under way before the first is waited for
-        let serve = |scope| Gateway::serve(gateway.clone(), scope);
+        let serve = |scope: Rc<Scope>| {
+            let shares = scope.exchange.as_ref().is_some_and(|x| x.borrow().request.shares);
+            let sharing = shares.then(|| scope.clone());
+            (Gateway::serve(gateway.clone(), scope), sharing)
+        };
         let under_way: Vec<_> = prepared.into_iter().map(serve).collect();
         let mut out = Out::new();
-        for one in under_way {
-            push(&mut out, &one.await);
+        for (one, sharing) in under_way {
+            let one = one.await;
+            if let Some(status) = one.cut {
+                // as on nginx, the connection is closed for the whole request
+                let mut out = Out::new();
+                out.num(status);
+                return out;
+            }
+            push(&mut out, &one);
+            give_back(parent.as_deref(), sharing.as_deref());
         }
         out
     });
+}
+
+/// Variables that a subrequest shares with its parent (`share_all_vars`) are the parent's again.
+fn give_back(parent: Option<&Scope>, sharing: Option<&Scope>) {
+    let parent = parent.and_then(|s| s.exchange.as_ref());
+    let from = sharing.and_then(|s| s.exchange.as_ref());
+    let (Some(parent), Some(from)) = (parent, from) else {
+        return;
+    };
+    parent.borrow_mut().outbound = from.borrow().outbound.clone();
 }
 
 /// A capture that its handler waits for: while there are any, the request cannot be left by another handler.

@@ -343,8 +343,9 @@ fn response(x: &Exchange, name: &[u8], r: &mut impl Sink) -> bool {
         },
         b"upstream_addr" if !x.attempts.is_empty() => r.str(tries(x, |a, _| a.addr.to_string())),
         b"upstream_connect_time" if !x.attempts.is_empty() => r.str(tries(x, |a, _| seconds(a.connect_time))),
-        b"upstream_header_time" if !x.attempts.is_empty() => r.str(tries(x, |_, last| {
-            seconds(if last { x.timing.upstream_latency() } else { None })
+        b"upstream_header_time" if !x.attempts.is_empty() => r.str(tries(x, |a, last| {
+            let head = x.timing.head_at.filter(|_| last && a.error.is_none());
+            seconds(head.map(|at| at.saturating_duration_since(a.began)))
         })),
         b"upstream_response_length" if !x.attempts.is_empty() => r.str(tries(x, |a, last| {
             if last && a.error.is_none() {
@@ -353,12 +354,11 @@ fn response(x: &Exchange, name: &[u8], r: &mut impl Sink) -> bool {
                 "0".into()
             }
         })),
-        b"upstream_response_time" if !x.attempts.is_empty() => r.str(tries(x, |_, last| {
-            let spent = x
-                .timing
-                .access_end
-                .map(|t| x.timing.ended.unwrap_or_else(std::time::Instant::now) - t);
-            seconds(if last { spent } else { None })
+        b"upstream_response_time" if !x.attempts.is_empty() => r.str(tries(x, |a, _| {
+            let end = x.timing.ended.unwrap_or_else(std::time::Instant::now);
+            seconds(Some(
+                a.took.unwrap_or_else(|| end.saturating_duration_since(a.began)),
+            ))
         })),
         _ => return false,
     };

@@ -42,6 +42,11 @@ impl Watched {
         });
         if due { Poll::Ready(None) } else { Poll::Pending }
     }
+
+    /// Lets go of the handler.
+    pub(super) fn abandon(&mut self) {
+        self.run = None;
+    }
 }
 
 impl Future for Watched {

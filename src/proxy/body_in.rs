@@ -332,7 +332,12 @@ impl BodyReader for Reader {
             if !streaming(&scope) {
                 return Ok(());
             }
-            let body = stream.read_all().await?;
+            let read = stream.read_all().await;
+            if stream.timed_out() {
+                // the request ends here, as on nginx
+                std::future::pending::<()>().await;
+            }
+            let body = read?;
             if let Some(x) = &scope.exchange {
                 x.borrow_mut().request.body = body;
             }

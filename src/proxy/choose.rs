@@ -31,6 +31,8 @@ pub struct Choice {
     pub target: Option<(UpstreamIdx, TargetIdx)>,
     /// When choosing began.
     pub started_at: SystemTime,
+    /// The same, to measure by.
+    pub began: Instant,
     /// How long it took.
     pub choosing: Duration,
     /// The balancer's count of it.
@@ -151,6 +153,8 @@ impl Choice {
             started_at: self.started_at,
             choosing: self.choosing,
             connect_time,
+            began: self.began,
+            took: error.map(|_| self.began.elapsed()),
         }
     }
 }
@@ -212,6 +216,7 @@ pub fn choose(g: &Generation, scope: &Rc<Scope>, tried: &mut Tried) -> Result<Ch
         host_header: x.outbound.host.clone(),
         target,
         started_at,
+        began,
         choosing: began.elapsed(),
         lease,
     })

@@ -6,6 +6,7 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use hyper::body::Incoming;
 
 use super::body_in::ClientStream;
@@ -15,7 +16,7 @@ use super::fault::Fault;
 use super::head_out::{self, Framing};
 use super::spool::FileBody;
 use super::{Generation, access};
-use crate::exchange::{Body, Exchange, Source};
+use crate::exchange::{Body, Exchange, Source, reason};
 use crate::logs::Level;
 use crate::upstream::{AttemptError, Conn, OutBody, Silence, UpstreamBody};
 use crate::vm::Scope;
@@ -211,6 +212,14 @@ fn accept(
 ) -> UpstreamBody {
     x.timing.head_at = Some(Instant::now());
     let (parts, incoming) = response.into_parts();
+    let status = parts.status;
+    if let Some(reason) = parts.extensions.get::<hyper::ext::ReasonPhrase>() {
+        let reason = Bytes::copy_from_slice(reason.as_bytes());
+        x.response.reason = Some(Box::new((status.as_u16(), reason)));
+    } else if reason::phrase(status.as_u16()).is_some() {
+        let own = status.canonical_reason().unwrap_or_default();
+        x.response.reason = Some(Box::new((status.as_u16(), Bytes::from_static(own.as_bytes()))));
+    }
     x.response.status = parts.status.as_u16();
     x.response.upstream_status = Some(parts.status.as_u16());
     x.response.source = Source::Service;

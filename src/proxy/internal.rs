@@ -59,24 +59,41 @@ async fn whole(g: Rc<Generation>, scope: Rc<Scope>) -> Captured {
         Ok(response) => {
             let (parts, mut body) = response.into_parts();
             let (bytes, truncated) = collect(&mut body).await;
+            let bare = scope.exchange.as_ref().is_some_and(|x| x.borrow().response.bare);
             Captured {
                 status: parts.status.as_u16(),
                 headers: parts.headers,
                 body: bytes.into(),
-                truncated,
+                truncated: truncated || bare,
+                cut: None,
             }
         }
-        Err(_) => Captured {
-            status: scope
-                .exchange
-                .as_ref()
-                .map(|x| x.borrow().response.status)
-                .filter(|status| *status != 0)
-                .unwrap_or(500),
-            truncated: true,
-            ..Captured::default()
-        },
+        Err(_) => broken_off(&scope),
     }
+}
+
+/// What there is of a response whose handler failed or closed the connection.
+fn broken_off(scope: &Scope) -> Captured {
+    let mut captured = Captured {
+        status: 500,
+        truncated: true,
+        ..Captured::default()
+    };
+    let Some(cell) = &scope.exchange else {
+        return captured;
+    };
+    let mut x = cell.borrow_mut();
+    if x.response.status != 0 {
+        captured.status = x.response.status;
+    }
+    captured.cut = Some(captured.status).filter(|status| matches!(status, 408 | 444 | 499));
+    if let Some(output) = x.response.output.take() {
+        let mut body = output.take();
+        body.append(&mut x.response.body.take().unwrap_or_default());
+        captured.headers = std::mem::take(&mut x.response.headers);
+        captured.body = body.into();
+    }
+    captured
 }
 
 /// The body as far as it came, and whether something is missing.

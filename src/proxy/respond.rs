@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::Body as _;
+use hyper::ext::ReasonPhrase;
 
 use super::Generation;
 use super::body_out::{ClientBody, Source, filter};
@@ -17,7 +18,7 @@ use super::live::{self, Live};
 use super::log::{Tail, handler_failed};
 use super::{conditional, hash_input};
 use crate::exchange::response::Source as Made;
-use crate::exchange::{Exchange, Phase, error_body};
+use crate::exchange::{Exchange, Phase, error_body, reason};
 use crate::upstream::{AttemptError, UpstreamBody};
 use crate::vm::{Flow, Scope};
 
@@ -135,9 +136,10 @@ pub fn answer_exit(g: &Generation, x: &mut Exchange, code: u16) {
         return;
     }
     x.response.source = Made::Exit;
-    if x.request.kin.depth() > 0 && code >= 300 {
-        // a subrequest has no error pages
+    if x.request.kin.depth() > 0 && (code >= 300 || code == 204) {
+        // a subrequest has no error pages, and what is no answer counts as one that broke off
         x.response.status = code;
+        x.response.bare = true;
         x.response.body = Some(Vec::new());
         return;
     }
@@ -147,13 +149,8 @@ pub fn answer_exit(g: &Generation, x: &mut Exchange, code: u16) {
     ];
     if KONGS.contains(&code) {
         render(g, x, code, None);
-    } else if code >= 300 {
+    } else if let Some(reason) = reason::page(code) {
         x.response.status = code;
-        let status = StatusCode::from_u16(code).ok();
-        let reason = match code {
-            401 => "Authorization Required",
-            _ => status.and_then(|s| s.canonical_reason()).unwrap_or("Error"),
-        };
         let page = format!(
             "<html>\r\n<head><title>{code} {reason}</title></head>\r\n<body>\r\n<center><h1>{code} {reason}</h1>\
              </center>\r\n<hr><center>moongate</center>\r\n</body>\r\n</html>\r\n"
@@ -165,7 +162,7 @@ pub fn answer_exit(g: &Generation, x: &mut Exchange, code: u16) {
         }
         x.response.body = Some(page.into_bytes());
     } else {
-        x.response.status = code.max(200);
+        x.response.status = if code >= 100 { code } else { 200 };
         x.response.body = Some(Vec::new());
     }
 }
@@ -199,15 +196,31 @@ pub fn head(g: &Generation, scope: &Rc<Scope>, upstream: bool) -> bool {
         render(g, &mut x, 500, Some("An unexpected error occurred"));
         return true;
     }
-    if let code @ 300..=999 = scope.soft_exit.take() {
-        // ngx.exit in header_filter: that status's own answer instead
+    match scope.soft_exit.take() {
+        0 => replaced,
+        -1 => {
+            cell.borrow_mut().response.cut = true;
+            true
+        }
+        code => {
+            exit_in_filter(g, scope, code);
+            true
+        }
+    }
+}
+
+/// `ngx.exit` in header_filter: that status's own answer instead, which header_filter sees, too.
+fn exit_in_filter(g: &Generation, scope: &Rc<Scope>, code: i64) {
+    if let Some(cell) = &scope.exchange {
         let mut x = cell.borrow_mut();
         x.response.headers = HeaderMap::new();
         x.response.body = None;
-        answer_exit(g, &mut x, code as u16);
-        return true;
+        answer_exit(g, &mut x, u16::try_from(code).unwrap_or(500));
     }
-    replaced
+    if let Some(Flow::Failed(fault)) = g.phases.run_now(&g.vm, scope, Phase::HeaderFilter) {
+        handler_failed(g, scope, Phase::HeaderFilter, &fault);
+    }
+    scope.soft_exit.set(0);
 }
 
 /// Whether the response has no body, whatever was written: the client's own method counts, Lua may have changed what
@@ -246,6 +259,7 @@ pub fn respond(tail: Tail, upstream: Option<UpstreamBody>, close: bool) -> Respo
         (x.response.body.take(), head_only)
     };
     let (source, filter_later) = match (own, upstream) {
+        _ if cell.borrow().response.cut => (Source::Failed("closed by header_filter".into()), false),
         (Some(rest), _) if let Some(output) = output => {
             let whole = live::whole(&g, &scope, &output, rest, filters && !head_only);
             (whole.map_or_else(|e| Source::Failed(e.0), Source::Full), false)
@@ -320,8 +334,12 @@ fn sealed(tail: Tail, source: Source, seal: &Seal) -> Response<ClientBody> {
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     x.response.head_sent = true;
+    let cut = x.response.cut;
     let mut response = Response::new(());
     *response.status_mut() = StatusCode::from_u16(x.response.status).unwrap_or(StatusCode::OK);
+    if let Some(phrase) = phrase(&x) {
+        response.extensions_mut().insert(phrase);
+    }
     // the log phase still asks for the headers
     let later = scope.handled.get() & LATER != 0 || matches!(source, Source::Live(_));
     *response.headers_mut() = if later {
@@ -330,8 +348,17 @@ fn sealed(tail: Tail, source: Source, seal: &Seal) -> Response<ClientBody> {
         std::mem::take(&mut x.response.headers)
     };
     drop(x);
-    let source = if head_only { Source::Empty } else { source };
+    let source = if head_only && !cut { Source::Empty } else { source };
     response.map(|()| ClientBody::new(source, seal.filter_later, tail))
+}
+
+/// The reason phrase, where it is not HTTP's own for the status.
+fn phrase(x: &Exchange) -> Option<ReasonPhrase> {
+    let status = x.response.status;
+    match &x.response.reason {
+        Some(own) if own.0 == status => ReasonPhrase::try_from(&own.1[..]).ok(),
+        _ => reason::phrase(status).map(|text| ReasonPhrase::from_static(text.as_bytes())),
+    }
 }
 
 const LATER: u32 = Phase::BodyFilter as u32 | Phase::Log as u32;

@@ -4,6 +4,7 @@
 
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Instant;
 
 use http::Response;
@@ -43,6 +44,15 @@ enum Next {
     Live(Watched),
     /// Cut the connection, with this status for the log (`ngx.exit(444)`, a client that is gone).
     Cut(u16),
+}
+
+/// What a handler has come to.
+enum Step {
+    Ended(Flow),
+    /// What it wrote is to leave.
+    Due,
+    /// It waits for a body that does not come.
+    TimedOut,
 }
 
 /// How much of an unread body is still read and thrown away, to keep the connection.
@@ -222,11 +232,17 @@ fn leave(
 }
 
 fn fail(g: &Generation, scope: &Scope, fault: &Fault) -> Next {
-    if matches!(fault, Fault::ClientGone) {
+    // nginx answers neither
+    let silent = match fault {
+        Fault::ClientGone => 499,
+        Fault::ClientTimeout => 408,
+        _ => 0,
+    };
+    if silent != 0 {
         if let Some(x) = &scope.exchange {
             g.worker.error(Level::Info, &fault.to_string(), Some(&x.borrow()));
         }
-        return Next::Cut(499);
+        return Next::Cut(silent);
     }
     Next::Answer {
         close: respond::answer_fault(g, scope, fault).close,
@@ -279,8 +295,20 @@ async fn phase(g: &Rc<Generation>, scope: &Rc<Scope>, stream: &ClientStream, pha
         return Next::Go;
     };
     let mut run = Watched::new(run, g, scope);
-    let Some(flow) = poll_fn(|cx| run.poll_due(cx)).await else {
-        return Next::Live(run);
+    let stepped = poll_fn(|cx| match run.poll_due(cx) {
+        // nobody is told: the request ends where it waits
+        Poll::Pending if stream.timed_out() => Poll::Ready(Step::TimedOut),
+        Poll::Pending => Poll::Pending,
+        Poll::Ready(Some(flow)) => Poll::Ready(Step::Ended(flow)),
+        Poll::Ready(None) => Poll::Ready(Step::Due),
+    });
+    let flow = match stepped.await {
+        Step::Ended(flow) => flow,
+        Step::Due => return Next::Live(run),
+        Step::TimedOut => {
+            run.abandon();
+            return fail(g, scope, &Fault::ClientTimeout);
+        }
     };
     let Some(cell) = &scope.exchange else {
         return Next::Go;
@@ -310,8 +338,9 @@ async fn phase(g: &Rc<Generation>, scope: &Rc<Scope>, stream: &ClientStream, pha
         Flow::Exit(_) if cell.borrow().request.redirect.is_some() => Next::Again,
         Flow::Exit(444) => Next::Cut(444),
         // as nginx: there is nobody to tell
-        Flow::Exit(code @ (408 | 499)) if cell.borrow().response.body.is_none() => Next::Cut(code as u16),
+        Flow::Exit(code @ (408 | 499)) => Next::Cut(code as u16),
         Flow::Exit(-1) => Next::Cut(0),
+        Flow::Exit(code @ 1..=199) if cell.borrow().response.body.is_none() => Next::Cut(code as u16),
         Flow::Exit(code) if code < 200 && cell.borrow().response.body.is_none() => {
             // ngx.DECLINED is over like ngx.OK
             if code < 0 && code != -5 {

@@ -101,6 +101,8 @@ pub struct Captured {
     pub body: bytes::Bytes,
     /// The body is not whole.
     pub truncated: bool,
+    /// It closed the connection of its client (`ngx.exit(444)`), with this status.
+    pub cut: Option<u16>,
 }
 
 /// What belongs to a scope and ends with it.

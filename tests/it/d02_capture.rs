@@ -357,3 +357,67 @@ fn d02_a_request_is_not_left_while_a_subrequest_of_it_runs() {
     client.send("GET /close HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(client.try_answer(false).is_none());
 }
+
+#[test]
+fn d02_a_subrequest_that_closes_the_connection_closes_it() {
+    let origin = Origin::echo();
+    let gateway = Setup::probe(origin.port).start();
+    let code = "if not ngx.is_subrequest then local r = ngx.location.capture('/sub') \
+                ngx.say(r.status, ' ', r.body, ' ', r.truncated) ngx.exit(200) end ";
+    for end in [
+        "ngx.exit(444)",
+        "ngx.exit(499)",
+        "ngx.exit(408)",
+        "ngx.print('a') ngx.exit(444)",
+    ] {
+        let mut client = gateway.connect();
+        client.send(format!(
+            "GET / HTTP/1.1\r\nHost: a\r\nX-Access: {code} {end}\r\n\r\n"
+        ));
+        assert!(client.try_answer(false).is_none(), "{end}");
+    }
+    for (end, told) in [
+        ("ngx.exit(101)", "101  true"),
+        ("ngx.exit(204)", "204  true"),
+        ("ngx.exit(302)", "302  true"),
+        ("ngx.exit(600)", "600  true"),
+        ("ngx.exit(ngx.ERROR)", "500  true"),
+        ("ngx.print('a') ngx.exit(200)", "200 a false"),
+        ("ngx.print('a') error('oh')", "200 a true"),
+        ("ngx.print('a') ngx.flush(true) error('oh')", "200 a true"),
+    ] {
+        let r = gateway
+            .get("/", &[("X-Access", &format!("{code} {end}"))])
+            .is(200);
+        assert_eq!(r.text(), format!("{told}\n"), "{end}");
+    }
+}
+
+#[test]
+fn d02_variables_are_copied_or_shared() {
+    let origin = Origin::echo();
+    let gateway = Setup::probe(origin.port).start();
+    for (options, seen, after) in [
+        ("{}", "", "parent"),
+        ("{ copy_all_vars = true }", "parent", "parent"),
+        ("{ share_all_vars = true }", "parent", "sub"),
+        ("{ share_all_vars = true, copy_all_vars = true }", "parent", "sub"),
+        (
+            "{ copy_all_vars = true, vars = { upstream_te = 'given' } }",
+            "given",
+            "parent",
+        ),
+    ] {
+        let code = format!(
+            "if ngx.is_subrequest then local v = ngx.var.upstream_te ngx.var.upstream_te = 'sub' ngx.print(v) \
+             else ngx.var.upstream_te = 'parent' local r = ngx.location.capture('/', {options}) \
+             ngx.print(r.body, ',', ngx.var.upstream_te) end ngx.exit(200)"
+        );
+        let r = gateway.get("/", &[("X-Access", &code)]).is(200);
+        assert_eq!(r.text(), format!("{seen},{after}"), "{options}");
+    }
+    // a Host that is gone is an empty one, for the subrequest, too
+    let code = "if ngx.is_subrequest then ngx.print('[', ngx.var.host, ']') else ngx.req.clear_header('Host') \
+                local r = ngx.location.capture('/') ngx.print('[', ngx.var.host, ']', r.body) end ngx.exit(200)";
+    assert_eq!(gateway.get("/", &[("X-Access", code)]).text(), "[][]");
+}

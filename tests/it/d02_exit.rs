@@ -47,10 +47,40 @@ fn d02_exit_answers_by_phase_and_status() {
             assert!(client.try_answer(false).is_none(), "{code}");
             gateway.logged(&format!("CLOSED {phase} {code} {logged}."));
         }
-        assert_eq!(ask(phase, "ngx.print('a') ngx.exit(408)").text(), "a");
+        let mut client = gateway.connect();
+        client.send(format!(
+            "GET / HTTP/1.1\r\nHost: a\r\n{phase}: ngx.print('a') ngx.exit(408)\r\n\r\n"
+        ));
+        assert!(client.try_answer(false).is_none());
     }
-    let r = ask("X-Header-Filter", "ngx.header['X-Gone'] = '1' ngx.exit(403)").is(403);
+    // header_filter sees the answer that its exit leads to, which has lost the other's headers
+    let filter = "ngx.header.x_seen = (ngx.header.x_seen or '') .. ngx.status ngx.exit(403)";
+    let r = gateway
+        .get(
+            "/",
+            &[
+                ("X-Access", "ngx.header.x_gone = '1'"),
+                ("X-Header-Filter", filter),
+            ],
+        )
+        .is(403);
     assert!(r.header("x-gone").is_none() && r.text().contains("403 Forbidden"));
+    assert_eq!(r.header("x-seen"), Some("403"));
+    for code in [200u16, 201, 299, 304, 444, 499, 600] {
+        let r = ask("X-Header-Filter", &format!("ngx.exit({code})")).is(code);
+        assert!(r.body.is_empty() && r.complete, "{code}");
+    }
+    let mut client = gateway.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nX-Header-Filter: ngx.exit(ngx.ERROR)\r\n\r\n");
+    assert!(client.try_answer(false).is_none());
+    // a status of those before 200 is no answer
+    for phase in ["X-Rewrite", "X-Access"] {
+        let mut client = gateway.connect();
+        client.send(format!(
+            "GET / HTTP/1.1\r\nHost: a\r\n{phase}: ngx.exit(101)\r\n\r\n"
+        ));
+        assert!(client.try_answer(false).is_none());
+    }
     ask("X-Header-Filter", "ngx.exit(ngx.OK)").is(200);
     ask("X-Log", "local ok, err = pcall(ngx.exit, 200) kong.log.err(err)").is(200);
     gateway.logged("API disabled in the context of log_by_lua*");
@@ -94,4 +124,83 @@ fn d02_an_own_answer_that_the_client_has_is_not_sent_again() {
             ],
         )
         .is(200);
+}
+
+#[test]
+fn d02_a_status_line_says_what_nginx_says() {
+    let origin = Origin::raw(|mut conn| {
+        while let Some(seen) = conn.request() {
+            let line = seen.header("x-line").unwrap_or("200 OK").to_owned();
+            conn.send(format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\n\r\n"));
+        }
+    });
+    let gateway = Setup::probe(origin.port).start();
+    let line = |name: &str, value: &str| {
+        let r = gateway.get("/", &[(name, value)]);
+        r.head.lines().next().unwrap()[9..].to_owned()
+    };
+    for (status, phrase) in [
+        (200, "200 OK"),
+        (302, "302 Moved Temporarily"),
+        (405, "405 Not Allowed"),
+        (503, "503 Service Temporarily Unavailable"),
+        (504, "504 Gateway Time-out"),
+        (600, "600 "),
+    ] {
+        assert_eq!(line("X-Access", &format!("ngx.exit({status})")), phrase);
+        // Kong's own function takes none above 599
+        if status < 600 {
+            assert_eq!(line("X-Access", &format!("kong.response.exit({status})")), phrase);
+        }
+    }
+    // an upstream's own goes through, until another status is set
+    for own in ["200 Fine", "302 Found", "299 Odd", "404 Nothing Here"] {
+        assert_eq!(line("X-Line", own), own);
+    }
+    let r = gateway.get(
+        "/",
+        &[("X-Line", "200 Fine"), ("X-Header-Filter", "ngx.status = 201")],
+    );
+    assert!(r.head.starts_with("HTTP/1.1 201 Created"), "{}", r.head);
+    let set = "require('ngx.resp').set_status(499, 'Own words') ngx.say('a')";
+    assert_eq!(line("X-Access", set), "499 Own words");
+}
+
+#[test]
+fn d02_a_body_that_does_not_come_ends_the_request() {
+    let origin = Origin::echo();
+    let gateway = Setup::probe(origin.port)
+        .set("moongate_client_body_timeout", "400ms")
+        .start();
+    let read = "local ok = pcall(ngx.req.read_body) kong.log.warn('AFTER ', ok)";
+    for (path, code) in [("/read", read), ("/streamed", "")] {
+        let mut client = gateway.connect();
+        client.send(format!(
+            "POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nX-Access: {code}\r\n\
+             X-Log: kong.log.warn('LOGGED ', ngx.status, ' ', ngx.var.uri)\r\n\r\nhe"
+        ));
+        assert!(client.try_answer(false).is_none());
+        gateway.logged(&format!("LOGGED 408 {path}"));
+    }
+    assert!(!gateway.errors().contains("AFTER"));
+    gateway.get("/", &[]).is(200);
+}
+
+#[test]
+fn d02_each_try_has_its_times() {
+    let gateway = Setup::probe(crate::support::free_port()).start();
+    let log =
+        "kong.log.warn('TIMES ', ngx.var.upstream_response_time, '; ', ngx.var.upstream_header_time, '.')";
+    gateway
+        .get(
+            "/",
+            &[("X-Access", "kong.service.set_retries(2)"), ("X-Log", log)],
+        )
+        .is(502);
+    let line = gateway.logged("TIMES ");
+    let times = line.split_once("TIMES ").unwrap().1;
+    let (response, rest) = times.split_once("; ").unwrap();
+    assert_eq!(response.split(", ").count(), 3, "{line}");
+    assert!(response.split(", ").all(|t| t.parse::<f64>().is_ok()), "{line}");
+    assert!(rest.starts_with("-, -, -."), "{line}");
 }

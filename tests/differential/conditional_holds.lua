@@ -1,0 +1,7 @@
+-- request: GET /conditional
+-- header: If-Match: "b", "a"
+-- header: If-Unmodified-Since: Fri, 19 Nov 2010 11:27:35 GMT
+ngx.header["ETag"] = '"a"'
+ngx.header["Last-Modified"] = "Thu, 18 Nov 2010 11:27:35 GMT"
+ngx.header["X-Kept"] = "1"
+ngx.say("the whole")
