@@ -88,7 +88,7 @@ pub fn load<T: Send + 'static>(
     let text_of = reader.json_of(text, format)?;
     let pieces = RefCell::new(None);
     vm.guarded(|lua| lua.load(PAUSE).exec())
-    .map_err(|e| Refused::whole(plain(&e)))?;
+        .map_err(|e| Refused::whole(plain(&e)))?;
     let judged = vm.guarded(|lua| {
         lua.scope(|scope| {
             let whole = scope
