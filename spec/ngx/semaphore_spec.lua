@@ -66,6 +66,18 @@ describe("D3 ngx.semaphore", function()
     assert.equal(1, sem:count())
   end)
 
+  it("D3 nobody overtakes one that was given a unit", function()
+    local sem = semaphore.new()
+    local thread = ngx.thread.spawn(function() return sem:wait(5) end)
+    sem:post(2)
+    assert.same({ nil, "timeout" }, { sem:wait(0) })
+    assert.is_true(sem:wait(5))
+    assert.same({ true, true }, { ngx.thread.wait(thread) })
+    assert.equal(0, sem:count())
+    sem:post(1)
+    assert.is_true(sem:wait(0))
+  end)
+
   it("D3 works in timers, between handlers", function()
     local sem, got = semaphore.new(), nil
     assert(ngx.timer.at(0, function() got = { sem:wait(5) } end))

@@ -154,13 +154,18 @@ describe("D3 ngx.socket.tcp", function()
     assert.same({ nil, "timeout" }, { second:connect("127.0.0.1", server.port, options) })
     ngx.timer.at(0, function()
       third:settimeout(1000)
+      third.asks = true
       third.result = { third:connect("127.0.0.1", server.port, options) }
       third.reused = third:getreusedtimes()
     end)
-    ngx.sleep(0.01)
+    while not third.asks do
+      ngx.sleep(0.001)
+    end
     assert.same({ nil, "too many waiting connect operations" }, { second:connect("127.0.0.1", server.port, options) })
     assert.equal(1, sock:setkeepalive())
-    ngx.sleep(0.02)
+    for _ = 1, 500 do
+      ngx.sleep(third.reused and 0 or 0.002)
+    end
     assert.same({ 1 }, third.result)
     assert.equal(1, third.reused)
   end)

@@ -11,6 +11,7 @@ use md5::{Digest, Md5};
 use mlua::{Function, Lua, LuaString, Table};
 use serde_json::Value;
 
+use super::keeper::Keeper;
 use super::pieces::{Kinds, Pieces};
 use crate::schema::Converter;
 use crate::store::syntax::{self, Format, MakeNothing};
@@ -68,29 +69,35 @@ pub fn hash(text: &str) -> String {
 /// Lua memory that is worth a collection, in bytes.
 const MUCH: usize = 96 << 20;
 
-/// How far the garbage grows before it is collected, in percent of what lives: next to nothing lives while a text is
-/// judged item by item.
-const PAUSE: &str = "collectgarbage('setpause', 400)";
+/// How far the garbage grows before it is collected, in percent of what lives. Little lives while a text is judged
+/// item by item, and to collect it costs no more than to touch new memory.
+const PAUSE: &str = "collectgarbage('setpause', 150)";
 
-/// Reads and judges a declarative text.
+/// Reads and judges a declarative text. `make` is given the snapshot, on the thread that made it.
 ///
 /// # Errors
 /// What is wrong with it, all of it at once, with the places.
-pub fn load(vm: &Vm, text: &str, format: Format, options: &Options) -> Result<Snapshot, Refused> {
+pub fn load<T: Send + 'static>(
+    vm: &Vm,
+    text: &str,
+    format: Format,
+    options: &Options,
+    make: impl FnOnce(Snapshot) -> T + Send + 'static,
+) -> Result<T, Refused> {
     let reader = Reader::new(vm.lua()).map_err(|e| Refused::whole(plain(&e)))?;
     let text_of = reader.json_of(text, format)?;
     let pieces = RefCell::new(None);
     vm.guarded(|lua| lua.load(PAUSE).exec())
-        .map_err(|e| Refused::whole(plain(&e)))?;
+    .map_err(|e| Refused::whole(plain(&e)))?;
     let judged = vm.guarded(|lua| {
         lua.scope(|scope| {
             let whole = scope
                 .create_function(|_, ()| reader.read(&text_of, format).map_err(mlua::Error::external))?;
             let source = source(lua, scope, &text_of, &pieces, &reader)?;
-            judge(lua, whole, source, options)
+            judge(lua, whole, source, options, hash(text), make)
         })
     });
-    let builder = judged.map_err(|e| {
+    let keeper = judged.map_err(|e| {
         let at = vm.guarded(|lua| {
             lua.load("return require('moongate.db.declarative').where()")
                 .eval()
@@ -100,11 +107,15 @@ pub fn load(vm: &Vm, text: &str, format: Format, options: &Options) -> Result<Sn
             _ => Refused::whole(plain(&e)),
         }
     })??;
-    // a document that was read as a whole left much; what follows may have that memory
-    if vm.lua().used_memory() > MUCH {
-        vm.lua().gc_collect().map_err(|e| Refused::whole(plain(&e)))?;
-    }
-    Ok(builder.finish(hash(text)))
+    let mut collected = Ok(());
+    let made = keeper.finish(|| {
+        // a document that was read as a whole left much; what follows may have that memory
+        if vm.lua().used_memory() > MUCH {
+            collected = vm.lua().gc_collect();
+        }
+    })?;
+    collected.map_err(|e| Refused::whole(plain(&e)))?;
+    Ok(made)
 }
 
 /// An mlua error as Lua's own message, without the wrapping and the traceback.
@@ -122,6 +133,7 @@ const SINK: &str = "local add = ...
     cjson.encode_number_precision(16)
     cjson.encode_sparse_array(true)
     cjson.encode_max_depth(100)
+    cjson.encode_escape_forward_slash(false)
     local encode = cjson.encode
     local null = ngx.null
     return function(kind, row)
@@ -178,12 +190,14 @@ fn source<'s, 't: 's>(
     })
 }
 
-fn judge(
+fn judge<T: Send + 'static>(
     lua: &Lua,
     input: Function,
     source: Function,
     options: &Options,
-) -> mlua::Result<Result<Builder, Refused>> {
+    hash: String,
+    make: impl FnOnce(Snapshot) -> T + Send + 'static,
+) -> mlua::Result<Result<Keeper<T>, Refused>> {
     let set = |names: &[String]| lua.create_table_from(names.iter().map(|name| (name.as_str(), true)));
     let converter = Rc::new(Converter::new(lua)?);
     let require: Function = lua.globals().get("require")?;
@@ -192,19 +206,22 @@ fn judge(
     told.set("vaults", set(&options.vaults)?)?;
     told.set("flatten_errors", options.flatten_errors)?;
     let kinds = kinds_of(lua, &options.plugins)?;
-    let builder = Rc::new(RefCell::new(Builder::new(kinds.clone())));
-    let rows = builder.clone();
+    let keeper = Keeper::start(kinds, hash, make).map_err(|e| mlua::Error::RuntimeError(e.to_string()))?;
+    let keeper = Rc::new(RefCell::new(Some(keeper)));
+    let rows = keeper.clone();
     let add = lua.create_function(move |_, (kind, row): (LuaString, LuaString)| {
         let (kind, row) = (kind.to_str()?, row.to_str()?);
-        rows.borrow_mut().add(&kind, &row).map_err(mlua::Error::external)
+        let mut rows = rows.borrow_mut();
+        // what did not fit is told at the end; until then the rest is judged for nothing
+        Ok(rows.as_mut().is_some_and(|rows| rows.add(&kind, &row)))
     })?;
     told.set("source", source)?;
     told.set("sink", lua.load(SINK).set_name("=sink").call::<Function>(add)?)?;
-    let again = builder.clone();
+    let again = keeper.clone();
     told.set(
         "reset",
         lua.create_function(move |_, ()| {
-            again.replace(Builder::new(kinds.clone()));
+            again.borrow_mut().as_mut().map(Keeper::reset);
             Ok(())
         })?,
     )?;
@@ -219,7 +236,10 @@ fn judge(
             Err(_) => Refused::whole(text),
         }));
     }
-    Ok(Ok(builder.replace(Builder::new(Vec::new()))))
+    let keeper = keeper.borrow_mut().take();
+    keeper
+        .ok_or_else(|| mlua::Error::RuntimeError("no rows".to_owned()))
+        .map(Ok)
 }
 
 fn function(require: &Function, module: &str, name: &str) -> mlua::Result<Function> {

@@ -3,6 +3,7 @@
 //!
 //! Must not: judge a value itself (that is `schema`), know the request.
 
+mod keeper;
 mod load;
 mod pieces;
 mod rows;

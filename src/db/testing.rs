@@ -29,6 +29,6 @@ pub(super) fn control() -> Rc<Vm> {
 
 /// The snapshot of a declarative text without plugins.
 pub fn snapshot(text: &str) -> Snapshot {
-    let judged = CONTROL.with(|vm| load(vm, text, Format::Either, &Options::default()));
+    let judged = CONTROL.with(|vm| load(vm, text, Format::Either, &Options::default(), |snapshot| snapshot));
     judged.map_err(|refused| refused.text).unwrap()
 }

@@ -72,7 +72,13 @@ impl House {
             plugins: vec!["p".to_owned()],
             ..Options::default()
         };
-        load(&self.vm, &document.to_string(), Format::Json, &options)
+        load(
+            &self.vm,
+            &document.to_string(),
+            Format::Json,
+            &options,
+            |snapshot| snapshot,
+        )
     }
 
     fn plugin(&self, entity: Value) -> Result<Snapshot, Refused> {

@@ -78,6 +78,21 @@ pub struct Route {
     pub service: Option<ServiceIdx>,
 }
 
+impl Route {
+    /// Gives back the room that reading left in the lists: there are as many of them as there are routes.
+    pub fn fit(&mut self) {
+        self.protocols.shrink_to_fit();
+        for list in [
+            &mut self.methods,
+            &mut self.hosts,
+            &mut self.paths,
+            &mut self.snis,
+        ] {
+            list.shrink_to_fit();
+        }
+    }
+}
+
 fn header_rules<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<HeaderRule>, D::Error> {
     let map = Option::<BTreeMap<String, Vec<String>>>::deserialize(from)?;
     Ok(map

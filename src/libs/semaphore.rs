@@ -15,6 +15,8 @@ use crate::vm::{Args, Out, Registrar, Ret, cdata, op, scope};
 #[derive(Default)]
 struct Semaphore {
     units: Cell<i64>,
+    /// Units given to waiters that have not gone on yet.
+    given: Cell<i64>,
     waiters: RefCell<VecDeque<oneshot::Sender<()>>>,
 }
 
@@ -34,7 +36,11 @@ impl Semaphore {
             let next = self.waiters.borrow_mut().pop_front();
             match next {
                 // one that has given up does not take the unit
-                Some(waiter) => n -= i64::from(waiter.send(()).is_ok()),
+                Some(waiter) => {
+                    let took = i64::from(waiter.send(()).is_ok());
+                    self.given.set(self.given.get() + took);
+                    n -= took;
+                }
                 None => {
                     self.units.set(self.units.get() + n);
                     n = 0;
@@ -85,7 +91,12 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let _ = WAITING.try_with(|w| w.set(w.get().saturating_sub(1)));
-        if !self.taken && self.receiver.try_recv().is_ok() {
+        let left = !self.taken && self.receiver.try_recv().is_ok();
+        if self.taken || left {
+            let given = &self.semaphore.given;
+            given.set(given.get() - 1);
+        }
+        if left {
             self.semaphore.post(1);
         }
     }
@@ -128,7 +139,8 @@ fn wait(a: &Args, r: &mut Ret) {
         return;
     };
     let units = semaphore.units.get();
-    if units > 0 {
+    // nobody overtakes one that was given a unit
+    if units > 0 && semaphore.given.get() == 0 {
         semaphore.units.set(units - 1);
         r.bool(true);
         return;
@@ -138,7 +150,11 @@ fn wait(a: &Args, r: &mut Ret) {
         r.fail("timeout");
         return;
     }
-    let mut ticket = Ticket::new(semaphore);
+    let mut ticket = Ticket::new(semaphore.clone());
+    if units > 0 {
+        semaphore.units.set(units - 1);
+        semaphore.post(1);
+    }
     r.wait(async move {
         let mut out = Out::new();
         if ticket.wait(Duration::from_millis(ms as u64)).await {

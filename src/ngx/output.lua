@@ -127,13 +127,13 @@ function ngx.flush(...)
   if n > 1 then
     error("attempt to pass " .. n .. " arguments, but accepted 0 or 1", 2)
   end
+  local begun, seen, filtered, why = started()
   local wait = ...
   if ngx.is_subrequest then
     wait = false
   elseif n == 1 and type(wait) ~= "boolean" then
     error("bad argument #1 to 'flush' (boolean expected, got " .. type(wait) .. ")", 2)
   end
-  local begun, seen, filtered, why = started()
   why = over() or why
   if why then
     return nil, why

@@ -158,7 +158,8 @@ pub(super) fn log_error(text: impl FnOnce() -> String) {
 /// A failed call of the system as nginx logs it, whatever the settings say: `recv() failed (104: Connection reset by
 /// peer)`. `behind` is what the line ends with.
 pub(super) fn log_call(level: Level, call: impl Display, e: &io::Error, behind: impl Display) {
-    if log::enabled(level) {
+    // an end that no call of the system told of is no error of one
+    if e.raw_os_error().is_some() && log::enabled(level) {
         log::emit(
             level,
             format!("{call} failed ({}){behind}", numbered(e)).as_bytes(),

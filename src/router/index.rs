@@ -5,7 +5,7 @@
 
 use super::Query;
 use super::criteria::{Matcher, Paths, split_port};
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 #[derive(Debug, Default)]
 struct Bucket {

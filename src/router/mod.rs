@@ -105,8 +105,8 @@ impl Router {
             }
             criteria::marshal(RouteIdx::from(at), route, &mut matchers)?;
         }
-        // Stable, so that what is left equal stays in order of declaration.
-        matchers.sort_by(|a, b| {
+        // no two are equal: the pieces of one route differ in weight, and routes in their ids
+        matchers.sort_unstable_by(|a, b| {
             let (left, right) = (
                 &snapshot.routes[a.route.index()],
                 &snapshot.routes[b.route.index()],

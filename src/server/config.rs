@@ -179,12 +179,12 @@ pub fn prepare(settings: Settings, source: &Source, loaded: &[String]) -> Result
         vaults: vaults(&settings),
         flatten_errors: source.flatten_errors,
     };
-    let snapshot = match declared {
-        None => db::empty(&vm, &options).map_err(ConfigError::Schemas)?,
-        Some(Text { text, format, file }) => db::load(&vm, &text, format, &options)
+    let routed = |snapshot: Snapshot| Router::build(&snapshot).map(|router| (snapshot, router));
+    let (snapshot, router) = match declared {
+        None => routed(db::empty(&vm, &options).map_err(ConfigError::Schemas)?),
+        Some(Text { text, format, file }) => db::load(&vm, &text, format, &options, routed)
             .map_err(|refused| ConfigError::Document(file, Box::new(refused)))?,
-    };
-    let router = Router::build(&snapshot)?;
+    }?;
     used.extend(snapshot.plugins.iter().map(|plugin| plugin.name.clone()));
     check(&used)?;
     let plugins: Vec<String> = used.into_iter().collect();

@@ -5,18 +5,21 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 use super::config::Prepared;
+use super::process::give_memory_back;
 
-/// How often it looks whether a replaced configuration is still in use.
+/// How long after its work it tidies up: right after a swap the workers fill their caches, and come first.
+const REST: Duration = Duration::from_secs(2);
+/// How often it looks from then on whether a replaced configuration is still in use.
 const LOOK: Duration = Duration::from_millis(50);
 
 enum Job {
     Run(Box<dyn FnOnce() + Send>),
-    LetGo(Box<Prepared>),
+    LetGo(Prepared),
 }
 
 /// The way to the thread, which ends with it.
@@ -46,25 +49,59 @@ impl Judge {
 
     /// Frees a configuration once nobody uses it.
     pub fn let_go(&self, prepared: Prepared) {
-        let _ = self.0.send(Job::LetGo(Box::new(prepared)));
+        let _ = self.0.send(Job::LetGo(prepared));
+    }
+}
+
+/// What is to be tidied up when nobody is waited for: configurations to free, memory to give back.
+#[derive(Default)]
+struct Untidy {
+    replaced: Vec<Prepared>,
+    /// Whether anything was freed since memory was given back.
+    freed: bool,
+    at: Option<Instant>,
+}
+
+impl Untidy {
+    fn later(&mut self, wait: Duration) {
+        self.at.get_or_insert_with(|| Instant::now() + wait);
+    }
+
+    fn tidy(&mut self) {
+        self.at = None;
+        let before = self.replaced.len();
+        self.replaced
+            .retain(|prepared| Arc::strong_count(&prepared.snapshot) > 1);
+        if self.replaced.len() < before || std::mem::take(&mut self.freed) {
+            give_memory_back();
+        }
+        if !self.replaced.is_empty() {
+            self.later(LOOK);
+        }
     }
 }
 
 fn work(todo: &mpsc::Receiver<Job>) {
-    let mut replaced: Vec<Box<Prepared>> = Vec::new();
+    let mut untidy = Untidy::default();
     loop {
-        let job = match replaced.is_empty() {
-            true => todo.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            false => todo.recv_timeout(LOOK),
+        let job = match untidy.at {
+            None => todo.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(at) => todo.recv_timeout(at.saturating_duration_since(Instant::now())),
         };
-        replaced.retain(|prepared| Arc::strong_count(&prepared.snapshot) > 1);
         match job {
             Ok(Job::Run(f)) => {
+                // the memory of the one before serves for this one
+                untidy.tidy();
                 // the sender of the answer is dropped with `f`, which is how a panic is told
                 let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f));
+                untidy.freed = true;
+                untidy.later(REST);
             }
-            Ok(Job::LetGo(prepared)) => replaced.push(prepared),
-            Err(RecvTimeoutError::Timeout) => {}
+            Ok(Job::LetGo(prepared)) => {
+                untidy.replaced.push(prepared);
+                untidy.later(REST);
+            }
+            Err(RecvTimeoutError::Timeout) => untidy.tidy(),
             Err(RecvTimeoutError::Disconnected) => return,
         }
     }

@@ -80,6 +80,13 @@ pub fn be_nice() {
     }
 }
 
+/// Gives memory that was freed back to the system: the allocator does so only when it is asked for more.
+pub fn give_memory_back() {
+    // SAFETY: mi_collect takes a flag, works on the calling thread's heap and on what no thread owns, and may be
+    // called by any thread at any time.
+    unsafe { libmimalloc_sys::mi_collect(true) }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -50,6 +50,7 @@ impl Builder {
                 let mut route: crate::entity::Route = typed(kind, row)?;
                 self.services_of_routes
                     .push(route.service_ref.take().map(|r| r.id));
+                route.fit();
                 s.routes.push(route);
             }
             "consumers" => s.consumers.push(typed(kind, row)?),
@@ -87,6 +88,9 @@ impl Builder {
             rows.finish();
         }
         let s = &mut self.snapshot;
+        s.services.shrink_to_fit();
+        s.routes.shrink_to_fit();
+        s.consumers.shrink_to_fit();
         let rows = |kind: &str| s.kinds.get(kind).and_then(|at| s.rows.get(*at));
         let (certificates, services) = (rows("certificates"), rows("services"));
         let (routes, consumers) = (rows("routes"), rows("consumers"));

@@ -21,6 +21,7 @@ pub mod syntax;
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod yaml;
 
 pub use builder::Builder;

@@ -7,7 +7,7 @@
 
 use super::Snapshot;
 use crate::entity::{ConfigIdx, ConsumerIdx, Protocol, RouteIdx, ServiceIdx};
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 /// A plugin's place in the order of execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

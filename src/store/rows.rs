@@ -2,10 +2,12 @@
 //!
 //! Must not: know what the fields mean; which are keys and references is said by the kind.
 
+use super::texts::Texts;
+use hashbrown::HashMap;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt;
 
 /// What the schema says of a kind of entity: its keys and references.
@@ -48,7 +50,7 @@ pub struct Rows {
     pub kind: EntityKind,
     /// The names of the fields that rows are found by.
     interest: Vec<Box<str>>,
-    rows: Vec<Box<str>>,
+    rows: Texts,
     ids: HashMap<Box<str>, u32>,
     /// By unique field.
     keys: Vec<HashMap<Box<str>, u32>>,
@@ -98,6 +100,29 @@ fn key_text(value: &Value) -> Option<String> {
     }
 }
 
+/// A field's name, as it stands in the text where nothing is escaped in it.
+#[derive(serde::Deserialize)]
+struct Name<'k>(#[serde(borrow)] Cow<'k, str>);
+
+/// All fields of a row, in the order they stand in, their values as text.
+struct Fields;
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = Vec<(Cow<'de, str>, &'de str)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a row")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Vec::with_capacity(24);
+        while let Some((Name(name), value)) = from.next_entry::<_, &RawValue>()? {
+            fields.push((name, value.get()));
+        }
+        Ok(fields)
+    }
+}
+
 /// The fields of a row that it is found by; the others are only skimmed.
 struct Keys<'k>(&'k [Box<str>]);
 
@@ -118,7 +143,7 @@ impl<'de> Visitor<'de> for Keys<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Self::Value, A::Error> {
         let mut found = Vec::with_capacity(self.0.len());
-        while let Some(key) = from.next_key::<Cow<'de, str>>()? {
+        while let Some(Name(key)) = from.next_key()? {
             match self.0.iter().position(|name| **name == key) {
                 Some(at) => found.push((at, from.next_value()?)),
                 None => {
@@ -189,7 +214,7 @@ impl Rows {
                 self.tags.entry(tag.into()).or_default().push(at);
             }
         }
-        self.rows.push(row.into());
+        self.rows.push(row);
         Ok(())
     }
 
@@ -207,7 +232,7 @@ impl Rows {
             list.sort_unstable_by_key(|at| self.rank[*at as usize]);
             list.shrink_to_fit();
         }
-        self.rows.shrink_to_fit();
+        self.rows.finish();
     }
 
     /// How many there are.
@@ -217,17 +242,23 @@ impl Rows {
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.rows.len() == 0
     }
 
     /// A row as JSON text, by its place.
     pub fn text(&self, at: u32) -> Option<&str> {
-        self.rows.get(at as usize).map(|row| &**row)
+        self.rows.get(at as usize)
     }
 
     /// A row by its place.
     pub fn value(&self, at: u32) -> Option<Value> {
         serde_json::from_str(self.text(at)?).ok()
+    }
+
+    /// The fields of a row by its place: names, and values as JSON text.
+    pub(super) fn fields(&self, at: u32) -> Option<Vec<(Cow<'_, str>, &str)>> {
+        let mut text = serde_json::Deserializer::from_str(self.text(at)?);
+        text.deserialize_map(Fields).ok()
     }
 
     /// The place of a row by its primary key (several fields are joined by `:`).

@@ -10,7 +10,7 @@ use crate::entity::{
 };
 use crate::tls::identity::ClientIdentity;
 use crate::tls::trust::TrustStore;
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::sync::Arc;
 
 /// The hash of no configuration at all.

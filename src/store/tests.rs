@@ -130,3 +130,33 @@ fn b05_rows_are_found_by_every_key() {
     assert_eq!(plugins.by_composed("plugins:one:::c2::ws"), Some(0));
     assert_eq!(plugins.by_composed("plugins:one:::c2:::ws"), None);
 }
+
+#[test]
+fn b04_a_snapshot_is_told_whole_and_in_order() {
+    let kind = |name: &str, key: &[&str]| EntityKind {
+        name: name.to_owned(),
+        primary_key: key.iter().map(|field| (*field).to_owned()).collect(),
+        fields: ["name", "id", "unset", "config", "set"].map(str::to_owned).into(),
+        ..EntityKind::default()
+    };
+    let mut builder = Builder::new(vec![kind("odd\"kind", &["id"]), kind("pairs", &["set", "name"])]);
+    let row = r#"{"set":{"id":"s,1"}, "name":"a\/\"\u00e4{,","ws_id":"w","id":"x\"1","odd \"field":[{"b":1,"a":{"d":[],"c":2}}],
+        "config":{"z":1,"a":[true,null,"{"]}}"#;
+    builder.add("odd\"kind", row).unwrap();
+    for name in ["p2", "p1"] {
+        let row = json!({ "name": name, "set": { "id": "s" }, "config": 1.5 });
+        builder.add("pairs", &row.to_string()).unwrap();
+    }
+    let snapshot = builder.finish(String::new());
+    let text: String = super::JsonPieces::new(&snapshot).collect();
+    let expected = concat!(
+        r#"{"odd\"kind":{"x\"1":{"config":{"a":[true,null,"{"],"z":1},"id":"x\"1","name":"a\/\"\u00e4{,","#,
+        r#""odd \"field":[{"a":{"c":2,"d":[]},"b":1}],"set":{"id":"s,1"},"unset":null}},"#,
+        r#""pairs":{"s:p1":{"config":1.5,"id":null,"name":"p1","set":{"id":"s"},"unset":null},"#,
+        r#""s:p2":{"config":1.5,"id":null,"name":"p2","set":{"id":"s"},"unset":null}}}"#
+    );
+    assert_eq!(text, expected);
+    let row = snapshot.rows("odd\"kind").unwrap().value(0).unwrap();
+    let told: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(told["odd\"kind"]["x\"1"]["name"], row["name"]);
+}

@@ -130,11 +130,13 @@ class Front:
                     return self._raw(client, head + data)
                 length = re.search(rb"(?i)\r\nContent-Length: *(\d+)", head)
                 wanted = int(length.group(1)) if length else 0
-                while len(data) < wanted:
+                while self.context and len(data) < wanted:
                     data += self._more(client)
                 body, data = data[:wanted], data[wanted:]
                 keep = b" HTTP/1.1\r\n" in head and not re.search(rb"(?i)\r\nConnection: *close", head)
-                client.sendall(self._answer(head, body, keep))
+                rest = [wanted - len(body)]
+                self._answer(client, head, body, keep, lambda server: self._hand_on(client, server, rest))
+                keep = keep and not rest[0]
                 if not keep:
                     return
                 client.settimeout(self.idle or 30)
@@ -159,33 +161,64 @@ class Front:
         server.sendall(data)
         _pass_on(client, server)
 
-    def _answer(self, head, body, keep):
-        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as server:
+    @_quiet
+    def _hand_on(self, client, server, rest):
+        """The rest of a body, as it comes."""
+        while rest[0]:
+            data = client.recv(min(rest[0], 65536))
+            if not data:
+                return server.shutdown(socket.SHUT_WR)
+            server.sendall(data)
+            rest[0] -= len(data)
+
+    def _answer(self, client, head, body, keep, hand_on):
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as server, server.makefile("rb") as got:
             lines = [x for x in head[:-4].split(b"\r\n") if not x.lower().startswith(b"connection:")]
             server.sendall(b"\r\n".join(lines) + b"\r\nConnection: close\r\n\r\n" + body)
-            got = b""
-            while True:
-                data = server.recv(65536)
-                if not data:
-                    break
-                got += data
-        response, _ = parse(got, head.startswith(b"HEAD "))
-        if response is None:
-            raise OSError("no answer")
-        status = got[9:got.index(b"\r\n")].decode("latin1")
-        out = ["HTTP/1.1 " + status, "Server: nginx"]
+            threading.Thread(target=hand_on, args=(server,), daemon=True).start()
+            first = b"HTTP/1.1 100"
+            while first.startswith(b"HTTP/1.1 100"):
+                first = b"".join(iter(got.readline, b"\r\n")) + b"\r\n"
+            response, _ = parse(first, True)
+            if response is None:
+                raise OSError("no answer")
+            chunked = b" HTTP/1.1\r\n" in head
+            if head.startswith(b"HEAD ") or response.status in (204, 304):
+                pieces = iter(())
+            elif response.header("transfer-encoding") == "chunked":
+                pieces = _chunks(got)
+            else:
+                pieces = iter((got.read(),))
+            if not chunked:
+                pieces = iter((b"".join(pieces),))
+            piece = next(pieces, b"")
+            ahead = self._head(first, response, keep, None if chunked else len(piece))
+            while piece:
+                client.sendall(ahead + (b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece))
+                ahead, piece = b"", next(pieces, b"")
+            client.sendall(ahead + (b"0\r\n\r\n" if chunked else b""))
+
+    def _head(self, first, response, keep, length):
+        out = ["HTTP/1.1 " + first[9:first.index(b"\r\n")].decode("latin1"), "Server: nginx"]
         if self.date:
             out.append("Date: " + time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime()))
         out.append("Content-Type: " + (response.header("content-type") or "text/plain"))
-        text = response.body.encode("latin1")
-        chunked = b" HTTP/1.1\r\n" in head
-        out.append("Transfer-Encoding: chunked" if chunked else "Content-Length: %d" % len(text))
+        out.append("Transfer-Encoding: chunked" if length is None else "Content-Length: %d" % length)
         out.append("Connection: " + ("keep-alive" if keep else "close"))
         own = ("server", "date", "content-type", "content-length", "transfer-encoding", "connection")
         out += ["%s: %s" % (n, v) for n, v in response.headers if n.lower() not in own]
-        if chunked:
-            text = (b"%x\r\n%s\r\n" % (len(text), text) if text else b"") + b"0\r\n\r\n"
-        return ("\r\n".join(out) + "\r\n\r\n").encode("latin1") + text
+        return ("\r\n".join(out) + "\r\n\r\n").encode("latin1")
+
+
+def _chunks(f):
+    """The chunks of a body, as they come."""
+    while True:
+        n = int(f.readline().split(b";")[0] or b"0", 16)
+        if n == 0:
+            return
+        data = f.read(n)
+        f.readline()
+        yield data
 
 
 def tls_context(tls):
@@ -213,7 +246,8 @@ def _pass_on(client, server):
     """Both directions in one thread: an SSLSocket must not be read and written at once."""
     with client, server:
         while True:
-            ready = [client] if client.pending() else select.select([client, server], [], [], 30)[0]
+            held = isinstance(client, ssl.SSLSocket) and client.pending()
+            ready = [client] if held else select.select([client, server], [], [], 30)[0]
             if not ready:
                 return
             for a in ready:
@@ -225,7 +259,7 @@ def _pass_on(client, server):
                 else:
                     try:
                         client.unwrap()
-                    except (OSError, ValueError):
+                    except (AttributeError, OSError, ValueError):
                         pass
                     return
 
