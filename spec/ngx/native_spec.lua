@@ -450,6 +450,7 @@ describe("D2 what follows the request", function()
         assert.matches(shape, ngx.var[name])
         assert.matches(shape, op(nil, name))
       end
+      ngx.update_time()
       assert(math.abs(tonumber(ngx.var.msec) - ngx.now()) < 1)
       assert.error_matches(function() return ngx.var[{}] end, "bad variable name")
       assert.is_nil(ngx.var[1])
