@@ -65,7 +65,7 @@ describe("B6 one callback", function()
     crowd(2, function(i)
       ngx.sleep(i == 2 and 0.01 or 0)
       answers[i] = { cache:get("k", nil, function()
-        ngx.sleep(0.2)
+        ngx.sleep(0.5)
         return 1
       end) }
     end)

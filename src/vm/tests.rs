@@ -432,7 +432,7 @@ fn d03_steps_without_a_wait_between_them_are_one_computation() {
             ),
             flow => panic!("{src}: {flow:?}"),
         }
-        assert!(began.elapsed() < Duration::from_secs(20), "{src}");
+        assert!(began.elapsed() < Duration::from_secs(120), "{src} hangs");
         assert!(matches!(run(&vm, "sleep(1)"), Flow::Done));
         assert_eq!((vm.live_coroutines(), vm.live_threads()), (0, 0), "{src}");
     }
