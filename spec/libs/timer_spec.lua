@@ -90,7 +90,8 @@ describe("D1 kong.timer (resty.timerng)", function()
     local bad = timer:stats({ verbose = true }).timers.bad
     assert.same({ "bad", false, 1, 0 }, { bad.name, bad.is_running, bad.stats.runs, bad.stats.finish })
     assert.matches("oh no", bad.stats.last_err_msg)
-    assert.is_true(bad.stats.elapsed_time.max >= 0.01)
+    -- two readings of a clock of whole milliseconds: their difference as doubles is a little off
+    assert.is_true(bad.stats.elapsed_time.max > 0.0099)
     assert.equal("debug off", bad.meta.name)
     timer:cancel("bad")
     timer:set_debug(true)
