@@ -85,13 +85,12 @@ describe("D1 kong.timer (resty.timerng)", function()
   end)
 
   it("D1 knows what failed and how long it took", function()
-    timer:named_every("bad", 0.1, function() ngx.sleep(0.01) error("oh no") end)
+    timer:named_every("bad", 0.1, function() ngx.sleep(0.02) error("oh no") end)
     ngx.sleep(0.17)
     local bad = timer:stats({ verbose = true }).timers.bad
     assert.same({ "bad", false, 1, 0 }, { bad.name, bad.is_running, bad.stats.runs, bad.stats.finish })
     assert.matches("oh no", bad.stats.last_err_msg)
-    -- two readings of a clock of whole milliseconds: their difference as doubles is a little off
-    assert.is_true(bad.stats.elapsed_time.max > 0.0099)
+    assert.is_true(bad.stats.elapsed_time.max >= 0.01)
     assert.equal("debug off", bad.meta.name)
     timer:cancel("bad")
     timer:set_debug(true)
