@@ -406,7 +406,7 @@ impl Run {
                 Step::Ended(flow) if crew.is_entry(id) => return self.entry_ended(crew, id, flow),
                 Step::Ended(flow) => {
                     if let Flow::Failed(fault) = &flow {
-                        self.report(id, fault);
+                        self.report(fault);
                     }
                     match crew.ended(id, matches!(flow, Flow::Done)) {
                         Heir::Waiting(by) => {
@@ -447,17 +447,10 @@ impl Run {
         (!any).then_some(flow)
     }
 
-    /// A light thread failed: logged, and its message alone left for who waits.
-    fn report(&mut self, id: Id, fault: &Fault) {
+    /// A light thread failed: logged. Who waits gets, as in OpenResty, what lay on the stack of the function that
+    /// failed, the error last.
+    fn report(&mut self, fault: &Fault) {
         let began = self.spin.begin();
-        // SAFETY: keeps the value on top, which the error is, and drops what is below.
-        unsafe {
-            let top = ffi::lua_gettop(id);
-            if top > 1 {
-                ffi::lua_replace(id, 1);
-                ffi::lua_settop(id, 1);
-            }
-        }
         if let Some(report) = REPORT.get() {
             let entered = scope::enter(self.scope.clone());
             report(&self.scope, fault);

@@ -687,7 +687,7 @@ local function begin()
     return real_exit(404)
   end
   local s = state()
-  s.block, s.vars = b, s.vars or handed[ngx.ctx] or {}
+  s.block, s.vars = b, s.vars or ngx.is_subrequest and handed[ngx.ctx] or {}
   if b.bare then
     -- where no router has been
     ngx.ctx.route, ngx.ctx.service = nil, nil
