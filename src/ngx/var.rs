@@ -232,7 +232,7 @@ fn connection(x: &Exchange, name: &[u8], r: &mut impl Sink) -> bool {
         b"request_time" => r.str(thousandths(x.timing.elapsed())),
         b"connection_time" => r.str(thousandths(c.opened.elapsed())),
         b"pipe" => r.lit("."),
-        b"limit_rate" => r.lit("0"),
+        b"limit_rate" => r.str(itoa::Buffer::new().format(x.response.limit_rate)),
         b"request_completion" => r.lit(if x.timing.ended.is_some() { "OK" } else { "" }),
         _ => return false,
     };
@@ -334,6 +334,12 @@ fn response(x: &Exchange, name: &[u8], r: &mut impl Sink) -> bool {
         b"status" => r.str(format!("{:03}", s.status)),
         b"body_bytes_sent" => r.str(itoa::Buffer::new().format(s.body_bytes_sent)),
         b"bytes_sent" => r.str(itoa::Buffer::new().format(s.bytes_sent())),
+        b"sent_http_connection" => r.lit(super::header::connection(x)),
+        b"sent_http_keep_alive" if x.connection.keepalive_header > 0 => match super::header::connection(x) {
+            "keep-alive" => r.str(format!("timeout={}", x.connection.keepalive_header)),
+            _ => r.nil(),
+        },
+        b"sent_http_transfer_encoding" if s.chunked => r.lit("chunked"),
         b"upstream_status" => match (s.upstream_status, x.attempts.is_empty()) {
             (None, true) => r.nil(),
             (last, _) => r.str(tries(x, |a, is_last| match (&a.error, last, is_last) {
@@ -581,6 +587,7 @@ fn set(a: &Args, r: &mut Ret) {
     let shown = name.escape_ascii();
     match scope::write(|x| assign(x, &name, value)) {
         Some(Assigned::Yes) => {}
+        Some(Assigned::Invalid) => invalid(&name, a.str(2).unwrap_or_default()),
         Some(Assigned::ReadOnly) => {
             r.str(format!("variable \"{shown}\" not changeable"));
         }
@@ -604,6 +611,8 @@ fn set(a: &Args, r: &mut Ret) {
 pub(super) enum Assigned {
     /// It is written.
     Yes,
+    /// It is no value for it, which is logged and nothing else.
+    Invalid,
     /// It is there, but not to be written.
     ReadOnly,
     /// It is there, but what it tells is nobody's to write (TLS).
@@ -612,9 +621,20 @@ pub(super) enum Assigned {
     Unknown,
 }
 
+/// Logs a value that is none.
+pub(super) fn invalid(name: &[u8], value: &[u8]) {
+    let text = [b"invalid $", name, b" \"", value, b"\""].concat();
+    super::log::emit(super::log::Level::ERR, &text);
+}
+
 /// Writes a variable; `name` is in lower case.
 pub(super) fn assign(x: &mut Exchange, name: &[u8], value: Option<String>) -> Assigned {
-    if written(x, name, value) {
+    if name == b"limit_rate" {
+        match x.response.set_limit_rate(&value.unwrap_or_default()) {
+            true => Assigned::Yes,
+            false => Assigned::Invalid,
+        }
+    } else if written(x, name, value) {
         Assigned::Yes
     } else if READ_ONLY.contains(&name) {
         Assigned::ReadOnly

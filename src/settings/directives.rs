@@ -30,6 +30,8 @@ const HONOURED_ANYWHERE: &[&str] = &[
     "lua_regex_match_limit",
     "lua_regex_cache_max_entries",
     "keepalive_timeout",
+    "limit_rate",
+    "limit_rate_after",
     "client_header_timeout",
     "client_body_timeout",
     "large_client_header_buffers",

@@ -196,6 +196,13 @@ pub struct Settings {
     pub regex_cache_max_entries: u32,
     /// `nginx_http_keepalive_timeout` or `moongate_keepalive_timeout`: an idle client connection's life.
     pub keepalive_timeout: Duration,
+    /// `nginx_proxy_limit_rate`: how fast a response leaves, in bytes per second; 0 for no limit.
+    pub limit_rate: u64,
+    /// `nginx_proxy_limit_rate_after`: how much of it leaves before, in bytes.
+    pub limit_rate_after: u64,
+    /// The second time of `nginx_http_keepalive_timeout`: clients are told it (`Keep-Alive: timeout=`), in seconds; 0 for
+    /// not at all.
+    pub keepalive_header: u64,
     /// `nginx_http_client_header_timeout` or `moongate_client_header_timeout`.
     pub client_header_timeout: Duration,
     /// `nginx_http_client_body_timeout` or `moongate_client_body_timeout`: between two reads.

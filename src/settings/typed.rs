@@ -97,6 +97,9 @@ impl Reader<'_> {
             regex_match_limit: r.directive("lua_regex_match_limit", "", 100_000, |t| t.parse().ok()),
             regex_cache_max_entries: r.directive("lua_regex_cache_max_entries", "", 8192, |t| t.parse().ok()),
             keepalive_timeout: r.time_directive("keepalive_timeout"),
+            limit_rate: r.directive("limit_rate", "", 0, parse_size),
+            limit_rate_after: r.directive("limit_rate_after", "", 0, parse_size),
+            keepalive_header: r.keepalive_header(),
             client_header_timeout: r.time_directive("client_header_timeout"),
             client_body_timeout: r.time_directive("client_body_timeout"),
             large_client_header_buffers: r.directive(
@@ -326,6 +329,14 @@ impl Reader<'_> {
         // keepalive_timeout may carry a second time, which is only told to clients.
         let first = |text: &str| parse_time(text.split_whitespace().next().unwrap_or_default());
         self.directive(name, &format!("moongate_{name}"), Duration::ZERO, first)
+    }
+
+    fn keepalive_header(&mut self) -> u64 {
+        let second = |text: &str| match text.split_whitespace().nth(1) {
+            Some(told) => parse_time(told).map(|t| t.as_secs()),
+            None => Some(0),
+        };
+        self.directive("keepalive_timeout", "moongate_keepalive_timeout", 0, second)
     }
 
     fn worker_processes(&mut self) -> usize {
