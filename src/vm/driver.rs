@@ -406,7 +406,7 @@ impl Run {
                 Step::Ended(flow) if crew.is_entry(id) => return self.entry_ended(crew, id, flow),
                 Step::Ended(flow) => {
                     if let Flow::Failed(fault) = &flow {
-                        self.report(fault);
+                        self.report(id, fault);
                     }
                     match crew.ended(id, matches!(flow, Flow::Done)) {
                         Heir::Waiting(by) => {
@@ -449,8 +449,18 @@ impl Run {
 
     /// A light thread failed: logged. Who waits gets, as in OpenResty, what lay on the stack of the function that
     /// failed, the error last.
-    fn report(&mut self, fault: &Fault) {
+    fn report(&mut self, id: Id, fault: &Fault) {
         let began = self.spin.begin();
+        if fault.kind != FaultKind::Error {
+            // there OpenResty's process ends; here what took the memory must go, and the message alone is left
+            // SAFETY: keeps the value on top, which the error is, and drops what is below.
+            unsafe {
+                if ffi::lua_gettop(id) > 1 {
+                    ffi::lua_replace(id, 1);
+                    ffi::lua_settop(id, 1);
+                }
+            }
+        }
         if let Some(report) = REPORT.get() {
             let entered = scope::enter(self.scope.clone());
             report(&self.scope, fault);

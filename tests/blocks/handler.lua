@@ -653,7 +653,10 @@ local echoes = {
   end,
   echo_location = function(uri)
     local path, args = expand(uri):match("^(%S+)%s*(.*)$")
-    ngx.print(ngx.location.capture(path, args ~= "" and { args = args } or nil).body)
+    local res = ngx.location.capture(path, args ~= "" and { args = args } or nil)
+    -- unlike ngx.location.capture, the echo module lets nginx's page of a failed subrequest through
+    local failed = res.status == 500 and res.body == ""
+    ngx.print(failed and "<html><h1>500 Internal Server Error</h1></html>\n" or res.body)
   end,
 }
 
