@@ -66,6 +66,7 @@ const HONOURED: &[&str] = &[
     "nginx_admin_client_max_body_size",
     "nginx_http_lua_max_pending_timers",
     "nginx_http_lua_max_running_timers",
+    "nginx_http_lua_capture_error_log",
     "nginx_http_lua_worker_thread_vm_pool_size",
     "nginx_main_thread_pool",
 ];

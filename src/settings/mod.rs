@@ -225,6 +225,9 @@ pub struct Settings {
     pub lua_max_pending_timers: usize,
     /// `nginx_http_lua_max_running_timers`: timers of a worker that run.
     pub lua_max_running_timers: usize,
+    /// `nginx_http_lua_capture_error_log`: bytes of its error log that each worker keeps for `ngx.errlog`, 4096 or more;
+    /// 0 for none.
+    pub lua_capture_error_log: usize,
     /// `nginx_http_lua_check_client_abort` or `nginx_proxy_lua_check_client_abort`: `ngx.on_abort` is there.
     pub lua_check_client_abort: bool,
     /// `nginx_http_lua_worker_thread_vm_pool_size`: calls of `ngx.run_worker_thread` of a worker at once.

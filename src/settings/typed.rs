@@ -116,6 +116,10 @@ impl Reader<'_> {
             lua_max_post_args: r.whole("lua_max_post_args", 1, 1000) as usize,
             lua_max_pending_timers: r.directive("lua_max_pending_timers", "", 16_384, |t| t.parse().ok()),
             lua_max_running_timers: r.directive("lua_max_running_timers", "", 4096, |t| t.parse().ok()),
+            lua_capture_error_log: r.directive("lua_capture_error_log", "", 0, |t| {
+                let size = parse_size(t).filter(|n| (4096..=1 << 30).contains(n))?;
+                usize::try_from(size).ok()
+            }),
             lua_check_client_abort: r.directive("lua_check_client_abort", "", false, on_or_off),
             lua_worker_thread_vm_pool_size: r.directive("lua_worker_thread_vm_pool_size", "", 10, |t| {
                 t.parse().ok().filter(|n| *n <= 1000)

@@ -71,6 +71,7 @@ mod d03_req_socket;
 mod d03_shared;
 mod d03_sockets;
 mod d03_threads;
+mod d04_captured_log;
 mod d04_libs;
 mod d04_ocsp;
 mod d04_regex;
