@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::var_names::READ_ONLY;
 use super::{call, var_ssl};
 use crate::exchange::request::target_text;
 use crate::exchange::{Body, Exchange};
@@ -360,6 +361,10 @@ fn response(x: &Exchange, name: &[u8], r: &mut impl Sink) -> bool {
                 "0".into()
             }
         })),
+        b"upstream_bytes_received" if !x.attempts.is_empty() => {
+            r.str(tries(x, |a, _| a.received.to_string()))
+        }
+        b"upstream_bytes_sent" if !x.attempts.is_empty() => r.str(tries(x, |a, _| a.sent.to_string())),
         b"upstream_response_time" if !x.attempts.is_empty() => r.str(tries(x, |a, _| {
             let end = x.timing.ended.unwrap_or_else(std::time::Instant::now);
             seconds(Some(
@@ -488,93 +493,6 @@ fn hostname() -> String {
         .map(|s| s.trim_end().to_string())
         .unwrap_or_default()
 }
-
-const READ_ONLY: &[&[u8]] = &[
-    b"http_host",
-    b"http_user_agent",
-    b"http_referer",
-    b"http_via",
-    b"http_x_forwarded_for",
-    b"http_cookie",
-    b"sent_http_content_type",
-    b"sent_http_content_length",
-    b"sent_http_location",
-    b"sent_http_last_modified",
-    b"sent_http_connection",
-    b"sent_http_keep_alive",
-    b"sent_http_transfer_encoding",
-    b"sent_http_cache_control",
-    b"sent_http_link",
-    b"document_root",
-    b"realpath_root",
-    b"request_filename",
-    b"limit_req_status",
-    b"limit_conn_status",
-    b"connection_time",
-    b"pipe",
-    b"proxy_host",
-    b"proxy_port",
-    b"proxy_add_x_forwarded_for",
-    b"proxy_protocol_addr",
-    b"proxy_protocol_port",
-    b"proxy_protocol_server_addr",
-    b"proxy_protocol_server_port",
-    b"upstream_response_length",
-    b"upstream_bytes_received",
-    b"upstream_bytes_sent",
-    b"upstream_cache_status",
-    b"gzip_ratio",
-    b"tcpinfo_rtt",
-    b"tcpinfo_rttvar",
-    b"tcpinfo_snd_cwnd",
-    b"tcpinfo_rcv_space",
-    b"request_method",
-    b"request_uri",
-    b"uri",
-    b"document_uri",
-    b"query_string",
-    b"is_args",
-    b"host",
-    b"scheme",
-    b"https",
-    b"http2",
-    b"server_protocol",
-    b"server_addr",
-    b"server_port",
-    b"server_name",
-    b"remote_addr",
-    b"remote_port",
-    b"binary_remote_addr",
-    b"realip_remote_addr",
-    b"realip_remote_port",
-    b"remote_user",
-    b"content_length",
-    b"content_type",
-    b"request",
-    b"request_length",
-    b"request_body",
-    b"request_body_file",
-    b"request_id",
-    b"kong_request_id",
-    b"request_time",
-    b"msec",
-    b"time_local",
-    b"time_iso8601",
-    b"status",
-    b"body_bytes_sent",
-    b"bytes_sent",
-    b"upstream_status",
-    b"upstream_addr",
-    b"upstream_response_time",
-    b"upstream_connect_time",
-    b"upstream_header_time",
-    b"connection",
-    b"connection_requests",
-    b"pid",
-    b"hostname",
-    b"nginx_version",
-    b"request_completion",
-];
 
 /// `set(name, value)`: nothing, or the message that the face raises.
 fn set(a: &Args, r: &mut Ret) {

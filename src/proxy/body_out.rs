@@ -127,9 +127,15 @@ impl ClientBody {
         }
     }
 
-    fn received(&self, n: usize) {
+    /// So many bytes of a body came; and what of the whole.
+    fn received(&self, n: usize, (received, sent): (u64, u64)) {
         if let Some(t) = &self.tail {
-            t.with(|x| x.response.upstream_length += n as u64);
+            t.with(|x| {
+                x.response.upstream_length += n as u64;
+                if let Some(last) = x.attempts.last_mut() {
+                    (last.received, last.sent) = (received, sent);
+                }
+            });
         }
     }
 
@@ -362,10 +368,10 @@ impl ClientBody {
             };
             match std::task::ready!(Pin::new(&mut **upstream).poll_frame(cx)) {
                 Some(Ok(frame)) => {
-                    let ended = upstream.is_end_stream();
+                    let (ended, traffic) = (upstream.is_end_stream(), upstream.traffic());
                     match frame.into_data() {
                         Ok(data) => {
-                            this.received(data.len());
+                            this.received(data.len(), traffic);
                             if this.filter && !ended {
                                 match this.filtered(data, false) {
                                     Ok((out, false)) if out.is_empty() => continue,
@@ -382,6 +388,7 @@ impl ClientBody {
                             return this.data(data, ended);
                         }
                         Err(frame) => {
+                            this.received(0, traffic);
                             if let (Some(t), Some(m)) = (&this.tail, frame.trailers_ref()) {
                                 t.with(|x: &mut Exchange| x.response.trailers = Some(m.clone()));
                             }
@@ -402,6 +409,8 @@ impl ClientBody {
                     }
                 }
                 None => {
+                    let traffic = upstream.traffic();
+                    this.received(0, traffic);
                     let rest = match this.filtered(Bytes::new(), true) {
                         Ok((r, _)) => r,
                         Err(e) => return this.broken(e.0),
