@@ -186,7 +186,7 @@ describe("B2 resty.openssl.pkey", function()
     assert.same({ nil, "pkey:verify: expect a string at #1" }, { key:verify(1, "x") })
     assert.same({ nil, "pkey:tostring: can only export private or public key, not both" },
       { key:tostring("both") })
-    assert.has_error(function() key:derive(key) end, "not supported: resty.openssl.pkey:derive")
+    assert.has_error(function() key:encapsulate() end, "not supported: resty.openssl.pkey:encapsulate")
   end)
 
   it("knows its own", function()

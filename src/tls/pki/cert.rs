@@ -351,8 +351,8 @@ impl Sealed {
     /// Names the algorithm of a signature to come, over `alg` if the key takes a digest; with it the digest.
     pub(super) fn with(key: &Key, alg: Option<Alg>) -> Result<(Self, Option<Alg>), OpError> {
         let alg = match key {
-            Key::Okp(k) if k.kind == Okp::Ed25519 => None,
-            Key::Okp(_) => return Err(OpError::KeyType),
+            Key::Okp(k) if k.kind == Okp::X25519 => return Err(OpError::KeyType),
+            Key::Okp(_) => None,
             _ => Some(alg.unwrap_or(Alg::Sha256)),
         };
         let sealed = Self {
@@ -375,7 +375,7 @@ impl Sealed {
     pub(super) fn verify(&self, key: &Key, tbs: &[u8]) -> Result<bool, OpError> {
         let (oid, params) = self.algorithm().ok_or(OpError::Digest)?;
         let name = objects::by_contents(oid).ok_or(OpError::Digest)?.sn;
-        if name == "ED25519" {
+        if name == "ED25519" || name == "ED448" {
             return sign::verify_text(key, tbs, &self.signature);
         }
         let (alg, padding) = match name {
@@ -423,7 +423,7 @@ pub(super) fn write_extension(e: &Extension) -> Vec<u8> {
 fn signature_identifier(key: &Key, alg: Option<Alg>) -> Option<Vec<u8>> {
     let rsa = matches!(key, Key::Rsa(_));
     let name = match (alg, rsa) {
-        (None, _) => "ED25519",
+        (None, _) => key.type_name(),
         (Some(Alg::Md5), true) => "RSA-MD5",
         (Some(Alg::Md5), false) => return None,
         (Some(Alg::Sha1), true) => "RSA-SHA1",
