@@ -3,7 +3,9 @@
 //! Must not: know Lua.
 
 use aes::cipher::consts::U12;
-use aes::cipher::{Block, BlockModeDecrypt, BlockModeEncrypt, KeyInit as _, KeyIvInit as _, StreamCipher as _};
+use aes::cipher::{
+    Block, BlockModeDecrypt, BlockModeEncrypt, KeyInit as _, KeyIvInit as _, StreamCipher as _,
+};
 use aes::{Aes128, Aes192, Aes256};
 use aes_gcm::aead::AeadInOut as _;
 use aes_gcm::{AesGcm, Nonce, Tag};

@@ -392,7 +392,8 @@ fn recover(a: &Args, r: &mut Ret) {
 
 /// `key_verify_raw(key, signature, digest, md or nil, padding)`: a boolean, or nil and why.
 fn verify_raw(a: &Args, r: &mut Ret) {
-    let (Some(key), Some(signature), Some(octets)) = (cdata::object::<HeldKey>(a, 1), a.str(2), a.str(3)) else {
+    let (Some(key), Some(signature), Some(octets)) = (cdata::object::<HeldKey>(a, 1), a.str(2), a.str(3))
+    else {
         r.nil();
         return;
     };

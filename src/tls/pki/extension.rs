@@ -10,6 +10,7 @@ use super::cert::{Cert, Extension};
 use super::digest::Alg;
 use super::general::{self, GeneralName};
 use super::objects;
+use super::places::{self, Access, Point};
 
 /// Key usages in the order of their bits: the words of configurations, and as printed.
 const USAGES: [(&str, &str); 9] = [
@@ -53,8 +54,7 @@ pub fn make(
         "subjectAltName" | "issuerAltName" => {
             let mut names = Vec::new();
             for word in &words {
-                let (kind, value) = word.split_once(':').ok_or_else(|| bad(word))?;
-                names.push(GeneralName::new(kind.trim(), value.trim().as_bytes())?);
+                names.push(named(word)?);
             }
             general::write(&names)
         }
@@ -76,6 +76,24 @@ pub fn make(
             })?;
             asn1::element(asn1::SEQUENCE, &asn1::element(0x80, &id))
         }
+        "crlDistributionPoints" => {
+            let mut points = Vec::new();
+            for word in &words {
+                points.push(Point::new(vec![named(word)?]));
+            }
+            places::write_points(&points)
+        }
+        "authorityInfoAccess" => {
+            let mut all = Vec::new();
+            for word in &words {
+                let (method, place) = word.split_once(';').ok_or_else(|| bad(word))?;
+                all.push(Access {
+                    method: objects::contents(method.trim()).ok_or_else(|| bad(word))?,
+                    place: named(place)?,
+                });
+            }
+            places::write_access(&all)
+        }
         _ => return Err(format!("not supported: making the extension {name}")),
     };
     Ok(Extension {
@@ -83,6 +101,14 @@ pub fn make(
         critical,
         value,
     })
+}
+
+/// A name from `kind:text`.
+fn named(word: &str) -> Result<GeneralName, String> {
+    let (kind, value) = word
+        .split_once(':')
+        .ok_or_else(|| format!("invalid extension value: {word}"))?;
+    GeneralName::new(kind.trim(), value.trim().as_bytes())
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
@@ -151,6 +177,9 @@ pub fn usage_bits(value: &[u8]) -> Option<u16> {
         [] => None,
     }
 }
+
+/// cRLSign among [`usage_bits`].
+pub const CRL_SIGN: u16 = 0x8000 >> 6;
 
 /// keyCertSign among [`usage_bits`].
 pub const KEY_CERT_SIGN: u16 = 0x8000 >> 5;
@@ -226,29 +255,53 @@ fn printed(name: &str, value: &[u8]) -> Option<Vec<u8>> {
             hex(id)
         }
         "subjectAltName" | "issuerAltName" => {
+            let shown = general::read(value)
+                .ok()?
+                .iter()
+                .map(print_name)
+                .collect::<Option<Vec<_>>>()?;
+            return Some(shown.join(b", ".as_slice()));
+        }
+        "authorityInfoAccess" => {
             let mut all = Vec::new();
-            for (i, n) in general::read(value).ok()?.iter().enumerate() {
-                if i > 0 {
-                    all.extend(b", ");
+            for access in places::read_access(value).ok()? {
+                let method = objects::by_contents(&access.method).map(|o| o.ln.to_string());
+                all.extend(method.or_else(|| asn1::dotted(&access.method))?.into_bytes());
+                all.extend(b" - ");
+                all.extend(print_name(&access.place)?);
+                all.push(b'\n');
+            }
+            return Some(all);
+        }
+        "crlDistributionPoints" => {
+            let mut all = Vec::new();
+            for point in places::read_points(value).ok()? {
+                all.extend(b"Full Name:\n");
+                for name in &point.names {
+                    all.extend(b"  ");
+                    all.extend(print_name(name)?);
+                    all.push(b'\n');
                 }
-                let kind = match n {
-                    GeneralName::Ip(_) => "IP Address",
-                    _ => n.kind(),
-                };
-                all.extend(kind.as_bytes());
-                all.push(b':');
-                all.extend(match n {
-                    GeneralName::Ip(IpAddr::V6(ip)) => {
-                        let groups = ip.segments().map(|g| format!("{g:X}"));
-                        groups.join(":").into_bytes()
-                    }
-                    GeneralName::Directory(name) => name.one_line(),
-                    _ => n.text()?,
-                });
             }
             return Some(all);
         }
         _ => return None,
     };
     Some(text.into_bytes())
+}
+
+fn print_name(name: &GeneralName) -> Option<Vec<u8>> {
+    let kind = match name {
+        GeneralName::Ip(_) => "IP Address",
+        _ => name.kind(),
+    };
+    let value = match name {
+        GeneralName::Ip(IpAddr::V6(ip)) => {
+            let groups = ip.segments().map(|g| format!("{g:X}"));
+            groups.join(":").into_bytes()
+        }
+        GeneralName::Directory(name) => name.one_line(),
+        _ => name.text()?,
+    };
+    Some([kind.as_bytes(), b":", &value].concat())
 }

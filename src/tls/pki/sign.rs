@@ -116,8 +116,7 @@ pub fn sign_text(key: &Key, text: &[u8]) -> Result<Vec<u8>> {
         }
         Key::Okp(k) if k.kind == Okp::Ed448 => {
             let secret = k.secret.as_ref().ok_or(OpError::NoPrivate)?;
-            let key =
-                ed448_goldilocks::SigningKey::try_from(secret.as_slice()).map_err(|_| OpError::Key)?;
+            let key = ed448_goldilocks::SigningKey::try_from(secret.as_slice()).map_err(|_| OpError::Key)?;
             Ok(key.sign_raw(text).to_bytes().to_vec())
         }
         _ => Err(OpError::KeyType),

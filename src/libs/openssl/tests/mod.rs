@@ -187,7 +187,9 @@ fn d4_two_keys_of_a_kind_agree() {
         }
     }
     let nothing = Key::Okp(OkpKey::from_public(Okp::X25519, &[0; 32]).unwrap());
-    let Some([x, _]) = kinds.last() else { unreachable!() };
+    let Some([x, _]) = kinds.last() else {
+        unreachable!()
+    };
     assert!(sign::derive(x, &nothing).is_err());
     let ed = Key::Okp(OkpKey::generate(Okp::Ed448).unwrap());
     assert_eq!(sign::derive(&ed, &ed), Err(OpError::KeyType));

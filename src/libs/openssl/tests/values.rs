@@ -222,7 +222,11 @@ fn b2_ciphers_give_back_what_they_took_and_notice_changes() {
             }
             // in pieces the same comes out
             for encrypt in [true, false] {
-                let (from, to) = if encrypt { (&data, &sealed) } else { (&sealed, &data) };
+                let (from, to) = if encrypt {
+                    (&data, &sealed)
+                } else {
+                    (&sealed, &data)
+                };
                 let setup = Setup {
                     encrypt,
                     padded: true,
