@@ -12,6 +12,9 @@
 //! the stream back with hyper's `into_parts` and [`GuardedIo::into_inner`]; one that answers otherwise calls
 //! [`GuardHandle::decline_upgrade`] before it returns, and the connection goes on.
 //!
+//! A response's head is written by [`GuardHandle::set_head`], and hyper's own is a skeleton: what that says of the framing
+//! and of the connection's end is put to ours, so that what the client is told is what hyper does.
+//!
 //! A stream that was offered ([`GuardHandle::offer`]) may be taken over by a handler: from then on hyper hears nothing and
 //! what it writes goes nowhere.
 //!
@@ -36,6 +39,7 @@ use super::counted::Counted;
 pub use super::head::{Framing, HeadFault, Incoming, RequestHead, Version};
 pub use super::head_parser::Limits;
 use super::head_parser::{HeadParser, Progress, Refusal, bad};
+use super::head_swap::{HeadSwap, Slot};
 use super::raw::RawStream;
 use super::skeleton;
 
@@ -69,6 +73,12 @@ struct Shared {
     /// Something was given to hyper that is not known to be written.
     unwritten: Cell<bool>,
     written: RefCell<Vec<Waker>>,
+    /// The head of the response that hyper gets next, and whether it has a Date.
+    staged: RefCell<Option<Vec<u8>>>,
+    dated: Cell<bool>,
+    /// How long the connection stays, as clients are told, in seconds; 0 where they are not.
+    keepalive: Cell<u64>,
+    heads: Rc<Slot>,
     received: Rc<Cell<u64>>,
     sent: Rc<Cell<u64>>,
 }
@@ -105,6 +115,7 @@ pub struct GuardedIo<S> {
     /// The skeleton being handed on, from `skeleton_at`.
     skeleton: Vec<u8>,
     skeleton_at: usize,
+    swap: HeadSwap,
     linger: Option<Pin<Box<Sleep>>>,
     lingered: bool,
     /// What was read is another's.
@@ -186,6 +197,31 @@ impl GuardHandle {
         self.0.blocked.get()
     }
 
+    /// An empty buffer for a response's head.
+    pub fn head_buffer(&self) -> Vec<u8> {
+        self.0.heads.buffer()
+    }
+
+    /// Sets the head of the response that the service is about to return: status line and headers, without those of the
+    /// framing and of the connection, and without the empty line. `dated`: there is a Date among them.
+    pub fn set_head(&self, head: Vec<u8>, dated: bool) {
+        self.0.staged.replace(Some(head));
+        self.0.dated.set(dated);
+    }
+
+    /// Heads tell clients that the connection stays for so many seconds; 0 for not at all.
+    pub fn tell_keepalive(&self, seconds: u64) {
+        self.0.keepalive.set(seconds);
+    }
+
+    /// Hyper gets the response of that head now. Before, all it has of the one before must be written
+    /// ([`Self::poll_written`]): its next bytes are the skeleton's.
+    pub fn send_head(&self) {
+        if let Some(head) = self.0.staged.take() {
+            self.0.heads.set(head);
+        }
+    }
+
     /// Hyper gets something that will be waited for.
     pub fn expect_written(&self) {
         self.0.unwritten.set(true);
@@ -232,6 +268,7 @@ impl<S> GuardedIo<S> {
         let handle = GuardHandle(Rc::clone(&shared));
         let guard = Self {
             io: TokioIo::new(counted),
+            swap: HeadSwap::new(Rc::clone(&shared.heads)),
             shared,
             limits,
             parser: HeadParser::new(),
@@ -568,15 +605,22 @@ impl<S: AsyncRead + Unpin> hyper::rt::Read for GuardedIo<S> {
     }
 }
 
+impl<S: AsyncRead + AsyncWrite + Unpin> GuardedIo<S> {
+    fn poll_slices(&mut self, cx: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        if self.let_go() {
+            return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
+        }
+        let (dated, keepalive) = (self.shared.dated.get(), self.shared.keepalive.get());
+        let finish = |head: &mut Vec<u8>, shown: &[u8]| skeleton::finish(head, shown, dated, keepalive);
+        let written = self.swap.poll_write(&mut self.io, cx, slices, finish);
+        self.shared.blocked.set(written.is_pending());
+        written
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for GuardedIo<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let guard = self.get_mut();
-        if guard.let_go() {
-            return Poll::Ready(Ok(bytes.len()));
-        }
-        let written = Pin::new(&mut guard.io).poll_write(cx, bytes);
-        guard.shared.blocked.set(written.is_pending());
-        written
+        self.get_mut().poll_slices(cx, &[io::IoSlice::new(bytes)])
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -584,6 +628,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for GuardedIo<S> {
         if guard.let_go() {
             return Poll::Ready(Ok(()));
         }
+        let rest = guard.swap.poll_rest(&mut guard.io, cx);
+        guard.shared.blocked.set(rest.is_pending());
+        ready!(rest)?;
         // TLS takes more than it has room to send
         let flushed = Pin::new(&mut guard.io).poll_flush(cx);
         guard.shared.blocked.set(flushed.is_pending());
@@ -600,6 +647,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for GuardedIo<S> {
             return Poll::Ready(Ok(()));
         }
         if !guard.lingered {
+            let rest = guard.swap.poll_rest(&mut guard.io, cx);
+            guard.shared.blocked.set(rest.is_pending());
+            ready!(rest)?;
             let shut = Pin::new(&mut guard.io).poll_shutdown(cx);
             guard.shared.blocked.set(shut.is_pending());
             ready!(shut)?;
@@ -617,12 +667,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for GuardedIo<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let guard = self.get_mut();
-        if guard.let_go() {
-            return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
-        }
-        let written = Pin::new(&mut guard.io).poll_write_vectored(cx, slices);
-        guard.shared.blocked.set(written.is_pending());
-        written
+        self.get_mut().poll_slices(cx, slices)
     }
 }

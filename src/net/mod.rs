@@ -13,6 +13,7 @@ pub mod forwarded;
 pub mod guard;
 pub mod head;
 pub mod head_parser;
+mod head_swap;
 pub mod head_writer;
 pub mod known;
 pub mod listen;

@@ -34,6 +34,9 @@ fn open(a: &Args, r: &mut Ret) {
     if !call::allowed(r, CONTENT) {
         return;
     }
+    if scope::read(|x| x.request.kin.depth()).is_some_and(|depth| depth > 0) {
+        return r.raise("attempt to read the request body in a subrequest");
+    }
     let reader = scope.body_reader.borrow().clone();
     let (Some(cell), Some(reader)) = (&scope.exchange, reader) else {
         return call::no_request(r);

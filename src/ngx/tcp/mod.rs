@@ -44,6 +44,7 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_tcp", "close", op::raw(close))?;
     r.op("ngx_tcp", "reused", op::raw(reused))?;
     r.op("ngx_tcp", "keep", op::raw(keep))?;
+    r.op("ngx_tcp", "trusts", op::raw(tls::trusts))?;
     r.op("ngx_tcp", "option", op::raw(options::option))?;
     r.op("ngx_tcp", "fd", op::raw(options::fd))
 }
