@@ -365,3 +365,89 @@ describe("D4 resty.openssl.objects", function()
     assert.equal(0, objects.create())
   end)
 end)
+
+describe("D4 resty.openssl.x509.extension", function()
+  it("says who the issuer is, but of one that issued itself", function()
+    local ca, good = x509.new(CA), x509.new(GOOD)
+    local id = tostring(ca:get_extension("subjectKeyIdentifier"))
+    assert.equal(id, tostring(extension.new("authorityKeyIdentifier", "keyid", { subject = good, issuer = ca })))
+    assert.equal("0.", tostring(extension.new("authorityKeyIdentifier", "keyid", { subject = ca, issuer = ca })))
+    assert.equal(id, tostring(extension.new("authorityKeyIdentifier", "keyid:always", { subject = ca, issuer = ca })))
+    local key = pkey.new(CA_KEY)
+    local by_key = { subject = good, issuer = good, issuer_pkey = key }
+    assert.equal(id, tostring(extension.new("authorityKeyIdentifier", "keyid", by_key)))
+    assert.same({ nil, "x509.extension.new: expect data.issuer_pkey to be a resty.openssl.pkey instance" },
+      { extension.new("authorityKeyIdentifier", "keyid", { issuer = ca, issuer_pkey = "x" }) })
+  end)
+
+  it("takes names from a section of a configuration", function()
+    local conf = "[other]\nDNS = not.this\n[ names ] # these\nDNS.1 = a.test\nDNS.2=b.test # and\nIP.1 = 10.0.0.1\n"
+    local made = extension.new("subjectAltName", "critical,@names", conf)
+    assert.equal("DNS:a.test, DNS:b.test, IP Address:10.0.0.1", tostring(made))
+    assert.is_true(made:get_critical())
+    assert.is_nil((extension.new("subjectAltName", "@nope", conf)))
+  end)
+
+  it("carries names of other kinds along", function()
+    local made = extension.new("subjectAltName", "otherName:msUPN;UTF8:sb@sb.local,RID:1.2.3.4,IP.2:::1")
+    local cert = x509.new()
+    cert:add_extension(made)
+    assert.same({ OtherName = "OtherName:<unsupported>", RID = "RID:<unsupported>", IP = "::1" },
+      cert:get_subject_alt_name():all())
+    assert.is_nil((extension.new("subjectAltName", "otherName:msUPN")))
+    assert.is_nil((extension.new("subjectAltName", "RID:x.y")))
+  end)
+end)
+
+describe("D4 resty.openssl", function()
+  it("lists what there is", function()
+    local openssl = require "resty.openssl"
+    for _, kind in ipairs({ "cipher", "digest", "mac", "kdf" }) do
+      local names = openssl["list_" .. kind .. "_algorithms"](true)
+      for i, name in ipairs(openssl["list_" .. kind .. "_algorithms"]()) do
+        assert.equal(names[i] .. " @ default", name)
+        if kind == "mac" then
+          assert.truthy(require("resty.openssl.mac").new("key", name:match("^%S+"), nil, "sha256"))
+        else
+          assert.truthy(require("resty.openssl." .. kind).new(names[i]), name)
+        end
+      end
+    end
+    openssl.load_modules()
+    assert.equal(crl, openssl.crl)
+    assert.has_error(function() openssl.list_ssl_ciphers() end, "not supported: resty.openssl.list_ssl_ciphers")
+  end)
+
+  it("says what is not there", function()
+    local pkcs12 = require "resty.openssl.pkcs12"
+    assert.has_error(function() pkcs12.decode("x") end, "not supported: resty.openssl.pkcs12.decode")
+    for _, module in ipairs({ "cipher", "digest", "kdf", "mac", "pkey" }) do
+      assert.has_error(function() require("resty.openssl." .. module).get_param() end,
+        "not supported: resty.openssl." .. module .. ":get_param")
+    end
+  end)
+
+  it("derives keys as TLS 1 does, and keeps options", function()
+    local kdf = require "resty.openssl.kdf"
+    local options = { type = kdf.TLS1_PRF, outlen = 16, md = "md5", tls1_prf_secret = "secret", tls1_prf_seed = "seed" }
+    assert.equal("0xr8qthU+ypv2xRC90la8g==", ngx.encode_base64(kdf.derive(options)))
+    assert.equal("0xr8qthU+ypv2xRC90la8g==", ngx.encode_base64(kdf.new("TLS1-PRF"):derive(16,
+      { digest = "md5", secret = "secret", seed = "seed" })))
+    local k = kdf.new("PBKDF2")
+    assert.is_true(k:set_params({ iter = 1000, digest = "md5", salt = "" }))
+    assert.equal("cDRFLQ7NWt+AP4i0TdBzog==", ngx.encode_base64(k:derive(16, { pass = "1234567" })))
+    k:reset()
+    local _, err = k:derive(16, { pass = "1234567" })
+    assert.matches("^kdf:derive: .*missing salt$", err)
+  end)
+
+  it("writes numbers with their length", function()
+    local bn = require "resty.openssl.bn"
+    for _, n in ipairs({ 0, 1, 127, 128, 255, 256, 65535 }) do
+      assert.equal(bn.new(n), bn.from_mpi(bn.new(n):to_mpi()))
+      assert.equal(-bn.new(n), bn.from_mpi((-bn.new(n)):to_mpi()))
+    end
+    assert.equal("\0\0\0\2\0\128", bn.new(128):to_mpi())
+    assert.equal("\0\0\0\1\129", (-bn.new(1)):to_mpi())
+  end)
+end)

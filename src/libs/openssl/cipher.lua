@@ -1,7 +1,8 @@
 --- `resty.openssl.cipher`: AES in the modes CBC, ECB, CTR and GCM, and keys wrapped with it.
 
 local ops = require("moongate.ops").openssl
-local wrap = require("moongate.openssl.object").kind()
+local object = require "moongate.openssl.object"
+local wrap = object.kind()
 
 local ipairs, rawget, setmetatable = ipairs, rawget, setmetatable
 local concat, tonumber, tostring, type = table.concat, tonumber, tostring, type
@@ -196,5 +197,7 @@ end
 function _M:get_provider_name()
   return "default"
 end
+
+object.missing(_M, "resty.openssl.cipher:", object.PARAMS)
 
 return _M

@@ -1,10 +1,12 @@
---- What stands for OpenSSL's stacks: objects with elements by number, `pairs`, `#`, `each`, `index`, `count`, `all`.
+--- What stands for OpenSSL's stacks: objects with elements by number, `pairs`, `#`, `each`, `index`, `count` and
+--- `all`.
 
 local tonumber = tonumber
 
 local _M = {}
 
---- The metatable of the lists of a module: `count` says how many elements there are, `get` is element `i` or nil.
+--- The metatable of the lists of a module: `count` says how many elements there are, `get` gives element `i` or
+--- nil.
 function _M.mt(module, count, get)
   local function each(self)
     local i = 0

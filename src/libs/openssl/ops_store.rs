@@ -3,16 +3,18 @@
 //! Must not: check what the Lua faces check.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::cert::Extension;
 use super::crl::Crl;
+use super::extension::About;
 use super::ops_cert::object_fields;
 use super::ops_crl::HeldCrl;
 use super::path::{self, Terms};
 use super::{asn1, cdata, extension, objects, revocation};
 use crate::libs::ops::text;
-use crate::vm::held::{self, HeldCert, HeldCerts};
+use crate::vm::held::{self, HeldCert, HeldCerts, HeldKey};
 use crate::vm::{Args, Registrar, Ret, op};
 
 type HeldExtension = RefCell<Extension>;
@@ -22,6 +24,8 @@ const PARTIAL_CHAIN: i64 = 0x80000;
 const NO_CHECK_TIME: i64 = 0x20_0000;
 const IGNORE_CRITICAL: i64 = 0x10;
 const CRL_CHECK_ALL: i64 = 8;
+/// No more files of a directory are looked at.
+const MAX_FILES: usize = 10_000;
 
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("openssl", "extension_make", op::raw(extension_make))?;
@@ -40,18 +44,30 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("openssl", "certs_get", op::raw(certs_get))?;
     r.op("openssl", "certs_verify", op::raw(certs_verify))?;
     r.op("openssl", "certs_judge", op::raw(certs_judge))?;
+    r.op("openssl", "hashed_files", op::raw(hashed_files))?;
     r.op("openssl", "crls_new", op::raw(crls_new))?;
     r.op("openssl", "crls_add", op::raw(crls_add))
 }
 
-/// `extension_make(name, text, subject or nil, issuer or nil)`: a number, or nil and why.
+/// `extension_make(name, text, subject or nil, issuer or nil, issuer's key or nil)`: a number, or nil and why.
 fn extension_make(a: &Args, r: &mut Ret) {
     let name = text(a, 1).and_then(objects::by_text).map_or("", |o| o.sn);
     let words = text(a, 2).unwrap_or_default();
     let (subject, issuer) = (cdata::object::<HeldCert>(a, 3), cdata::object::<HeldCert>(a, 4));
+    let key = cdata::object::<HeldKey>(a, 5);
+    let same = subject
+        .as_ref()
+        .zip(issuer.as_ref())
+        .is_some_and(|(s, i)| Rc::ptr_eq(s, i));
     let subject = subject.as_ref().map(|c| c.borrow());
     let issuer = issuer.as_ref().map(|c| c.borrow());
-    match extension::make(name, words, subject.as_deref(), issuer.as_deref()) {
+    let about = About {
+        subject: subject.as_deref(),
+        issuer: issuer.as_deref(),
+        same,
+        key: key.as_ref().map(|k| &***k),
+    };
+    match extension::make(name, words, about) {
         Ok(e) => r.int(cdata::keep(HeldExtension::new(e))),
         Err(e) => r.fail(e),
     };
@@ -171,6 +187,27 @@ fn certs_verify(a: &Args, r: &mut Ret) {
 fn now(flags: i64) -> Option<i64> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     (flags & NO_CHECK_TIME == 0).then(|| now.map_or(0, |d| d.as_secs() as i64))
+}
+
+/// `hashed_files(directory)`: the names in it that are a hash and a number, sorted.
+fn hashed_files(a: &Args, r: &mut Ret) {
+    let hashed = |name: &str| {
+        let (hash, number) = name.split_once('.')?;
+        let good = hash.len() == 8
+            && hash.bytes().all(|b| b.is_ascii_hexdigit())
+            && !number.is_empty()
+            && number.bytes().all(|b| b.is_ascii_digit());
+        good.then(|| name.to_owned())
+    };
+    let entries = text(a, 1).and_then(|path| std::fs::read_dir(path).ok());
+    let names = entries.into_iter().flatten().flatten().take(MAX_FILES);
+    let mut names: Vec<String> = names.filter_map(|e| hashed(e.file_name().to_str()?)).collect();
+    names.sort();
+    r.table(names.len(), 0, |t| {
+        for (i, name) in names.iter().enumerate() {
+            t.str(name).seti(i + 1);
+        }
+    });
 }
 
 fn crls_new(_: &Args, r: &mut Ret) {

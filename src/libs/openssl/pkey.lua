@@ -1,4 +1,5 @@
---- `resty.openssl.pkey`: keys of the kinds RSA, EC (P-256, P-384, P-521, secp256k1), Ed25519, Ed448 and X25519.
+--- `resty.openssl.pkey`: keys of the kinds RSA, EC (P-256, P-384, P-521, secp256k1), Ed25519, Ed448 and
+--- X25519.
 
 local ops = require("moongate.ops").openssl
 local object = require "moongate.openssl.object"
@@ -333,11 +334,7 @@ function _M:derive(peerkey)
   return shared
 end
 
-for _, name in ipairs({ "encapsulate", "decapsulate" }) do
-  _M[name] = function()
-    error("not supported: resty.openssl.pkey:" .. name, 2)
-  end
-end
+object.missing(_M, "resty.openssl.pkey:", { "encapsulate", "decapsulate" })
 
 -- what the ops sign: a string, or the number of a digest under way
 local function signed(v)
@@ -456,5 +453,7 @@ end
 function _M.paramgen()
   error("not supported: resty.openssl.pkey.paramgen", 2)
 end
+
+object.missing(_M, "resty.openssl.pkey:", object.PARAMS)
 
 return _M

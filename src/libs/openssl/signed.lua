@@ -202,8 +202,8 @@ local function extensions(_M, label, op, more)
     return set(self.ctx.id, ops.object(id).id, i and all[3 * i - 1], der, i)
   end
 
-  --- `get_FIELD`, `set_FIELD` and the two of whether it is critical, of the extension `id`, whose value is a list
-  --- of the module `lib`, called `kind` in errors.
+  --- `get_FIELD`, `set_FIELD` and the two of whether it is critical, of the extension `id`, whose value is a
+  --- list of the module `lib`, called `kind` in errors.
   function _M._list_of(field, id, lib, kind)
     _M["get_" .. field] = function(self)
       local i, all = place(self, id)
@@ -291,8 +291,8 @@ local function private_key(_M, label, op, more)
 end
 
 --- The module of a kind of document: `label` is its name in errors, `kind` how its ops begin. `more` may have
---- `absent` (the error for an extension that isn't there), `adding` (who speaks when none is given) and `mismatch`
---- (OpenSSL's words for a key of another).
+--- `absent` (the error for an extension that isn't there), `adding` (who speaks when none is given) and
+--- `mismatch` (OpenSSL's words for a key of another).
 return function(label, kind, more)
   local wrap, istype, is_ctx = object.kind()
   local _M = { istype = istype, _is_ctx = is_ctx }

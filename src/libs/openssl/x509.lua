@@ -3,6 +3,8 @@
 local ops = require("moongate.ops").openssl
 local altname = require "resty.openssl.x509.altname"
 local bn = require "resty.openssl.bn"
+local dist_points = require "resty.openssl.x509.extension.dist_points"
+local info_access = require "resty.openssl.x509.extension.info_access"
 local signed = require "moongate.openssl.signed"
 
 local error, pairs, setmetatable = error, pairs, setmetatable
@@ -131,10 +133,8 @@ end
 _M._critical_of("basic_constraints", "basicConstraints")
 _M._list_of("subject_alt_name", "subjectAltName", altname, "x509.altname")
 _M._list_of("issuer_alt_name", "issuerAltName", altname, "x509.altname")
-_M._list_of("info_access", "authorityInfoAccess", require "resty.openssl.x509.extension.info_access",
-  "x509.extension.info_access")
-_M._list_of("crl_distribution_points", "crlDistributionPoints", require "resty.openssl.x509.extension.dist_points",
-  "x509.extension.dist_points")
+_M._list_of("info_access", "authorityInfoAccess", info_access, "x509.extension.info_access")
+_M._list_of("crl_distribution_points", "crlDistributionPoints", dist_points, "x509.extension.dist_points")
 
 local NID_OCSP = ops.object("OCSP").nid
 

@@ -74,8 +74,8 @@ function _M:text()
     "        Next Update: " .. shown(self:get_next_update()),
   }
   for _, e in ipairs(self:_extensions()) do
-    insert(out, ("        %s:%s\n            %s"):format(e:get_object().ln, e:get_critical() and " critical" or "",
-      e:tostring()))
+    local critical = e:get_critical() and " critical" or ""
+    insert(out, ("        %s:%s\n            %s"):format(e:get_object().ln, critical, e:tostring()))
   end
   insert(out, #self > 0 and "Revoked Certificates:" or "No Revoked Certificates.")
   for _, e in self:each() do

@@ -1,4 +1,5 @@
---- `resty.openssl.x509.store`: trusted certificates, whether others lead to them, and whether lists revoke those.
+--- `resty.openssl.x509.store`: trusted certificates, whether others lead to them, and whether lists revoke
+--- those.
 
 local ops = require("moongate.ops").openssl
 local chain = require "resty.openssl.x509.chain"
@@ -39,8 +40,8 @@ _M.verify_flags = {
 
 local CRL_CHECK, CRL_CHECK_ALL = 0x4, 0x8
 
--- what verification heeds: CRL_CHECK, CRL_CHECK_ALL, IGNORE_CRITICAL, TRUSTED_FIRST, PARTIAL_CHAIN, NO_ALT_CHAINS,
--- NO_CHECK_TIME
+-- what verification heeds: CRL_CHECK, CRL_CHECK_ALL, IGNORE_CRITICAL, TRUSTED_FIRST, PARTIAL_CHAIN,
+-- NO_ALT_CHAINS, NO_CHECK_TIME
 local HEEDED = bit.bor(CRL_CHECK, CRL_CHECK_ALL, 0x10, 0x8000, 0x80000, 0x100000, 0x200000)
 
 -- purposes by OpenSSL's short name: the extended key usage that a leaf must not exclude
@@ -104,12 +105,31 @@ local function load(self, path)
   return added > 0
 end
 
+local function readable(path)
+  local file = io.open(path, "rb")
+  return file and file:close()
+end
+
 --- Trusts the certificates of a PEM file.
 function _M:load_file(path)
   if type(path) ~= "string" then
     return false, "x509.store:load_file: expect a string at #1"
-  elseif not load(self, path) then
-    return false, "x509.store:load_file failed"
+  elseif load(self, path) then
+    return true
+  elseif not readable(path) then
+    return false, "x509.store:load_file: error:80000002:system library:BIO_new_file:No such file or directory"
+  end
+  return false, "x509.store:load_file: error:5880020:x509 certificate routines:X509_load_cert_crl_file_ex:"
+    .. "no certificate or crl found"
+end
+
+--- Trusts the certificates of a directory: those of files whose names are `openssl rehash`'s.
+function _M:load_directory(path)
+  if type(path) ~= "string" then
+    return false, "x509.store:load_directory expect a string at #1"
+  end
+  for _, file in ipairs(ops.hashed_files(path)) do
+    load(self, path .. "/" .. file)
   end
   return true
 end
@@ -124,16 +144,13 @@ function _M:use_default()
   return false, "x509.store:use_default failed"
 end
 
-function _M.load_directory()
-  error("not supported: resty.openssl.x509.store:load_directory", 2)
-end
-
 --- Whether no list revokes the leaf of a chain that `verify` gave. Else nil and OpenSSL's words for why.
 function _M:check_revocation(verified)
   if not verified or not chain.istype(verified) then
     return nil, "x509.store:check_revocation: expect a x509.chain instance at #1"
   end
-  local good, err = ops.certs_judge(verified.ctx.id, self._crls.id, bit.band(self._flags, bit.bnot(CRL_CHECK_ALL)))
+  local flags = bit.band(self._flags, bit.bnot(CRL_CHECK_ALL))
+  local good, err = ops.certs_judge(verified.ctx.id, self._crls.id, flags)
   return good, err
 end
 

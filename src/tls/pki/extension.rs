@@ -9,6 +9,8 @@ use super::asn1::{self, Reader};
 use super::cert::{Cert, Extension};
 use super::digest::Alg;
 use super::general::{self, GeneralName};
+use super::key::Key;
+use super::key_code;
 use super::objects;
 use super::places::{self, Access, Point};
 
@@ -25,16 +27,22 @@ const USAGES: [(&str, &str); 9] = [
     ("decipherOnly", "Decipher Only"),
 ];
 
+/// Whom an extension is about.
+#[derive(Clone, Copy, Default)]
+pub struct About<'a> {
+    pub subject: Option<&'a Cert>,
+    pub issuer: Option<&'a Cert>,
+    /// Whether both are one certificate.
+    pub same: bool,
+    /// The key that is to sign.
+    pub key: Option<&'a Key>,
+}
+
 /// Makes the extension called `name` from a text such as `CA:TRUE,pathlen:0`.
 ///
 /// # Errors
 /// When the text is none of it, or the extension is one that is not made here.
-pub fn make(
-    name: &str,
-    text: &str,
-    subject: Option<&Cert>,
-    issuer: Option<&Cert>,
-) -> Result<Extension, String> {
+pub fn make(name: &str, text: &str, about: About) -> Result<Extension, String> {
     let mut words: Vec<&str> = text.split(',').map(str::trim).collect();
     let critical = words.first() == Some(&"critical");
     if critical {
@@ -61,21 +69,14 @@ pub fn make(
         "subjectKeyIdentifier" => {
             let id = match words.as_slice() {
                 ["hash"] => {
-                    let bits = subject.and_then(Cert::public_bits);
+                    let bits = about.subject.and_then(Cert::public_bits);
                     Alg::Sha1.digest(bits.ok_or("no subject details")?)
                 }
                 _ => unhex(text).ok_or_else(|| bad(text))?,
             };
             asn1::element(asn1::OCTET_STRING, &id)
         }
-        "authorityKeyIdentifier" => {
-            let id = issuer.ok_or("no issuer certificate").and_then(|cert| {
-                key_identifier(cert)
-                    .or_else(|| cert.public_bits().map(|bits| Alg::Sha1.digest(bits)))
-                    .ok_or("unable to get issuer keyid")
-            })?;
-            asn1::element(asn1::SEQUENCE, &asn1::element(0x80, &id))
-        }
+        "authorityKeyIdentifier" => authority(&words, about)?,
         "crlDistributionPoints" => {
             let mut points = Vec::new();
             for word in &words {
@@ -103,12 +104,47 @@ pub fn make(
     })
 }
 
-/// A name from `kind:text`.
+/// An authority key identifier, which a certificate of its own issuer gets only if it is asked for always.
+fn authority(words: &[&str], about: About) -> Result<Vec<u8>, &'static str> {
+    let issuer = about.issuer.ok_or("no issuer certificate")?;
+    let always = words.contains(&"keyid:always");
+    let own = match (about.key, about.subject.and_then(Cert::public_key)) {
+        (Some(key), Some(subject)) => subject.same_public(key),
+        (Some(_), None) => false,
+        (None, _) => about.same,
+    };
+    if own && !always {
+        return Ok(asn1::element(asn1::SEQUENCE, &[]));
+    }
+    let listed = || key_identifier(issuer).filter(|_| !about.same || own);
+    let made = || about.key.map(|key| Alg::Sha1.digest(&key_code::public_bits(key)));
+    let hashed = || issuer.public_bits().map(|bits| Alg::Sha1.digest(bits));
+    let id = match about.same {
+        true => listed().or_else(made),
+        false => listed().or_else(hashed),
+    };
+    let id = id.ok_or("unable to get issuer keyid")?;
+    Ok(asn1::element(asn1::SEQUENCE, &asn1::element(0x80, &id)))
+}
+
+/// A name from `kind:text`, or `kind.1:text`.
 fn named(word: &str) -> Result<GeneralName, String> {
     let (kind, value) = word
         .split_once(':')
         .ok_or_else(|| format!("invalid extension value: {word}"))?;
-    GeneralName::new(kind.trim(), value.trim().as_bytes())
+    let kind = kind.trim().split('.').next().unwrap_or_default();
+    let value = value.trim();
+    let other = match kind {
+        "RID" => objects::contents(value).map(|oid| asn1::element(0x88, &oid)),
+        "otherName" => value.split_once(';').and_then(|(oid, text)| {
+            let text = asn1::element(asn1::UTF8_STRING, text.strip_prefix("UTF8:")?.as_bytes());
+            let oid = asn1::oid(&objects::contents(oid.trim())?);
+            Some(asn1::list(0xa0, &[&oid, &asn1::element(0xa0, &text)]))
+        }),
+        _ => return GeneralName::new(kind, value.as_bytes()),
+    };
+    let other = other.ok_or_else(|| format!("invalid extension value: {word}"))?;
+    Ok(GeneralName::Other(other))
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
@@ -212,10 +248,15 @@ fn hex(bytes: &[u8]) -> String {
     pairs.join(":")
 }
 
-/// The extension as OpenSSL prints it; what has no words is shown as its bytes.
+/// The extension as OpenSSL prints it; what has no words is shown as its bytes, a dot for each that is no
+/// character.
 pub fn print(e: &Extension) -> Vec<u8> {
     let name = objects::by_contents(&e.oid).map_or("", |o| o.sn);
-    printed(name, &e.value).unwrap_or_else(|| e.value.clone())
+    let dotted = |b: &u8| match b {
+        b'\n' | b'\r' | b' '..=b'~' => *b,
+        _ => b'.',
+    };
+    printed(name, &e.value).unwrap_or_else(|| e.value.iter().map(dotted).collect())
 }
 
 fn printed(name: &str, value: &[u8]) -> Option<Vec<u8>> {

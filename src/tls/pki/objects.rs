@@ -179,6 +179,7 @@ const OBJECTS: &[Object] = &[
     o("1.3.6.1.5.5.7.3.8", 133, "timeStamping", "Time Stamping"),
     o("1.3.6.1.5.5.7.3.9", 180, "OCSPSigning", "OCSP Signing"),
     o("2.5.29.37.0", 910, "anyExtendedKeyUsage", "Any Extended Key Usage"),
+    o("1.3.6.1.4.1.311.20.2.3", 649, "msUPN", "Microsoft User Principal Name"),
     o("1.3.6.1.4.1.311.10.3.3", 137, "msSGC", "Microsoft Server Gated Crypto"),
     o("2.16.840.1.113730.4.1", 139, "nsSGC", "Netscape Server Gated Crypto"),
     o("1.3.6.1.4.1.311.2.1.21", 134, "msCodeInd", "Microsoft Individual Code Signing"),

@@ -43,7 +43,11 @@ fn issue(subject: &str, key: &Key, issuer: &str, by: &Key, extensions: &[(&str, 
     (cert.not_before, cert.not_after) = (1000, 2000);
     cert.spki = key_code::write_spki(key);
     for (name, text) in extensions {
-        let made = extension::make(name, text, Some(&cert), None).unwrap();
+        let about = extension::About {
+            subject: Some(&cert),
+            ..Default::default()
+        };
+        let made = extension::make(name, text, about).unwrap();
         cert.extensions.push(made);
     }
     cert.sign(by, None).unwrap();
