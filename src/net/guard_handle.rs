@@ -4,6 +4,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -108,9 +109,11 @@ impl GuardHandle {
         }
     }
 
-    /// Whether hyper may have begun to take a chunked body apart.
-    pub fn is_body_wanted(&self) -> bool {
-        self.0.wanted.get()
+    /// Hands the system's socket to `f`, while the stream may be taken over.
+    pub fn with_fd(&self, f: &mut dyn FnMut(BorrowedFd<'_>)) {
+        if let Some(raw) = &*self.0.raw.borrow() {
+            raw.with_fd(f);
+        }
     }
 
     /// What had been read before, once hyper has let go.

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -30,6 +31,8 @@ pub trait RawStream {
     /// Ready when the client closed the connection, or broke it off, and nothing it sent is left to read. Not to be
     /// asked while somebody reads.
     fn poll_end(&self, cx: &mut Context<'_>) -> Poll<()>;
+    /// Hands the system's socket to `f`.
+    fn with_fd(&self, f: &mut dyn FnMut(BorrowedFd<'_>));
     /// Reads.
     fn poll_read(&self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>>;
     /// Writes a part.
@@ -74,6 +77,10 @@ impl<S: AsyncRead + AsyncWrite + Peekable + Unpin> RawStream for Shared<S> {
             Poll::Ready(Ok(1..)) | Poll::Pending => Poll::Pending,
             Poll::Ready(_) => Poll::Ready(()),
         }
+    }
+
+    fn with_fd(&self, f: &mut dyn FnMut(BorrowedFd<'_>)) {
+        f(self.0.borrow().tcp().as_fd());
     }
 
     fn poll_read(&self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {

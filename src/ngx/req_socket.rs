@@ -3,6 +3,7 @@
 //! Must not: know how the HTTP server is made to let go; the scope's `body_reader` does.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -130,14 +131,20 @@ impl AsyncWrite for BodyIo {
     }
 }
 
+impl tcp::Io for BodyIo {
+    fn with_fd(&self, f: &mut dyn FnMut(BorrowedFd<'_>)) {
+        if let Some(guard) = self.reader.guard() {
+            guard.with_fd(f);
+        }
+    }
+}
+
 fn raw(x: &mut Exchange, reader: &Rc<dyn BodyReader>) -> Result<RawIo, &'static str> {
     if reader.is_seized() {
         return Err("duplicate call");
     }
     let streaming = matches!(x.request.body, Body::Streaming);
-    let chunked = x.request.has_body && x.request.content_length.is_none();
-    let torn = || chunked && reader.guard().is_some_and(|g| g.is_body_wanted());
-    if !reader.is_whole() && (!streaming || torn()) {
+    if !reader.is_whole() && (!streaming || reader.is_begun()) {
         return Err("pending request body reading in some other thread");
     }
     if x.request.version == 10 && x.response.body.as_ref().is_some_and(|b| !b.is_empty()) {
@@ -236,6 +243,12 @@ impl RawIo {
             self.head.advance(n);
         }
         self.stream.poll_flush(cx)
+    }
+}
+
+impl tcp::Io for RawIo {
+    fn with_fd(&self, f: &mut dyn FnMut(BorrowedFd<'_>)) {
+        self.stream.with_fd(f);
     }
 }
 

@@ -179,6 +179,7 @@ fn request(x: &Exchange, name: &[u8], r: &mut impl Sink) -> bool {
         } else {
             ""
         }),
+        b"host" if q.host.is_empty() => r.lit("kong"),
         b"host" => r.str(&q.host),
         b"scheme" => r.lit(q.scheme),
         b"https" => r.lit(if q.scheme == "https" { "on" } else { "" }),

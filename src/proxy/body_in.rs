@@ -75,6 +75,8 @@ pub struct ClientStream {
     /// Something was handed out that is not kept.
     lost: Cell<bool>,
     received: Cell<u64>,
+    /// Somebody asked for it.
+    begun: Cell<bool>,
     ended: Cell<bool>,
     too_large: Cell<bool>,
     /// The connection, where a handler took it over.
@@ -123,6 +125,7 @@ impl ClientStream {
             keep: Cell::new(true),
             lost: Cell::new(false),
             received: Cell::new(0),
+            begun: Cell::new(false),
             ended: Cell::new(ended),
             too_large: Cell::new(false),
             seized: RefCell::default(),
@@ -241,6 +244,7 @@ impl ClientStream {
         if let Some((kind, reason)) = &*self.failed.borrow() {
             return Poll::Ready(Some(Err(io::Error::new(*kind, reason.clone()))));
         }
+        self.begun.set(true);
         self.want();
         let mut incoming = self.incoming.borrow_mut();
         let Some(body) = incoming.as_mut() else {
@@ -337,6 +341,7 @@ pub struct Reader(pub Rc<ClientStream>);
 impl BodyReader for Reader {
     fn read(&self, scope: Rc<Scope>) -> Pin<Box<dyn Future<Output = Result<(), String>>>> {
         let stream = self.0.clone();
+        self.0.begun.set(true);
         Box::pin(async move {
             let streaming = |s: &Scope| {
                 s.exchange
@@ -407,6 +412,10 @@ impl BodyReader for Reader {
 
     fn is_seized(&self) -> bool {
         self.0.is_seized()
+    }
+
+    fn is_begun(&self) -> bool {
+        self.0.begun.get()
     }
 
     fn watch(&self, idle: Box<dyn Fn() -> bool>) {

@@ -128,6 +128,11 @@ pub trait BodyReader: std::fmt::Debug {
         0
     }
 
+    /// Whether somebody has begun to read it.
+    fn is_begun(&self) -> bool {
+        false
+    }
+
     /// Whether nothing more of it is to come.
     fn is_whole(&self) -> bool {
         true

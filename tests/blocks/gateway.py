@@ -52,7 +52,8 @@ class Gateway:
             index.update({"alone": 0, "init": first.init, "init_worker": first.init_worker})
         self._write(tables + "/index.lua", "return " + lua(index))
         self._write(plugin + "/schema.lua", SCHEMA)
-        shutil.copy(HERE + "/handler.lua", plugin + "/handler.lua")
+        for name in ("handler.lua", "exchanged.lua"):
+            shutil.copy(HERE + "/" + name, plugin + "/" + name)
         self._write(root + "/kong.yml", CONFIG)
         secure = {p for b in blocks for p in b.tls_ports}
         listen = ", ".join("127.0.0.1:%d%s" % (p, " ssl" if p in secure else "") for p in list(ports) + [control])

@@ -126,7 +126,8 @@ class Front:
         with client:
             while True:
                 head, data = self._until(client, data)
-                if not re.match(rb"[A-Z]+ /", head) or b"\r\nUpgrade:" in head:
+                # what is no head of lines with CR LF is the gateway's alone
+                if not re.match(rb"[A-Z]+ /", head) or b"\r\nUpgrade:" in head or b"\r\n\r\n" not in head:
                     return self._raw(client, head + data)
                 length = re.search(rb"(?i)\r\nContent-Length: *(\d+)", head)
                 wanted = int(length.group(1)) if length else 0
@@ -143,6 +144,8 @@ class Front:
 
     def _until(self, client, data):
         while b"\r\n\r\n" not in data:
+            if b"\n\n" in data:
+                return data, b""
             data += self._more(client)
             if not re.match(rb"[A-Z]", data):
                 return data, b""

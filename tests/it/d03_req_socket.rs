@@ -190,6 +190,21 @@ fn d03_a_raw_socket_has_a_chunked_body_as_it_came() {
         client.answer(false).is(200).json(),
         json!(["pending request body reading in some other thread"])
     );
+    let beside =
+        "ngx.thread.spawn(ngx.req.read_body) kong.response.exit(200, { select(2, ngx.req.socket(true)) })";
+    let mut client = gateway.connect();
+    client.send(head(beside, "Content-Length: 5\r\n") + "hel");
+    assert_eq!(
+        client.answer(false).is(200).json(),
+        json!(["pending request body reading in some other thread"])
+    );
+    // the connection's number in the system, and its options
+    let options = "local b, s = ngx.req.socket(), nil local fd, on = b:getfd(), b:getoption('tcp-nodelay')
+        b:receive(2) s = assert(ngx.req.socket(true)) s:setoption('keepalive', true)
+        s:send(tostring(fd == s:getfd() and fd > 2) .. on .. s:getoption('keepalive'))";
+    let mut client = gateway.connect();
+    client.send(head(options, "Content-Length: 2\r\n") + "ab");
+    assert_eq!(rest(&mut client), "true11");
     // an ordinary one goes on as before, however it is cut
     let mut client = gateway.connect();
     let whole = head("", chunked) + "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n";

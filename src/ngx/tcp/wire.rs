@@ -28,8 +28,14 @@ use super::tls::Shaken;
 const CHUNK: usize = 16 << 10;
 
 /// Anything that reads and writes.
-pub(in crate::ngx) trait Io: AsyncRead + AsyncWrite + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Unpin> Io for T {}
+pub(in crate::ngx) trait ReadWrite: AsyncRead + AsyncWrite + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Unpin + ?Sized> ReadWrite for T {}
+
+/// What a request's client sends, or its connection.
+pub(in crate::ngx) trait Io: ReadWrite {
+    /// Hands the system's socket to `f`, if there is one.
+    fn with_fd(&self, f: &mut dyn FnMut(BorrowedFd<'_>));
+}
 
 /// A socket of the system.
 pub(in crate::ngx) enum Plain {
@@ -88,7 +94,7 @@ enum Stream {
 }
 
 impl Stream {
-    fn io(&mut self) -> io::Result<Pin<&mut dyn Io>> {
+    fn io(&mut self) -> io::Result<Pin<&mut dyn ReadWrite>> {
         match self {
             Self::Plain(s) => Ok(Pin::new(s)),
             Self::Tls(s) => Ok(Pin::new(&mut s.0)),
@@ -199,7 +205,12 @@ impl Conn {
         let plain = match &*stream {
             Stream::Tls(tls) => tls.0.get_ref().0,
             Stream::Plain(plain) => plain,
-            Stream::Other(_) | Stream::Gone => return None,
+            Stream::Other(io) => {
+                let (mut f, mut done) = (Some(f), None);
+                io.with_fd(&mut |fd| done = f.take().map(|f| f(fd)));
+                return done;
+            }
+            Stream::Gone => return None,
         };
         Some(match plain {
             Plain::Tcp(s) => f(s.as_fd()),
