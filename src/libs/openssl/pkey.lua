@@ -1,5 +1,5 @@
---- `resty.openssl.pkey`: keys of the kinds RSA, EC (P-256, P-384, P-521, secp256k1), Ed25519, Ed448 and
---- X25519.
+--- `resty.openssl.pkey`: keys of the kinds RSA, EC (P-192, P-256, P-384, P-521, secp256k1), Ed25519, Ed448
+--- and X25519.
 
 local ops = require("moongate.ops").openssl
 local object = require "moongate.openssl.object"
@@ -381,7 +381,7 @@ function _M:sign(s, md, padding, opts)
   return signature
 end
 
-local RAW_SIZES = { prime256v1 = 64, secp256k1 = 64, secp384r1 = 96, secp521r1 = 132 }
+local RAW_SIZES = { prime192v1 = 48, prime256v1 = 64, secp256k1 = 64, secp384r1 = 96, secp521r1 = 132 }
 
 --- Whether `signature` is the key's for a string (`md` names the digest) or a digest object.
 function _M:verify(signature, s, md, padding, opts)
