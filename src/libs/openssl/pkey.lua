@@ -108,8 +108,18 @@ local function compose(config)
   return id
 end
 
+-- OpenSSL's words for what a key is to be, and ours
+local WORDS = { ec_paramgen_curve = "curve", rsa_keygen_bits = "bits", rsa_keygen_pubexp = "exp" }
+
 local function generate(config)
   local kind = config.type or "RSA"
+  for _, word in ipairs(config) do
+    local k, v = tostring(word):match("^([%w_]+):(.+)$")
+    if not WORDS[k] then
+      return nil, "unknown ctrl str: " .. tostring(word)
+    end
+    config = setmetatable({ [WORDS[k]] = tonumber(v) or v }, { __index = config })
+  end
   if kind == "RSA" then
     local exp = config.exp
     exp = type(exp) == "table" and exp:to_number() or tonumber(exp)
