@@ -406,6 +406,11 @@ fn exec(a: &Args, r: &mut Ret) {
         return;
     }
     let Some((path, args)) = parse_uri(&uri) else {
+        let shown = String::from_utf8_lossy(&uri);
+        log::emit(
+            Level::ERR,
+            format!("unsafe URI \"{shown}\" was detected").as_bytes(),
+        );
         return r.raise("unsafe uri");
     };
     let extra = match a.kind(2) {
