@@ -20,26 +20,56 @@ const OWN: [&str; 2] = ["ETag", "WWW-Authenticate"];
 #[derive(Debug, Clone, Default)]
 pub struct Spelling(Vec<u8>);
 
+/// What a byte is in a name, by one bit each.
+const LOWER: u8 = 1;
+const UPPER: u8 = 2;
+const DASH: u8 = 4;
+const END: u8 = 8;
+const CLASS: [u8; 256] = {
+    let mut class = [0; 256];
+    let mut b = 0;
+    while b < 256 {
+        class[b] = match b as u8 {
+            b'a'..=b'z' => LOWER,
+            b'A'..=b'Z' => UPPER,
+            b'-' => DASH,
+            b':' | b'\n' => END,
+            _ => 0,
+        };
+        b += 1;
+    }
+    class
+};
+
+/// Where the name at the beginning of `bytes` ends, if it does, and whether it is written X-Some-Name.
+#[inline]
+fn name_of(bytes: &[u8]) -> (Option<usize>, bool) {
+    let (mut wrong, mut found) = (LOWER, 0);
+    for (at, b) in bytes.iter().enumerate() {
+        let class = CLASS[usize::from(*b)];
+        if class == END {
+            return (Some(at), found == 0);
+        }
+        found |= class & wrong;
+        wrong = if class == DASH { LOWER } else { UPPER };
+    }
+    (None, found == 0)
+}
+
 /// Whether a name is written as it would be without a note.
 #[inline]
 pub fn is_usual(name: &[u8]) -> bool {
-    let mut up = true;
-    let mut usual = true;
-    for b in name {
-        usual &= !if up {
-            b.is_ascii_lowercase()
-        } else {
-            b.is_ascii_uppercase()
-        };
-        up = *b == b'-';
+    let usual = name_of(name).1;
+    match name.len() {
+        4 | 16 => is_own(name).unwrap_or(usual),
+        _ => usual,
     }
-    match OWN
-        .iter()
-        .find(|own| own.len() == name.len() && own.as_bytes().eq_ignore_ascii_case(name))
-    {
-        Some(own) => own.as_bytes() == name,
-        None => usual,
-    }
+}
+
+/// Whether a name that has a way of its own is written in it.
+fn is_own(name: &[u8]) -> Option<bool> {
+    let own = OWN.iter().find(|own| own.as_bytes().eq_ignore_ascii_case(name))?;
+    Some(own.as_bytes() == name)
 }
 
 impl Spelling {
@@ -179,9 +209,17 @@ impl Ear {
                     bytes = &bytes[end + 1..];
                 }
                 At::Name => {
-                    let Some(end) = bytes.iter().position(|b| matches!(b, b':' | b'\n')) else {
+                    let (end, usual) = name_of(bytes);
+                    let Some(end) = end else {
                         return self.keep(bytes);
                     };
+                    // mostly there is nothing to note
+                    let usual = usual && self.begun.is_empty() && !matches!(end, 4 | 16);
+                    if usual && bytes[end] == b':' && self.heard.is_empty() {
+                        self.at = At::Value;
+                        bytes = &bytes[end + 1..];
+                        continue;
+                    }
                     let whole = match self.begun.is_empty() {
                         true => &bytes[..end],
                         false => {

@@ -12,6 +12,7 @@ use crate::net::guard::GuardHandle;
 /// Sets the head of `x` for the client behind `guard`, and makes the response that hyper frames `body` by.
 pub fn send(x: &Exchange, guard: &GuardHandle, head_only: bool, body: ClientBody) -> Response<ClientBody> {
     let mut head = guard.head_buffer();
+    head.reserve(512);
     status_line(&mut head, x);
     let mut kept = Kept::default();
     let mut dated = false;

@@ -16,7 +16,7 @@ use super::judge::Judge;
 use super::listeners::{self, Bound};
 use super::worker::{self, Order, Start};
 use super::{Error, Source, pidfile, tls};
-use crate::admin::{self, Api, Ask, Loaded};
+use crate::admin::{self, Api, Ask, Loaded, Places};
 use crate::logs::Level;
 use crate::logs::LogWriter;
 use crate::logs::Target;
@@ -217,6 +217,7 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
     let api = Api {
         asks,
         max_body: running.settings.admin_client_max_body_size,
+        places: Places::new(running.settings.admin_limit_conn),
     };
     let result = runtime.block_on(async {
         for Bound { socket, tls, .. } in admins {
