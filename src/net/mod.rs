@@ -11,6 +11,7 @@ pub mod chunked;
 pub mod counted;
 pub mod forwarded;
 pub mod guard;
+mod guard_handle;
 pub mod head;
 pub mod head_parser;
 mod head_swap;

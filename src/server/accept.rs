@@ -22,7 +22,7 @@ use super::secure::{self, Outcome};
 use crate::exchange::{Connection, next_serial};
 use crate::net::guard::{GuardHandle, GuardedIo};
 use crate::net::head_parser::Limits;
-use crate::net::raw::share;
+use crate::net::raw::{Peekable, share};
 use crate::proxy::body_in::BodyLimits;
 use crate::proxy::body_out::{BrokenOff, ClientBody};
 use crate::proxy::handshake::Caller;
@@ -200,7 +200,7 @@ async fn serve_http<S>(
     mut connection: Connection,
     beneath: Option<Rc<Cell<u64>>>,
 ) where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + Peekable + Unpin + 'static,
 {
     let settings = shared.current.borrow().settings.clone();
     let buffers = settings.large_client_header_buffers;

@@ -155,6 +155,14 @@ pub trait BodyReader: std::fmt::Debug {
         false
     }
 
+    /// Says when the end of a connection that was taken over is looked for: where `idle` says that nobody reads.
+    fn watch(&self, _idle: Box<dyn Fn() -> bool>) {}
+
+    /// Ready when the client of such a connection is gone.
+    fn poll_gone(&self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+
     /// Throws away what is still to come of it, without being waited for.
     fn discard(&self) {}
 

@@ -335,6 +335,11 @@ pub fn check_client_abort(on: bool) {
     CHECK_ABORT.set(on);
 }
 
+/// Whether it is.
+pub fn checks_client_abort() -> bool {
+    CHECK_ABORT.get()
+}
+
 /// `on_abort(f)`: keeps a light thread that runs when the client goes away; 1, or nil and why not.
 unsafe extern "C-unwind" fn on_abort(state: Id) -> c_int {
     // SAFETY: as in `spawn`.
