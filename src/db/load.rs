@@ -15,7 +15,7 @@ use super::keeper::Keeper;
 use super::pieces::{Kinds, Pieces};
 use crate::schema::Converter;
 use crate::store::syntax::{self, Format, MakeNothing};
-use crate::store::{Builder, EntityKind, MakeText, Snapshot, StoreError};
+use crate::store::{Builder, EntityKind, Snapshot, StoreError, yaml_to_json};
 use crate::vm::Vm;
 
 /// What the judge is told beside the text.
@@ -70,8 +70,8 @@ pub fn hash(text: &str) -> String {
 const MUCH: usize = 96 << 20;
 
 /// How far the garbage grows before it is collected, in percent of what lives. Little lives while a text is judged
-/// item by item, and to collect it costs no more than to touch new memory.
-const PAUSE: &str = "collectgarbage('setpause', 150)";
+/// item by item: to collect it as often as elsewhere would be a fifth of the work.
+const PAUSE: &str = "collectgarbage('setpause', 300)";
 
 /// Reads and judges a declarative text. `make` is given the snapshot, on the thread that made it.
 ///
@@ -319,7 +319,7 @@ impl Reader {
         {
             return Ok(Cow::Borrowed(text));
         }
-        yaml(text).map(Cow::Owned)
+        yaml_to_json(text).map(Cow::Owned)
     }
 
     /// The tables of a JSON text. JSON goes through the decoder that Lua has anyway, which is the fastest way into
@@ -339,18 +339,12 @@ impl Reader {
         if format == Format::Json {
             return Err(told());
         }
-        let text = yaml(text).map_err(|_| told())?;
+        let text = yaml_to_json(text).map_err(|_| told())?;
         decoded(&text).map(|(value, _)| value)
     }
 }
 
 type Answer = (mlua::Value, Option<String>);
-
-fn yaml(text: &str) -> Result<String, StoreError> {
-    let make = MakeText::default();
-    syntax::parse(text, Format::Yaml, &make)?;
-    Ok(make.into_text())
-}
 
 /// What the decoder says, which is Kong's word for it, with line and column by another reader.
 fn placed(problem: String, text: &str) -> String {

@@ -167,6 +167,8 @@ async fn one_try(
         }
         Ok(response) => {
             let mut x = cell.borrow_mut();
+            // mostly the only one: no room for more
+            x.attempts.reserve_exact(1);
             x.attempts.push(choice.attempt(addr, None, connect_time));
             Ok(accept(generation, &mut x, conn, response, limits.silence.read))
         }

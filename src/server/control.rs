@@ -113,7 +113,7 @@ impl Ends {
 /// # Errors
 /// What kept it from starting.
 pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
-    super::process::without_huge_pages();
+    super::memory::without_huge_pages();
     let logs = LogWriter::start()?;
     let level = SharedLevel::new(level_of(&settings));
     let error_sink = logs.open(&target(&settings.proxy_error_log))?;
