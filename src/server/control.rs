@@ -211,8 +211,6 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
         .for_each(|warning| running.log(Level::Warn, warning));
     running.tell_unserved();
     running.tell_unchecked();
-    // all that serve are there; from here on this thread serves the Admin API, whose answers may be long
-    super::process::be_nice();
     let (asks, mut asked) = mpsc::channel(8);
     let api = Api {
         asks,

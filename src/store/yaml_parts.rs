@@ -245,4 +245,79 @@ mod tests {
         assert!(by_parts(&aliased, PART).is_none());
         assert_eq!(yaml_to_json(&aliased).unwrap(), whole(&aliased).unwrap());
     }
+
+    #[test]
+    fn b04_fuzz_parts_never_say_what_the_whole_does_not() {
+        const LINES: &[&str] = &[
+            "k:",
+            "l: ",
+            "m: 1",
+            "n: |",
+            "o: >2",
+            "- a",
+            "-",
+            "- b: 1",
+            "-  c",
+            "- |",
+            "- >-",
+            "- 'it",
+            "- \"q",
+            "- [1,",
+            "- {x: 1,",
+            "- &a v",
+            "- *a",
+            "- ? q",
+            "- - d",
+            "  - e",
+            "  - f: 2",
+            "  g: 3",
+            "   text",
+            " s'",
+            " r\"",
+            "r\"",
+            "s'",
+            " 2]",
+            "2]",
+            "}",
+            "  : w",
+            "# c",
+            "  # d",
+            "",
+            " ",
+            "---",
+            "...",
+            "x",
+            "\ty",
+            "- !t u",
+            "- !!str 1",
+            "- yes",
+            "  i:",
+            "  j: |1",
+            "    - h",
+            "- \"w\" x",
+            "  <<: *a",
+            "-z",
+        ];
+        let mut state = 0x2545_f491_4f6c_dd1du64;
+        let mut next = |n: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 33) as usize % n
+        };
+        let (mut taken, mut cut) = (0, 0);
+        for _ in 0..60_000 {
+            let mut text = String::from(if next(4) == 0 { "" } else { "k:\n" });
+            for _ in 0..=next(7) {
+                text.push_str(LINES[next(LINES.len())]);
+                text.push_str(if next(20) == 0 { "\r\n" } else { "\n" });
+            }
+            if let Some(made) = by_parts(&text, 0) {
+                assert_eq!(whole(&text).ok(), Some(made), "{text:?}");
+                taken += 1;
+                cut += usize::from(items_of(&text, 0).is_some_and(|(_, items)| items.len() > 1));
+            }
+        }
+        assert!(taken > 5000 && cut > 500, "{taken} {cut}");
+    }
 }
