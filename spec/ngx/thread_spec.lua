@@ -44,6 +44,28 @@ describe("D3 ngx.thread", function()
     assert.equal(7, err.code)
   end)
 
+  it("D3 before the error of one that failed comes what lay on the failed function's stack", function()
+    local t = ngx.thread.spawn(function() error("bad") end)
+    local got = { ngx.thread.wait(t) }
+    assert.same({ 3, false, "bad" }, { #got, got[1], got[2] })
+    assert.matches("^.*thread_spec.lua:%d+: bad$", got[3])
+    t = ngx.thread.spawn(function(a) ngx.sleep(0.001) error({ a }, 2, 7) end, "thrown")
+    assert.same({ false, { "thrown" } }, { ngx.thread.wait(t) })
+  end)
+
+  it("D3 one that is gone was its parent's alone, too", function()
+    local inner
+    local outer = ngx.thread.spawn(function()
+      inner = ngx.thread.spawn(sleeper, 0)
+      return ngx.thread.wait(inner)
+    end)
+    assert.is_true((ngx.thread.wait(outer)))
+    assert.error_matches(function() ngx.thread.wait(inner) end,
+      "only the parent coroutine can wait on the thread")
+    assert.same({ nil, "killer not parent" }, { ngx.thread.kill(inner) })
+    assert.same({ nil, "already waited or killed" }, { ngx.thread.wait(outer) })
+  end)
+
   it("D3 wait and kill refuse what is no thread of the caller's", function()
     local wait, kill = ngx.thread.wait, ngx.thread.kill
     assert.error_matches(function() wait() end, "at least one coroutine should be specified")

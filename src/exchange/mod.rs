@@ -55,6 +55,8 @@ pub struct Connection {
     pub plain_on_tls: bool,
     /// When it was accepted.
     pub opened: Instant,
+    /// For how long the client is told that it stays, in seconds (`$sent_http_keep_alive`); 0 where it is not told.
+    pub keepalive_header: u64,
     /// Requests so far on this connection (`$connection_requests`).
     pub requests: std::cell::Cell<u64>,
 }
@@ -71,6 +73,7 @@ impl Connection {
             tls: None,
             plain_on_tls: false,
             opened: Instant::now(),
+            keepalive_header: 0,
             requests: std::cell::Cell::new(0),
         }
     }

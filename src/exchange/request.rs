@@ -32,6 +32,8 @@ pub struct Request {
     pub target: String,
     /// 10, 11 or 20.
     pub version: u8,
+    /// Whether the client's connection goes on, as far as the client's head says.
+    pub keep_alive: bool,
     /// `https` or `http` by the connection.
     pub scheme: &'static str,
     /// The Host header's or absolute target's host, lower-case, without port (`$host`).

@@ -46,6 +46,8 @@ pub struct Response {
     pub source: Source,
     /// Set once header_filter has seen the head (`ngx.headers_sent`).
     pub head_sent: bool,
+    /// It leaves in chunks (`$sent_http_transfer_encoding`).
+    pub chunked: bool,
     /// What `ngx.say`, `ngx.print` and `kong.response.exit` left as the body; None when an upstream's is used.
     pub body: Option<Vec<u8>>,
     /// From the first `ngx.print` on: how what is written leaves, `body` holding what body_filter has not seen.
@@ -58,6 +60,10 @@ pub struct Response {
     pub added: Vec<HeaderName>,
     /// Body bytes handed to the client (`$body_bytes_sent`).
     pub body_bytes_sent: u64,
+    /// `$limit_rate`, bytes per second; 0 for none.
+    pub limit_rate: u64,
+    /// `limit_rate_after`: so many bytes leave before it counts.
+    pub limit_rate_after: u64,
     /// The chunk under body_filter (`ngx.arg[1]`).
     pub chunk: Bytes,
     /// Whether that chunk is the last (`ngx.arg[2]`).
@@ -79,6 +85,26 @@ impl Response {
     /// Whether Lua may add no more header lines.
     pub fn is_full(&self) -> bool {
         self.headers.len() >= MAX_LINES
+    }
+
+    /// `$limit_rate`, as nginx reads a size: digits, and K or M behind them; false where it is none.
+    pub fn set_limit_rate(&mut self, text: &str) -> bool {
+        let factor = match text.as_bytes().last() {
+            Some(b'k' | b'K') => 1 << 10,
+            Some(b'm' | b'M') => 1 << 20,
+            _ => 1,
+        };
+        let digits = &text[..text.len() - usize::from(factor > 1)];
+        let number = digits
+            .bytes()
+            .all(|b| b.is_ascii_digit())
+            .then(|| digits.parse().ok());
+        let rate = number.flatten().and_then(|n: u64| n.checked_mul(factor));
+        match rate.filter(|rate| *rate <= i64::MAX as u64) {
+            Some(rate) => self.limit_rate = rate,
+            None => return false,
+        }
+        true
     }
 
     /// Sets a header, and notes it where the upstream sent none of the name.

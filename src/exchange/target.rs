@@ -128,4 +128,16 @@ pub struct Attempt {
     /// When it began, and how long it took if it failed (`$upstream_response_time`).
     pub began: Instant,
     pub took: Option<Duration>,
+    /// Bytes of its answer and of its request, heads included (`$upstream_bytes_received`, `$upstream_bytes_sent`).
+    pub received: u64,
+    pub sent: u64,
+}
+
+impl Attempt {
+    /// With so many bytes received and sent.
+    pub fn with_traffic(mut self, (received, sent): (u64, u64)) -> Self {
+        self.received = received;
+        self.sent = sent;
+        self
+    }
 }

@@ -24,6 +24,7 @@ pub(crate) fn request(method: &str, target: &str, headers: HeaderList) -> Reques
         uri: path.into(),
         target: target.to_owned(),
         version: 11,
+        keep_alive: true,
         scheme: "http",
         host,
         args,

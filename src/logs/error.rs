@@ -4,9 +4,11 @@
 
 use std::cell::RefCell;
 use std::io::Write;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use super::capture::Capture;
 use super::level::Level;
 use super::stamp::Stamp;
 use super::writer::LogSink;
@@ -134,6 +136,7 @@ pub struct ErrorLog {
     level: SharedLevel,
     pid: u32,
     buffer: RefCell<Vec<u8>>,
+    capture: RefCell<Option<Rc<Capture>>>,
 }
 
 impl ErrorLog {
@@ -144,12 +147,23 @@ impl ErrorLog {
             level,
             pid,
             buffer: RefCell::new(Vec::with_capacity(512)),
+            capture: RefCell::default(),
         }
+    }
+
+    /// Captures its lines from now on, up to `size` bytes of them, 0 for not at all; what it captured before stays if
+    /// the size is the same.
+    pub fn capture(&self, size: usize) -> Option<Rc<Capture>> {
+        let mut capture = self.capture.borrow_mut();
+        if capture.as_ref().map_or(0, |c| c.size()) != size {
+            *capture = (size > 0).then(|| Rc::new(Capture::new(size)));
+        }
+        capture.clone()
     }
 
     /// Whether a line of this level would be written: to be asked before a message is built.
     pub fn wants(&self, level: Level) -> bool {
-        self.level.wants(level) && !self.sink.is_off()
+        self.level.wants(level) && !(self.sink.is_off() && self.capture.borrow().is_none())
     }
 
     /// Writes a line if its level is wanted.
@@ -160,6 +174,9 @@ impl ErrorLog {
         let mut buffer = self.buffer.borrow_mut();
         buffer.clear();
         write_line(&mut buffer, &Stamp::now(), level, self.pid, message, context);
+        if let Some(capture) = self.capture.borrow().as_ref() {
+            capture.keep(level, &buffer);
+        }
         self.sink.write(buffer.as_slice().to_vec());
     }
 

@@ -6,6 +6,7 @@
 //! Must not: block a worker.
 
 mod access;
+mod capture;
 mod error;
 mod level;
 mod stamp;
@@ -13,6 +14,7 @@ mod target;
 mod writer;
 
 pub use access::{AccessBuffer, AccessFormat, AccessRecord, escape};
+pub use capture::{Capture, Captured};
 pub use error::{ErrorContext, ErrorLog, MAX_LINE, SharedLevel, write_line};
 pub use level::{Level, NotALevel};
 pub use stamp::Stamp;

@@ -12,17 +12,19 @@
 //! the stream back with hyper's `into_parts` and [`GuardedIo::into_inner`]; one that answers otherwise calls
 //! [`GuardHandle::decline_upgrade`] before it returns, and the connection goes on.
 //!
+//! A response's head is written by [`GuardHandle::set_head`], and hyper's own is a skeleton: what that says of the framing
+//! and of the connection's end is put to ours, so that what the client is told is what hyper does.
+//!
 //! A stream that was offered ([`GuardHandle::offer`]) may be taken over by a handler: from then on hyper hears nothing and
 //! what it writes goes nowhere.
 //!
 //! Must not: answer anything, know timeouts (but for the end of a connection) or read settings.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -33,15 +35,17 @@ use tokio::time::Sleep;
 
 use super::chunked::{ChunkFollower, Followed};
 use super::counted::Counted;
+use super::guard_handle::Shared;
+pub use super::guard_handle::{GuardHandle, LeftOver};
 pub use super::head::{Framing, HeadFault, Incoming, RequestHead, Version};
 pub use super::head_parser::Limits;
 use super::head_parser::{HeadParser, Progress, Refusal, bad};
-use super::raw::RawStream;
+use super::head_swap::HeadSwap;
 use super::skeleton;
 
 /// Empty lines tolerated in front of a request line (RFC 9112, 2.2 asks for at least one).
 const MAX_EMPTY_LINES: u8 = 4;
-/// What is read ahead while it is open whether the protocol changes.
+/// What is read ahead while it is open whether the protocol changes, or whether a chunked body is wanted.
 const MAX_HELD: usize = 16 * 1024;
 /// One read's size; the buffer is shared by all connections of a thread.
 const SCRATCH: usize = 64 * 1024;
@@ -52,39 +56,6 @@ const LINGER: Duration = Duration::from_secs(5);
 thread_local! {
     static SCRATCH_BUFFER: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
 }
-
-/// What guard and service share.
-#[derive(Debug, Default)]
-struct Shared {
-    queue: RefCell<VecDeque<Incoming>>,
-    body_fault: RefCell<Option<HeadFault>>,
-    head_started: Cell<bool>,
-    declined: Cell<bool>,
-    /// The other way to the stream, for who takes it over.
-    raw: RefCell<Option<Rc<dyn RawStream>>>,
-    seized: Cell<bool>,
-    left_over: RefCell<Option<LeftOver>>,
-    seizer: RefCell<Option<Waker>>,
-    blocked: Cell<bool>,
-    /// Something was given to hyper that is not known to be written.
-    unwritten: Cell<bool>,
-    written: RefCell<Vec<Waker>>,
-    received: Rc<Cell<u64>>,
-    sent: Rc<Cell<u64>>,
-}
-
-/// What the guard had read when its stream was taken over.
-#[derive(Debug, Default)]
-pub struct LeftOver {
-    /// Bytes that hyper did not get.
-    pub bytes: Vec<u8>,
-    /// How much of a body framed by its length hyper did not get.
-    pub unread: u64,
-}
-
-/// The service's side of a guarded connection.
-#[derive(Debug, Clone)]
-pub struct GuardHandle(Rc<Shared>);
 
 /// A client's stream as hyper sees it.
 #[derive(Debug)]
@@ -105,10 +76,13 @@ pub struct GuardedIo<S> {
     /// The skeleton being handed on, from `skeleton_at`.
     skeleton: Vec<u8>,
     skeleton_at: usize,
+    swap: HeadSwap,
     linger: Option<Pin<Box<Sleep>>>,
     lingered: bool,
     /// What was read is another's.
     given_up: bool,
+    /// `pending` is a chunked body's, which nobody wanted yet.
+    holds: bool,
 }
 
 #[derive(Debug)]
@@ -126,102 +100,6 @@ enum State {
     Broken(&'static str),
 }
 
-// === impl GuardHandle ===
-
-impl GuardHandle {
-    /// The head of the request hyper calls the service with. `None` only if asked more often than called.
-    pub fn pop(&self) -> Option<Incoming> {
-        self.0.queue.borrow_mut().pop_front()
-    }
-
-    /// How many heads wait.
-    pub fn queued(&self) -> usize {
-        self.0.queue.borrow().len()
-    }
-
-    /// What was wrong in a body whose reading failed with `InvalidData`: to be answered 400 and closed.
-    pub fn body_fault(&self) -> Option<HeadFault> {
-        self.0.body_fault.borrow().clone()
-    }
-
-    /// Whether a head has begun and is not complete: then the head timeout applies, else the keep-alive one.
-    pub fn head_started(&self) -> bool {
-        self.0.head_started.get()
-    }
-
-    /// Lets the connection go on after a head that wanted an upgrade and does not get it.
-    pub fn decline_upgrade(&self) {
-        self.0.declined.set(true);
-    }
-
-    /// Lets the stream be taken over, by this way to it.
-    pub fn offer(&self, raw: Rc<dyn RawStream>) {
-        *self.0.raw.borrow_mut() = Some(raw);
-    }
-
-    /// Takes the stream over: hyper reads nothing from it any more, and writes nothing to it. None where it was not
-    /// offered, or was taken over before.
-    pub fn seize(&self) -> Option<Rc<dyn RawStream>> {
-        let raw = self.0.raw.borrow_mut().take();
-        self.0.seized.set(self.0.seized.get() || raw.is_some());
-        raw
-    }
-
-    /// Whether the stream was taken over.
-    pub fn is_seized(&self) -> bool {
-        self.0.seized.get()
-    }
-
-    /// What had been read before, once hyper has let go.
-    pub fn poll_left_over(&self, cx: &mut Context<'_>) -> Poll<LeftOver> {
-        if let Some(left_over) = self.0.left_over.take() {
-            return Poll::Ready(left_over);
-        }
-        *self.0.seizer.borrow_mut() = Some(cx.waker().clone());
-        Poll::Pending
-    }
-
-    /// Whether the client does not take what is there for it: then the send timeout applies.
-    pub fn write_blocked(&self) -> bool {
-        self.0.blocked.get()
-    }
-
-    /// Hyper gets something that will be waited for.
-    pub fn expect_written(&self) {
-        self.0.unwritten.set(true);
-    }
-
-    /// Ready when hyper has written all that it got.
-    pub fn poll_written(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.0.unwritten.get() || self.is_seized() {
-            return Poll::Ready(());
-        }
-        let mut waiting = self.0.written.borrow_mut();
-        if !waiting.iter().any(|w| w.will_wake(cx.waker())) {
-            waiting.push(cx.waker().clone());
-        }
-        Poll::Pending
-    }
-
-    /// Tells who waits: hyper has, or will not any more.
-    pub fn written(&self) {
-        self.0.unwritten.set(false);
-        for waker in self.0.written.take() {
-            waker.wake();
-        }
-    }
-
-    /// Bytes read from the client so far.
-    pub fn bytes_received(&self) -> u64 {
-        self.0.received.get()
-    }
-
-    /// Bytes written to the client so far.
-    pub fn bytes_sent(&self) -> u64 {
-        self.0.sent.get()
-    }
-}
-
 // === impl GuardedIo ===
 
 impl<S> GuardedIo<S> {
@@ -232,6 +110,7 @@ impl<S> GuardedIo<S> {
         let handle = GuardHandle(Rc::clone(&shared));
         let guard = Self {
             io: TokioIo::new(counted),
+            swap: HeadSwap::new(Rc::clone(&shared.heads)),
             shared,
             limits,
             parser: HeadParser::new(),
@@ -246,6 +125,7 @@ impl<S> GuardedIo<S> {
             linger: None,
             lingered: false,
             given_up: false,
+            holds: false,
         };
         (guard, handle)
     }
@@ -301,6 +181,10 @@ impl<S> GuardedIo<S> {
             }
             match &mut self.state {
                 State::Head if handed_on => return used,
+                State::Chunked(_) if !self.shared.wanted.get() => {
+                    self.holds = true;
+                    return used;
+                }
                 State::Head => {
                     let (skipped, complete) = self.digest_head(rest);
                     used += skipped;
@@ -389,6 +273,8 @@ impl<S> GuardedIo<S> {
         self.empty_lines = 0;
         self.shared.head_started.set(false);
         self.shared.declined.set(false);
+        // only a stream that can be taken over gives a reason to wait
+        self.shared.wanted.set(self.shared.raw.borrow().is_none());
         self.shared.queue.borrow_mut().push_back(incoming);
     }
 
@@ -477,6 +363,9 @@ impl<S: AsyncRead + Unpin> GuardedIo<S> {
             self.state = State::Head;
             self.starved = false;
         }
+        if self.holds && self.shared.wanted.get() {
+            (self.holds, self.starved) = (false, false);
+        }
         if self.skeleton_at < self.skeleton.len() {
             self.hand_on_skeleton(&mut out);
             return Poll::Ready(Ok(()));
@@ -492,7 +381,13 @@ impl<S: AsyncRead + Unpin> GuardedIo<S> {
             if out.remaining() < room {
                 return Poll::Ready(Ok(()));
             }
+            if self.holds {
+                *self.shared.holder.borrow_mut() = Some(cx.waker().clone());
+            }
             match self.state {
+                State::Chunked(_) if self.holds && self.pending.len() - self.at >= MAX_HELD => {
+                    return Poll::Pending;
+                }
                 State::Broken(reason) => {
                     return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, reason)));
                 }
@@ -568,15 +463,22 @@ impl<S: AsyncRead + Unpin> hyper::rt::Read for GuardedIo<S> {
     }
 }
 
+impl<S: AsyncRead + AsyncWrite + Unpin> GuardedIo<S> {
+    fn poll_slices(&mut self, cx: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        if self.let_go() {
+            return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
+        }
+        let (dated, keepalive) = (self.shared.dated.get(), self.shared.keepalive.get());
+        let finish = |head: &mut Vec<u8>, shown: &[u8]| skeleton::finish(head, shown, dated, keepalive);
+        let written = self.swap.poll_write(&mut self.io, cx, slices, finish);
+        self.shared.blocked.set(written.is_pending());
+        written
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for GuardedIo<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let guard = self.get_mut();
-        if guard.let_go() {
-            return Poll::Ready(Ok(bytes.len()));
-        }
-        let written = Pin::new(&mut guard.io).poll_write(cx, bytes);
-        guard.shared.blocked.set(written.is_pending());
-        written
+        self.get_mut().poll_slices(cx, &[io::IoSlice::new(bytes)])
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -584,6 +486,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for GuardedIo<S> {
         if guard.let_go() {
             return Poll::Ready(Ok(()));
         }
+        let rest = guard.swap.poll_rest(&mut guard.io, cx);
+        guard.shared.blocked.set(rest.is_pending());
+        ready!(rest)?;
         // TLS takes more than it has room to send
         let flushed = Pin::new(&mut guard.io).poll_flush(cx);
         guard.shared.blocked.set(flushed.is_pending());
@@ -600,6 +505,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for GuardedIo<S> {
             return Poll::Ready(Ok(()));
         }
         if !guard.lingered {
+            let rest = guard.swap.poll_rest(&mut guard.io, cx);
+            guard.shared.blocked.set(rest.is_pending());
+            ready!(rest)?;
             let shut = Pin::new(&mut guard.io).poll_shutdown(cx);
             guard.shared.blocked.set(shut.is_pending());
             ready!(shut)?;
@@ -617,12 +525,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for GuardedIo<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let guard = self.get_mut();
-        if guard.let_go() {
-            return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
-        }
-        let written = Pin::new(&mut guard.io).poll_write_vectored(cx, slices);
-        guard.shared.blocked.set(written.is_pending());
-        written
+        self.get_mut().poll_slices(cx, slices)
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! Must not: check that head and skeleton frame the body alike; who sets the head answers for that.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -18,14 +18,11 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::counted::Counted;
-
-/// Slices handed to one vectored write.
-const MAX_SLICES: usize = 32;
+use super::head_swap::{HeadSwap, Slot};
 
 #[derive(Debug, Default)]
 struct Shared {
-    head: RefCell<Option<Vec<u8>>>,
-    spare: RefCell<Vec<u8>>,
+    slot: Rc<Slot>,
     received: Rc<Cell<u64>>,
     sent: Rc<Cell<u64>>,
 }
@@ -38,18 +35,7 @@ pub struct HeadHandle(Rc<Shared>);
 #[derive(Debug)]
 pub struct UpstreamIo<S> {
     io: TokioIo<Counted<S>>,
-    shared: Rc<Shared>,
-    state: State,
-}
-
-#[derive(Debug)]
-enum State {
-    /// Bytes pass.
-    Passing,
-    /// The skeleton is being looked for its end; so many bytes of the CR LF CR LF were seen in earlier writes.
-    Skeleton { head: Vec<u8>, matched: usize },
-    /// The skeleton is taken; of the head so many bytes are written.
-    Sending { head: Vec<u8>, at: usize },
+    swap: HeadSwap,
 }
 
 // === impl HeadHandle ===
@@ -57,12 +43,12 @@ enum State {
 impl HeadHandle {
     /// Sets the complete head, empty line included, for the next request; before the request is sent.
     pub fn set_head(&self, head: Vec<u8>) {
-        *self.0.head.borrow_mut() = Some(head);
+        self.0.slot.set(head);
     }
 
     /// An empty buffer to build the next head in: the last one written, where there was one.
     pub fn take_buffer(&self) -> Vec<u8> {
-        self.0.spare.take()
+        self.0.slot.buffer()
     }
 
     /// Bytes read from the upstream so far.
@@ -83,15 +69,11 @@ impl<S> UpstreamIo<S> {
     pub fn new(stream: S) -> (Self, HeadHandle) {
         let shared = Rc::new(Shared::default());
         let counted = Counted::new(stream, Rc::clone(&shared.received), Rc::clone(&shared.sent));
-        let handle = HeadHandle(Rc::clone(&shared));
-        (
-            Self {
-                io: TokioIo::new(counted),
-                shared,
-                state: State::Passing,
-            },
-            handle,
-        )
+        let upstream = Self {
+            io: TokioIo::new(counted),
+            swap: HeadSwap::new(Rc::clone(&shared.slot)),
+        };
+        (upstream, HeadHandle(shared))
     }
 
     /// Gives the stream back (after an upgrade).
@@ -103,105 +85,11 @@ impl<S> UpstreamIo<S> {
     pub fn get_ref(&self) -> &S {
         self.io.inner().get_ref()
     }
-
-    fn done(&mut self, mut head: Vec<u8>) {
-        head.clear();
-        self.shared.spare.replace(head);
-        self.state = State::Passing;
-    }
-}
-
-/// Looks for the end of a head over several slices: how many bytes up to it, or how much of it is matched.
-fn end_of_head(slices: &[IoSlice<'_>], mut matched: usize) -> Result<usize, usize> {
-    const END: &[u8; 4] = b"\r\n\r\n";
-    let mut before = 0;
-    for slice in slices {
-        for (at, &byte) in slice.iter().enumerate() {
-            matched = match (byte == END[matched], byte) {
-                (true, _) => matched + 1,
-                (false, b'\r') => 1,
-                (false, _) => 0,
-            };
-            if matched == END.len() {
-                return Ok(before + at + 1);
-            }
-        }
-        before += slice.len();
-    }
-    Err(matched)
-}
-
-/// `first` and then what stands behind `skipped` bytes of `slices`.
-fn behind<'a>(
-    first: &'a [u8],
-    slices: &'a [IoSlice<'_>],
-    mut skipped: usize,
-) -> ([IoSlice<'a>; MAX_SLICES], usize) {
-    let mut out = [IoSlice::new(&[]); MAX_SLICES];
-    out[0] = IoSlice::new(first);
-    let mut count = 1;
-    for slice in slices {
-        let here = skipped.min(slice.len());
-        skipped -= here;
-        if here < slice.len() && count < MAX_SLICES {
-            out[count] = IoSlice::new(&slice[here..]);
-            count += 1;
-        }
-    }
-    (out, count)
 }
 
 impl<S: AsyncWrite + Unpin> UpstreamIo<S> {
-    /// Writes the rest of a head whose skeleton is taken.
-    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let State::Sending { head, at } = &mut self.state {
-            let written = ready!(Pin::new(&mut self.io).poll_write(cx, &head[*at..]))?;
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            *at += written;
-            if *at == head.len() {
-                let head = std::mem::take(head);
-                self.done(head);
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-
     fn poll_slices(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        ready!(self.poll_head(cx))?;
-        if matches!(self.state, State::Passing)
-            && let Some(head) = self.shared.head.borrow_mut().take()
-        {
-            self.state = State::Skeleton { head, matched: 0 };
-        }
-        let State::Skeleton { head, matched } = &mut self.state else {
-            return Pin::new(&mut self.io).poll_write_vectored(cx, slices);
-        };
-        let skeleton = match end_of_head(slices, *matched) {
-            Ok(skeleton) => skeleton,
-            Err(so_far) => {
-                *matched = so_far;
-                return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
-            }
-        };
-        let (joined, count) = behind(head, slices, skeleton);
-        let written = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, &joined[..count]))?;
-        if written == 0 && !head.is_empty() {
-            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-        }
-        let head = std::mem::take(head);
-        // The skeleton counts as written in any case: the rest of the head is ours to write.
-        match written.checked_sub(head.len()) {
-            Some(body) => {
-                self.done(head);
-                Poll::Ready(Ok(skeleton + body))
-            }
-            None => {
-                self.state = State::Sending { head, at: written };
-                Poll::Ready(Ok(skeleton))
-            }
-        }
+        self.swap.poll_write(&mut self.io, cx, slices, |_, _| ())
     }
 }
 
@@ -218,13 +106,13 @@ impl<S: AsyncWrite + Unpin> Write for UpstreamIo<S> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let upstream = self.get_mut();
-        ready!(upstream.poll_head(cx))?;
+        ready!(upstream.swap.poll_rest(&mut upstream.io, cx))?;
         Pin::new(&mut upstream.io).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let upstream = self.get_mut();
-        ready!(upstream.poll_head(cx))?;
+        ready!(upstream.swap.poll_rest(&mut upstream.io, cx))?;
         Pin::new(&mut upstream.io).poll_shutdown(cx)
     }
 

@@ -11,9 +11,25 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A stream whose end can be seen without reading from it.
+pub trait Peekable {
+    /// What it runs over.
+    fn tcp(&self) -> &TcpStream;
+}
+
+impl Peekable for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
 
 /// The other way to a client's stream.
 pub trait RawStream {
+    /// Ready when the client closed the connection, or broke it off, and nothing it sent is left to read. Not to be
+    /// asked while somebody reads.
+    fn poll_end(&self, cx: &mut Context<'_>) -> Poll<()>;
     /// Reads.
     fn poll_read(&self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>>;
     /// Writes a part.
@@ -45,13 +61,21 @@ pub struct Shareable<S>(Rc<Shared<S>>);
 /// Both ways to a stream.
 pub fn share<S>(stream: S) -> (Shareable<S>, Rc<dyn RawStream>)
 where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + Peekable + Unpin + 'static,
 {
     let shared = Rc::new(Shared(RefCell::new(stream)));
     (Shareable(shared.clone()), shared)
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> RawStream for Shared<S> {
+impl<S: AsyncRead + AsyncWrite + Peekable + Unpin> RawStream for Shared<S> {
+    fn poll_end(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut byte = [0];
+        match self.0.borrow().tcp().poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
+            Poll::Ready(Ok(1..)) | Poll::Pending => Poll::Pending,
+            Poll::Ready(_) => Poll::Ready(()),
+        }
+    }
+
     fn poll_read(&self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut *self.0.borrow_mut()).poll_read(cx, out)
     }

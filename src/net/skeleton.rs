@@ -1,4 +1,5 @@
-//! The head hyper gets to see: method, `/`, version and what it needs to frame the message.
+//! The head hyper gets to see: method, `/`, version and what it needs to frame the message; and what is taken from the
+//! head that it writes.
 //!
 //! Must not: let any other byte of the client's head through.
 
@@ -54,6 +55,42 @@ pub(super) fn write_fault(fault: &HeadFault, out: &mut Vec<u8>) {
     out.extend_from_slice(b"connection: close\r\n\r\n");
 }
 
+/// Ends a head by what hyper's own says of the framing and of the connection.
+///
+/// # Source
+/// ngx_http_header_filter_module.c: `Connection` says in each response whether the connection goes on.
+pub(super) fn finish(head: &mut Vec<u8>, skeleton: &[u8], dated: bool, keepalive: u64) {
+    let mut stays = None;
+    let mut at = memchr::memchr(b'\n', skeleton).map_or(skeleton.len(), |end| end + 1);
+    while let Some(end) = memchr::memchr(b'\n', &skeleton[at..]) {
+        let line = &skeleton[at..=at + end];
+        at += end + 1;
+        match line {
+            [b'\r', ..] => break,
+            [b'D', b'a', b't', b'e', b':', ..] if dated => continue,
+            [b'C', b'o', b'n', b'n', ..] => {
+                // what ends it is said beside what would keep it
+                let closes = memchr::memmem::find(line, b"close").is_some();
+                stays = Some(!closes);
+                continue;
+            }
+            _ => {}
+        }
+        head.extend_from_slice(line);
+    }
+    let stays = stays.unwrap_or(!skeleton.starts_with(b"HTTP/1.0"));
+    head.extend_from_slice(match stays {
+        true => b"Connection: keep-alive\r\n",
+        false => b"Connection: close\r\n",
+    });
+    if stays && keepalive > 0 {
+        head.extend_from_slice(b"Keep-Alive: timeout=");
+        push_decimal(keepalive, head);
+        head.extend_from_slice(b"\r\n");
+    }
+    head.extend_from_slice(b"\r\n");
+}
+
 fn push_decimal(mut number: u64, out: &mut Vec<u8>) {
     let mut digits = [0_u8; 20];
     let mut at = digits.len();
@@ -66,4 +103,52 @@ fn push_decimal(mut number: u64, out: &mut Vec<u8>) {
         }
     }
     out.extend_from_slice(&digits[at..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finished(skeleton: &str, dated: bool) -> String {
+        let mut head = b"HTTP/1.1 200 OK\r\nx-A: 1\r\n".to_vec();
+        finish(&mut head, skeleton.as_bytes(), dated, 0);
+        String::from_utf8_lossy(&head).into_owned()
+    }
+
+    #[test]
+    fn d02_a_head_ends_with_what_the_server_does() {
+        for (skeleton, dated, end) in [
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
+                false,
+                "Content-Length: 5\r\nConnection: keep-alive\r\n\r\n",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nConnection: close\r\nDate: now\r\n\r\n",
+                true,
+                "Connection: close\r\n\r\n",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nDate: now\r\n\r\n",
+                false,
+                "Date: now\r\nConnection: keep-alive\r\n\r\n",
+            ),
+            ("HTTP/1.0 200 OK\r\n\r\n", false, "Connection: close\r\n\r\n"),
+            (
+                "HTTP/1.0 204 No Content\r\nConnection: close, keep-alive\r\n\r\n",
+                false,
+                "Connection: close\r\n\r\n",
+            ),
+            (
+                "HTTP/1.0 204 No Content\r\nConnection: keep-alive\r\n\r\n",
+                false,
+                "Connection: keep-alive\r\n\r\n",
+            ),
+        ] {
+            assert_eq!(
+                finished(skeleton, dated),
+                format!("HTTP/1.1 200 OK\r\nx-A: 1\r\n{end}")
+            );
+        }
+    }
 }

@@ -250,10 +250,15 @@ fn get_all(a: &Args, r: &mut Ret) {
     let got = scope::read(|x| {
         let map = &x.response.headers;
         let named = map.contains_key(header::CONNECTION);
-        let mut left = max.saturating_sub(usize::from(!named));
-        r.table(0, map.keys_len() + 1, |t| {
+        let chunked = x.response.chunked;
+        let more = usize::from(!named) + usize::from(chunked);
+        let mut left = max.saturating_sub(more);
+        r.table(0, map.keys_len() + more, |t| {
             if !named {
                 t.lit("connection").lit(connection(x)).set();
+            }
+            if chunked {
+                t.lit("transfer-encoding").lit("chunked").set();
             }
             for name in map.keys() {
                 if left == 0 {
@@ -269,7 +274,7 @@ fn get_all(a: &Args, r: &mut Ret) {
                 }
             }
         });
-        if map.len() + usize::from(!named) > max {
+        if map.len() + more > max {
             r.lit("truncated");
         }
     });
@@ -283,12 +288,16 @@ fn all_native(g: &Given, reply: &mut Reply) -> c_int {
     let listed = scope::read(|x| {
         let map = &x.response.headers;
         let named = map.contains_key(header::CONNECTION);
-        if !within(map.len() + usize::from(!named), g.x) {
+        let chunked = x.response.chunked;
+        if !within(map.len() + usize::from(!named) + usize::from(chunked), g.x) {
             return native::OP;
         }
         let mut pairs = reply.pairs.fill();
         if !named {
             pairs.add(b"connection", Some(connection(x).as_bytes()));
+        }
+        if chunked {
+            pairs.add(b"transfer-encoding", Some(b"chunked"));
         }
         for (name, value) in map {
             if g.i == 0 {
@@ -320,16 +329,14 @@ fn bypass(_: &Args, r: &mut Ret) {
 }
 
 /// What becomes of the client's connection, as the response will say.
-fn connection(x: &Exchange) -> &'static str {
-    let says = |word: &str| {
-        let lists = x.request.headers.get_all(b"connection");
-        lists
-            .flat_map(|list| list.split(|b| *b == b','))
-            .any(|token| token.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
+pub(super) fn connection(x: &Exchange) -> &'static str {
+    let closed = || {
+        let mut said = x.response.headers.get_all(header::CONNECTION).iter();
+        said.any(|v| v.as_bytes().eq_ignore_ascii_case(b"close"))
     };
     if x.response.status == 101 {
         "upgrade"
-    } else if says("close") || (x.request.version == 10 && !says("keep-alive")) {
+    } else if !x.request.keep_alive || closed() {
         "close"
     } else {
         "keep-alive"

@@ -3,8 +3,10 @@
 //! Must not: write on the request path (the sink does, as it likes).
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use crate::exchange::{Caller, Exchange, Handshake, Phase};
+use crate::logs::{self, Capture};
 use crate::vm::{Args, Registrar, Ret, Scope, op, scope};
 
 /// A log level, as nginx numbers them.
@@ -48,12 +50,18 @@ pub type Sink = Box<dyn Fn(Level, &[u8], &Origin<'_>)>;
 
 thread_local! {
     static SINK: RefCell<Option<Sink>> = const { RefCell::new(None) };
+    static CAPTURE: RefCell<Option<Rc<Capture>>> = const { RefCell::new(None) };
     static THRESHOLD: Cell<Level> = const { Cell::new(Level::NOTICE) };
 }
 
 /// Sets where this worker's lines go; stderr without it.
 pub fn set_sink(sink: Sink) {
     SINK.with(|s| *s.borrow_mut() = Some(sink));
+}
+
+/// Sets where this worker's Lua finds captured lines (`lua_capture_error_log`).
+pub fn set_capture(capture: Option<Rc<Capture>>) {
+    CAPTURE.set(capture);
 }
 
 /// Sets the level above which this worker's lines are dropped; states made afterwards skip formatting them.
@@ -110,7 +118,45 @@ fn deliver(level: Level, text: &[u8], origin: &Origin<'_>) {
 
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_log", "write", op::raw(write))?;
-    r.op("ngx_log", "threshold", op::raw(threshold))
+    r.op("ngx_log", "threshold", op::raw(threshold))?;
+    r.op("ngx_log", "capture_filter", op::raw(capture_filter))?;
+    r.op("ngx_log", "captured", op::raw(captured))
+}
+
+const NOT_CAPTURED: &str = "directive \"lua_capture_error_log\" is not set";
+
+/// `capture_filter(level)`: true, or nil and why not.
+fn capture_filter(a: &Args, r: &mut Ret) {
+    let Some(capture) = CAPTURE.with_borrow(Option::clone) else {
+        r.fail(NOT_CAPTURED);
+        return;
+    };
+    let level = a.num(1).unwrap_or_default().trunc();
+    let known = (0.0..=8.0).contains(&level);
+    match logs::Level::from_number(level as i64).filter(|_| known) {
+        Some(level) => {
+            capture.set_filter(level);
+            r.bool(true);
+        }
+        None => {
+            r.fail(format!("bad log level: {}", level as i32));
+        }
+    }
+}
+
+/// `captured()`: level, time and text of the oldest line; false if there is none, or nil and why not.
+fn captured(_: &Args, r: &mut Ret) {
+    match CAPTURE.with_borrow(|c| c.as_ref().map(|c| c.take())) {
+        None => {
+            r.fail(NOT_CAPTURED);
+        }
+        Some(None) => {
+            r.bool(false);
+        }
+        Some(Some(found)) => {
+            r.num(found.level as u8).num(found.time).str(found.line);
+        }
+    }
 }
 
 fn threshold(_: &Args, r: &mut Ret) {

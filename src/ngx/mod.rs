@@ -29,6 +29,7 @@ mod time;
 pub mod timer;
 mod udp;
 mod var;
+mod var_names;
 mod var_ssl;
 pub mod worker;
 pub mod worker_thread;

@@ -17,7 +17,7 @@ use crate::exchange::{Body, Exchange};
 use crate::net::guard::GuardHandle;
 use crate::net::raw::RawStream;
 use crate::vm::scope::BodyReader;
-use crate::vm::{Args, Registrar, Ret, op, scope};
+use crate::vm::{Args, Registrar, Ret, checks_client_abort, op, scope};
 
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_req_socket", "open", op::raw(open))
@@ -34,6 +34,9 @@ fn open(a: &Args, r: &mut Ret) {
     if !call::allowed(r, CONTENT) {
         return;
     }
+    if scope::read(|x| x.request.kin.depth()).is_some_and(|depth| depth > 0) {
+        return r.raise("attempt to read the request body in a subrequest");
+    }
     let reader = scope.body_reader.borrow().clone();
     let (Some(cell), Some(reader)) = (&scope.exchange, reader) else {
         return call::no_request(r);
@@ -46,9 +49,15 @@ fn open(a: &Args, r: &mut Ret) {
     };
     drop(x);
     match opened {
-        Ok(io) => r.int(tcp::of_request(&scope, io, a.truthy(1))),
-        Err(e) => r.fail(e),
-    };
+        Ok(io) => {
+            let (id, idle) = tcp::of_request(&scope, io, a.truthy(1));
+            reader.watch(idle);
+            r.int(id);
+        }
+        Err(e) => {
+            r.fail(e);
+        }
+    }
 }
 
 fn body(x: &mut Exchange, reader: &Rc<dyn BodyReader>) -> Result<BodyIo, &'static str> {
@@ -126,10 +135,9 @@ fn raw(x: &mut Exchange, reader: &Rc<dyn BodyReader>) -> Result<RawIo, &'static 
         return Err("duplicate call");
     }
     let streaming = matches!(x.request.body, Body::Streaming);
-    if streaming && x.request.has_body && x.request.content_length.is_none() {
-        return Err("chunked request bodies not supported yet");
-    }
-    if !streaming && !reader.is_whole() {
+    let chunked = x.request.has_body && x.request.content_length.is_none();
+    let torn = || chunked && reader.guard().is_some_and(|g| g.is_body_wanted());
+    if !reader.is_whole() && (!streaming || torn()) {
         return Err("pending request body reading in some other thread");
     }
     if x.request.version == 10 && x.response.body.as_ref().is_some_and(|b| !b.is_empty()) {
@@ -139,7 +147,9 @@ fn raw(x: &mut Exchange, reader: &Rc<dyn BodyReader>) -> Result<RawIo, &'static 
     let Some((stream, guard)) = reader.seize() else {
         return Err("attempt to read the request body in a subrequest");
     };
-    x.request.body = Body::Memory(Bytes::new());
+    if streaming {
+        x.request.body = Body::Memory(Bytes::new());
+    }
     let mut io = RawIo {
         stream,
         guard,
@@ -204,7 +214,7 @@ enum Before {
     Over,
 }
 
-/// The client's connection.
+/// The client's connection: behind the request's head, a chunked body as it came.
 struct RawIo {
     stream: Rc<dyn RawStream>,
     guard: GuardHandle,
@@ -242,7 +252,14 @@ impl AsyncRead for RawIo {
                 return Poll::Ready(Ok(()));
             }
             match &mut self.before {
-                Before::Over => return self.stream.poll_read(cx, out),
+                Before::Over => {
+                    let before = out.filled().len();
+                    ready!(self.stream.poll_read(cx, out))?;
+                    if out.filled().len() == before && checks_client_abort() {
+                        return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+                    }
+                    return Poll::Ready(Ok(()));
+                }
                 Before::Unknown => {
                     let left = ready!(self.guard.poll_left_over(cx));
                     let handed_on = self.length.saturating_sub(left.unread);

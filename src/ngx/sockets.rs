@@ -228,11 +228,15 @@ impl Owner {
         }
     }
 
+    /// Whether the current handler is the owner; None where none runs.
+    pub fn is_mine(&self) -> Option<bool> {
+        let owner = self.0.borrow();
+        scope::with(|s| owner.as_ref().is_some_and(|o| std::ptr::eq(s, o.as_ptr())))
+    }
+
     /// Whether the current handler is the owner; leaves OpenResty's error otherwise.
     pub fn is_current(&self, r: &mut Ret) -> bool {
-        let owner = self.0.borrow();
-        let mine = scope::with(|s| owner.as_ref().is_some_and(|o| std::ptr::eq(s, o.as_ptr())));
-        match mine {
+        match self.is_mine() {
             Some(true) => return true,
             Some(false) => r.raise("bad request"),
             None => call::no_request(r),

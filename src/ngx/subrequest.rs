@@ -160,6 +160,7 @@ fn prepare(a: &Args, r: &mut Ret) {
     }
     let vm = &parent.vm;
     let scope = Scope::of_guest(vm, Phase::Rewrite, Some(made), parent.shared_guest());
+    scope.set_parent(&parent);
     r.num(scope.slot);
     PREPARED.with_borrow_mut(|all| all.push((Rc::downgrade(&parent), scope)));
 }
@@ -177,6 +178,10 @@ fn set_variable(x: &mut Exchange, name: &[u8], value: &[u8]) -> Result<(), i32> 
     let shown = lower.escape_ascii();
     match var::assign(x, &lower, Some(target_text(value))) {
         var::Assigned::Yes => Ok(()),
+        var::Assigned::Invalid => {
+            var::invalid(&lower, value);
+            Ok(())
+        }
         var::Assigned::ReadOnly => {
             let text = format!("variable \"{shown}\" not changeable");
             log::emit(Level::ERR, text.as_bytes());
@@ -234,6 +239,7 @@ fn derive(parent: &Exchange, wanted: &Wanted, kin: Kin) -> Exchange {
             method: wanted.method.into(),
             target: q.target.clone(),
             version: q.version,
+            keep_alive: q.keep_alive,
             scheme: q.scheme,
             host: q.host.clone(),
             uri: wanted.uri.clone(),

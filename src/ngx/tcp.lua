@@ -359,6 +359,10 @@ function methods.settrustedstore(sock, store)
     return nil, "bad store arg: cdata expected, got " .. type(store)
   end
   created(sock)
+  local ok, err = tcp.trusts(id_of(sock))
+  if not ok then
+    return nil, err
+  end
   sock.trust = store
   return true
 end

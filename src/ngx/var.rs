@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::var_names::READ_ONLY;
 use super::{call, var_ssl};
 use crate::exchange::request::target_text;
 use crate::exchange::{Body, Exchange};
@@ -232,7 +233,7 @@ fn connection(x: &Exchange, name: &[u8], r: &mut impl Sink) -> bool {
         b"request_time" => r.str(thousandths(x.timing.elapsed())),
         b"connection_time" => r.str(thousandths(c.opened.elapsed())),
         b"pipe" => r.lit("."),
-        b"limit_rate" => r.lit("0"),
+        b"limit_rate" => r.str(itoa::Buffer::new().format(x.response.limit_rate)),
         b"request_completion" => r.lit(if x.timing.ended.is_some() { "OK" } else { "" }),
         _ => return false,
     };
@@ -334,6 +335,12 @@ fn response(x: &Exchange, name: &[u8], r: &mut impl Sink) -> bool {
         b"status" => r.str(format!("{:03}", s.status)),
         b"body_bytes_sent" => r.str(itoa::Buffer::new().format(s.body_bytes_sent)),
         b"bytes_sent" => r.str(itoa::Buffer::new().format(s.bytes_sent())),
+        b"sent_http_connection" => r.lit(super::header::connection(x)),
+        b"sent_http_keep_alive" if x.connection.keepalive_header > 0 => match super::header::connection(x) {
+            "keep-alive" => r.str(format!("timeout={}", x.connection.keepalive_header)),
+            _ => r.nil(),
+        },
+        b"sent_http_transfer_encoding" if s.chunked => r.lit("chunked"),
         b"upstream_status" => match (s.upstream_status, x.attempts.is_empty()) {
             (None, true) => r.nil(),
             (last, _) => r.str(tries(x, |a, is_last| match (&a.error, last, is_last) {
@@ -354,6 +361,10 @@ fn response(x: &Exchange, name: &[u8], r: &mut impl Sink) -> bool {
                 "0".into()
             }
         })),
+        b"upstream_bytes_received" if !x.attempts.is_empty() => {
+            r.str(tries(x, |a, _| a.received.to_string()))
+        }
+        b"upstream_bytes_sent" if !x.attempts.is_empty() => r.str(tries(x, |a, _| a.sent.to_string())),
         b"upstream_response_time" if !x.attempts.is_empty() => r.str(tries(x, |a, _| {
             let end = x.timing.ended.unwrap_or_else(std::time::Instant::now);
             seconds(Some(
@@ -483,93 +494,6 @@ fn hostname() -> String {
         .unwrap_or_default()
 }
 
-const READ_ONLY: &[&[u8]] = &[
-    b"http_host",
-    b"http_user_agent",
-    b"http_referer",
-    b"http_via",
-    b"http_x_forwarded_for",
-    b"http_cookie",
-    b"sent_http_content_type",
-    b"sent_http_content_length",
-    b"sent_http_location",
-    b"sent_http_last_modified",
-    b"sent_http_connection",
-    b"sent_http_keep_alive",
-    b"sent_http_transfer_encoding",
-    b"sent_http_cache_control",
-    b"sent_http_link",
-    b"document_root",
-    b"realpath_root",
-    b"request_filename",
-    b"limit_req_status",
-    b"limit_conn_status",
-    b"connection_time",
-    b"pipe",
-    b"proxy_host",
-    b"proxy_port",
-    b"proxy_add_x_forwarded_for",
-    b"proxy_protocol_addr",
-    b"proxy_protocol_port",
-    b"proxy_protocol_server_addr",
-    b"proxy_protocol_server_port",
-    b"upstream_response_length",
-    b"upstream_bytes_received",
-    b"upstream_bytes_sent",
-    b"upstream_cache_status",
-    b"gzip_ratio",
-    b"tcpinfo_rtt",
-    b"tcpinfo_rttvar",
-    b"tcpinfo_snd_cwnd",
-    b"tcpinfo_rcv_space",
-    b"request_method",
-    b"request_uri",
-    b"uri",
-    b"document_uri",
-    b"query_string",
-    b"is_args",
-    b"host",
-    b"scheme",
-    b"https",
-    b"http2",
-    b"server_protocol",
-    b"server_addr",
-    b"server_port",
-    b"server_name",
-    b"remote_addr",
-    b"remote_port",
-    b"binary_remote_addr",
-    b"realip_remote_addr",
-    b"realip_remote_port",
-    b"remote_user",
-    b"content_length",
-    b"content_type",
-    b"request",
-    b"request_length",
-    b"request_body",
-    b"request_body_file",
-    b"request_id",
-    b"kong_request_id",
-    b"request_time",
-    b"msec",
-    b"time_local",
-    b"time_iso8601",
-    b"status",
-    b"body_bytes_sent",
-    b"bytes_sent",
-    b"upstream_status",
-    b"upstream_addr",
-    b"upstream_response_time",
-    b"upstream_connect_time",
-    b"upstream_header_time",
-    b"connection",
-    b"connection_requests",
-    b"pid",
-    b"hostname",
-    b"nginx_version",
-    b"request_completion",
-];
-
 /// `set(name, value)`: nothing, or the message that the face raises.
 fn set(a: &Args, r: &mut Ret) {
     let Some(name) = a.str(1) else {
@@ -581,6 +505,7 @@ fn set(a: &Args, r: &mut Ret) {
     let shown = name.escape_ascii();
     match scope::write(|x| assign(x, &name, value)) {
         Some(Assigned::Yes) => {}
+        Some(Assigned::Invalid) => invalid(&name, a.str(2).unwrap_or_default()),
         Some(Assigned::ReadOnly) => {
             r.str(format!("variable \"{shown}\" not changeable"));
         }
@@ -604,6 +529,8 @@ fn set(a: &Args, r: &mut Ret) {
 pub(super) enum Assigned {
     /// It is written.
     Yes,
+    /// It is no value for it, which is logged and nothing else.
+    Invalid,
     /// It is there, but not to be written.
     ReadOnly,
     /// It is there, but what it tells is nobody's to write (TLS).
@@ -612,9 +539,20 @@ pub(super) enum Assigned {
     Unknown,
 }
 
+/// Logs a value that is none.
+pub(super) fn invalid(name: &[u8], value: &[u8]) {
+    let text = [b"invalid $", name, b" \"", value, b"\""].concat();
+    super::log::emit(super::log::Level::ERR, &text);
+}
+
 /// Writes a variable; `name` is in lower case.
 pub(super) fn assign(x: &mut Exchange, name: &[u8], value: Option<String>) -> Assigned {
-    if written(x, name, value) {
+    if name == b"limit_rate" {
+        match x.response.set_limit_rate(&value.unwrap_or_default()) {
+            true => Assigned::Yes,
+            false => Assigned::Invalid,
+        }
+    } else if written(x, name, value) {
         Assigned::Yes
     } else if READ_ONLY.contains(&name) {
         Assigned::ReadOnly

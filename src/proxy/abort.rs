@@ -11,13 +11,15 @@ use super::fault::Fault;
 use super::log::handler_failed;
 use crate::logs::Level;
 use crate::vm::scope::Afterwards;
-use crate::vm::{Flow, Run, Scope};
+use crate::vm::{Flow, Run, Scope, checks_client_abort};
 
 /// A phase's run that notices when it is given up.
 pub struct Watched {
     run: Option<Run>,
     generation: Rc<Generation>,
     scope: Rc<Scope>,
+    /// The client is known to be gone.
+    gone: bool,
 }
 
 impl Watched {
@@ -26,6 +28,7 @@ impl Watched {
             run: Some(run),
             generation: generation.clone(),
             scope: scope.clone(),
+            gone: false,
         }
     }
 }
@@ -43,6 +46,25 @@ impl Watched {
         if due { Poll::Ready(None) } else { Poll::Pending }
     }
 
+    /// Whether the client of a connection that was taken over has gone: said once.
+    fn is_gone(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.gone {
+            return false;
+        }
+        let reader = self.scope.body_reader.borrow().clone();
+        self.gone = reader.is_some_and(|r| r.poll_gone(cx).is_ready());
+        self.gone
+    }
+
+    fn log_gone(&self) {
+        if let Some(x) = self.scope.exchange.as_ref().and_then(|x| x.try_borrow().ok())
+            && x.request.kin.depth() == 0
+        {
+            let gone = Fault::ClientGone.to_string();
+            self.generation.worker.error(Level::Info, &gone, Some(&x));
+        }
+    }
+
     /// Lets go of the handler.
     pub(super) fn abandon(&mut self) {
         self.run = None;
@@ -52,25 +74,35 @@ impl Watched {
 impl Future for Watched {
     type Output = Flow;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Flow> {
-        let Some(run) = &mut self.run else {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Flow> {
+        let this = self.get_mut();
+        let Some(run) = &mut this.run else {
             return Poll::Ready(Flow::Done);
         };
-        let flow = std::task::ready!(Pin::new(run).poll(cx));
-        self.run = None;
-        Poll::Ready(flow)
+        let mut flow = Pin::new(run).poll(cx);
+        if flow.is_pending() && checks_client_abort() && this.is_gone(cx) {
+            // hyper does not see it: the connection is a handler's own (`ngx.req.socket(true)`)
+            this.log_gone();
+            let minds = this.scope.minds_abort();
+            flow = match this.run.as_mut().filter(|_| minds) {
+                Some(run) => match run.client_gone() {
+                    true => Pin::new(run).poll(cx),
+                    false => Poll::Ready(Flow::Exit(499)),
+                },
+                None => Poll::Ready(Flow::Exit(499)),
+            };
+        }
+        if flow.is_ready() {
+            this.run = None;
+        }
+        flow
     }
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
         let Some(mut run) = self.run.take() else { return };
-        if let Some(x) = self.scope.exchange.as_ref().and_then(|x| x.try_borrow().ok())
-            && x.request.kin.depth() == 0
-        {
-            let gone = Fault::ClientGone.to_string();
-            self.generation.worker.error(Level::Info, &gone, Some(&x));
-        }
+        self.log_gone();
         if !self.scope.minds_abort() || !run.client_gone() {
             return;
         }

@@ -55,12 +55,16 @@ pub fn begin(generation: &Generation, connection: &Rc<Connection>, head: &Reques
         Some(ip) => std::net::SocketAddr::new(ip, found.port.unwrap_or(0)),
         None => connection.peer,
     };
-    connection.requests.set(connection.requests.get() + 1);
+    let asked = connection.requests.get() + 1;
+    connection.requests.set(asked);
+    let s = &generation.settings;
+    let mut request = request_of(head, connection.tls.is_some());
+    request.keep_alive &= !s.keepalive_timeout.is_zero() && asked < s.keepalive_requests;
     Exchange {
         id: generation.worker.ids.next(),
         connection: connection.clone(),
         snapshot: generation.snapshot.clone(),
-        request: request_of(head, connection.tls.is_some()),
+        request,
         matched: None,
         client: Client {
             addr,
@@ -70,7 +74,11 @@ pub fn begin(generation: &Generation, connection: &Rc<Connection>, head: &Reques
         outbound: Outbound::default(),
         target: ServiceTarget::default(),
         attempts: Vec::new(),
-        response: Response::default(),
+        response: Response {
+            limit_rate: s.limit_rate,
+            limit_rate_after: s.limit_rate_after,
+            ..Response::default()
+        },
         timing: Timing::start(),
     }
 }
@@ -103,6 +111,7 @@ fn request_of(head: &RequestHead, tls: bool) -> Request {
             Some(Version::Http10) => 10,
             _ => 11,
         },
+        keep_alive: head.keep_alive(),
         scheme: if tls { "https" } else { "http" },
         host: host_of(head),
         uri,

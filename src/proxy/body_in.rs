@@ -79,6 +79,8 @@ pub struct ClientStream {
     too_large: Cell<bool>,
     /// The connection, where a handler took it over.
     seized: RefCell<Option<Rc<dyn RawStream>>>,
+    /// Whether nobody reads from it.
+    idle: RefCell<Option<Box<dyn Fn() -> bool>>>,
     /// Why reading failed: whoever asks again hears the same, and never a clean end.
     failed: RefCell<Option<(io::ErrorKind, String)>>,
 }
@@ -124,6 +126,7 @@ impl ClientStream {
             ended: Cell::new(ended),
             too_large: Cell::new(false),
             seized: RefCell::default(),
+            idle: RefCell::default(),
             failed: RefCell::default(),
         })
     }
@@ -224,10 +227,21 @@ impl ClientStream {
         Poll::Ready(Some(Err(io::Error::new(kind, reason))))
     }
 
+    /// Lets the server have a chunked body, which the guard holds back as it came.
+    fn want(&self) {
+        if self.length.is_none()
+            && !self.ended.get()
+            && let Some(guard) = &self.guard
+        {
+            guard.want_body();
+        }
+    }
+
     fn poll_chunk(&self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         if let Some((kind, reason)) = &*self.failed.borrow() {
             return Poll::Ready(Some(Err(io::Error::new(*kind, reason.clone()))));
         }
+        self.want();
         let mut incoming = self.incoming.borrow_mut();
         let Some(body) = incoming.as_mut() else {
             return Poll::Ready(None);
@@ -395,8 +409,26 @@ impl BodyReader for Reader {
         self.0.is_seized()
     }
 
+    fn watch(&self, idle: Box<dyn Fn() -> bool>) {
+        *self.0.idle.borrow_mut() = Some(idle);
+    }
+
+    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match &*self.0.seized.borrow() {
+            Some(stream) if self.0.idle.borrow().as_ref().is_some_and(|idle| idle()) => stream.poll_end(cx),
+            _ => Poll::Pending,
+        }
+    }
+
     fn room(&self) -> (u64, PathBuf) {
         (self.0.limits.buffer, self.0.limits.temp_dir.clone())
+    }
+}
+
+impl Drop for ClientStream {
+    fn drop(&mut self) {
+        // what nobody wanted the server reads past, as far as it is there
+        self.want();
     }
 }
 

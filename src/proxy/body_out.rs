@@ -15,6 +15,7 @@ use http_body::{Body, Frame, SizeHint};
 use super::Generation;
 use super::live::Live;
 use super::log::Tail;
+use super::pace::{Pace, Rate};
 use super::respond;
 use crate::exchange::{Exchange, Phase};
 use crate::upstream::UpstreamBody;
@@ -48,6 +49,8 @@ pub struct ClientBody {
     /// Exact length, if it can be known.
     exact: Option<u64>,
     tail: Option<Tail>,
+    /// What may not leave yet, where there is a rate.
+    pace: Option<Box<Pace>>,
 }
 
 /// Runs body_filter over one chunk; true with the result if a handler ended the body (`ngx.arg[2] = true`).
@@ -102,22 +105,48 @@ impl ClientBody {
             filter,
             exact,
             tail: Some(tail),
+            pace: None,
         }
     }
 
+    /// Whether its end is told by chunks to a client that knows them: no length is.
+    pub fn is_chunked(&self, head_only: bool) -> bool {
+        !head_only && self.exact.is_none() && !matches!(self.source, Source::Empty)
+    }
+
     fn count(&self, n: usize) {
+        // what is held back is counted as it leaves
+        if self.pace.is_none() {
+            self.sent(n);
+        }
+    }
+
+    fn sent(&self, n: usize) {
         if let Some(t) = &self.tail {
             t.with(|x| x.response.body_bytes_sent += n as u64);
         }
     }
 
-    fn received(&self, n: usize) {
+    /// So many bytes of a body came; and what of the whole.
+    fn received(&self, n: usize, (received, sent): (u64, u64)) {
         if let Some(t) = &self.tail {
-            t.with(|x| x.response.upstream_length += n as u64);
+            t.with(|x| {
+                x.response.upstream_length += n as u64;
+                if let Some(last) = x.attempts.last_mut() {
+                    (last.received, last.sent) = (received, sent);
+                }
+            });
         }
     }
 
     fn end(&mut self) {
+        match &mut self.pace {
+            Some(pace) => pace.over = true,
+            None => self.finish(),
+        }
+    }
+
+    fn finish(&mut self) {
         let source = std::mem::replace(&mut self.source, Source::Empty);
         if let Some(t) = self.tail.take() {
             match source {
@@ -142,7 +171,7 @@ impl ClientBody {
         if let Some(t) = &self.tail {
             t.broken(&reason);
         }
-        self.end();
+        self.finish();
         Poll::Ready(Some(Err(BrokenOff(reason))))
     }
 
@@ -177,6 +206,60 @@ impl ClientBody {
         Poll::Ready(Some(Ok(Frame::data(out))))
     }
 
+    /// The rate, where there is one.
+    fn rate(&self) -> Option<Rate> {
+        let mut rate = None;
+        self.tail.as_ref()?.with(|x| {
+            let s = &x.response;
+            rate = (s.limit_rate > 0 && x.request.kin.depth() == 0).then_some(Rate {
+                rate: s.limit_rate,
+                after: s.limit_rate_after,
+                since: x.timing.started,
+            });
+        });
+        rate
+    }
+
+    /// The next frame, as far as the rate lets it go.
+    #[cold]
+    fn poll_paced(
+        &mut self,
+        cx: &mut Context<'_>,
+        limit: Rate,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        loop {
+            let mut head = 0;
+            if let (None, Some(tail)) = (&self.pace, &self.tail) {
+                tail.with(|x| head = x.response.bytes_sent());
+            }
+            let pace = self.pace.get_or_insert_with(|| Box::new(Pace::new(head)));
+            if let Some(frame) = std::task::ready!(pace.poll_piece(cx, limit)) {
+                let last = pace.over && pace.is_empty();
+                self.sent(frame.data_ref().map_or(0, Bytes::len));
+                if last {
+                    self.finish();
+                }
+                return Poll::Ready(Some(Ok(frame)));
+            }
+            if pace.over {
+                self.finish();
+                return Poll::Ready(None);
+            }
+            match std::task::ready!(self.poll_source(cx)) {
+                Some(Ok(frame)) => {
+                    if let Some(pace) = &mut self.pace {
+                        pace.hold(frame);
+                    }
+                }
+                Some(Err(e)) => return Poll::Ready(Some(Err(e))),
+                None => {
+                    self.finish();
+                    return Poll::Ready(None);
+                }
+            }
+        }
+    }
+
     /// Ends the body with the upstream's trailers.
     fn trailers(&mut self, trailers: HeaderMap) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         self.end();
@@ -190,8 +273,9 @@ impl Drop for ClientBody {
             return;
         };
         let mut whole = false;
+        let held = self.pace.as_ref().is_some_and(|pace| !pace.is_empty());
         tail.with(|x| {
-            whole = respond::single_length(&x.response.headers) == Some(x.response.body_bytes_sent)
+            whole = !held && respond::single_length(&x.response.headers) == Some(x.response.body_bytes_sent)
         });
         if !whole {
             return live.give_up();
@@ -212,7 +296,36 @@ impl Body for ClientBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        let this = &mut *self;
+        let limit = self.rate();
+        if limit.is_none() && self.pace.is_none() {
+            return self.poll_source(cx);
+        }
+        let none = Rate {
+            rate: 0,
+            after: 0,
+            since: std::time::Instant::now(),
+        };
+        self.poll_paced(cx, limit.unwrap_or(none))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            _ if self.pace.is_some() => self.tail.is_none(),
+            Source::Empty => true,
+            Source::Full(_) | Source::Live(_) | Source::Trailers(_) | Source::Failed(_) => false,
+            Source::Upstream(u) => !self.filter && u.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.exact.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+impl ClientBody {
+    /// The next frame as it comes.
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        let this = self;
         loop {
             let upstream = match &mut this.source {
                 Source::Empty => {
@@ -255,10 +368,10 @@ impl Body for ClientBody {
             };
             match std::task::ready!(Pin::new(&mut **upstream).poll_frame(cx)) {
                 Some(Ok(frame)) => {
-                    let ended = upstream.is_end_stream();
+                    let (ended, traffic) = (upstream.is_end_stream(), upstream.traffic());
                     match frame.into_data() {
                         Ok(data) => {
-                            this.received(data.len());
+                            this.received(data.len(), traffic);
                             if this.filter && !ended {
                                 match this.filtered(data, false) {
                                     Ok((out, false)) if out.is_empty() => continue,
@@ -275,6 +388,7 @@ impl Body for ClientBody {
                             return this.data(data, ended);
                         }
                         Err(frame) => {
+                            this.received(0, traffic);
                             if let (Some(t), Some(m)) = (&this.tail, frame.trailers_ref()) {
                                 t.with(|x: &mut Exchange| x.response.trailers = Some(m.clone()));
                             }
@@ -295,6 +409,8 @@ impl Body for ClientBody {
                     }
                 }
                 None => {
+                    let traffic = upstream.traffic();
+                    this.received(0, traffic);
                     let rest = match this.filtered(Bytes::new(), true) {
                         Ok((r, _)) => r,
                         Err(e) => return this.broken(e.0),
@@ -309,17 +425,5 @@ impl Body for ClientBody {
                 Some(Err(e)) => return this.fail_later(e.to_string(), cx),
             }
         }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match &self.source {
-            Source::Empty => true,
-            Source::Full(_) | Source::Live(_) | Source::Trailers(_) | Source::Failed(_) => false,
-            Source::Upstream(u) => !self.filter && u.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.exact.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

@@ -155,6 +155,8 @@ impl Choice {
             connect_time,
             began: self.began,
             took: error.map(|_| self.began.elapsed()),
+            received: 0,
+            sent: 0,
         }
     }
 }

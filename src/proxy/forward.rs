@@ -159,24 +159,28 @@ async fn one_try(
     match conn.request(head, request, limits.silence).await {
         Ok(response) if response.status() == http::StatusCode::SWITCHING_PROTOCOLS => {
             // nobody asked for it, and the bytes behind it would be no HTTP
+            let traffic = conn.traffic();
             generation.worker.pool.discard(conn);
             let e = AttemptError::Invalid("unexpected 101".into());
             let failed = choice.attempt(addr, Some(&e), connect_time);
-            cell.borrow_mut().attempts.push(failed);
+            cell.borrow_mut().attempts.push(failed.with_traffic(traffic));
             Err(e)
         }
         Ok(response) => {
             let mut x = cell.borrow_mut();
+            let body = accept(generation, &mut x, conn, response, limits.silence.read);
+            let answered = choice.attempt(addr, None, connect_time);
             // mostly the only one: no room for more
             x.attempts.reserve_exact(1);
-            x.attempts.push(choice.attempt(addr, None, connect_time));
-            Ok(accept(generation, &mut x, conn, response, limits.silence.read))
+            x.attempts.push(answered.with_traffic(body.traffic()));
+            Ok(body)
         }
         Err(e) => {
+            let traffic = conn.traffic();
             generation.worker.pool.discard(conn);
             if !e.is_stale(true) {
                 let failed = choice.attempt(addr, Some(&e), connect_time);
-                cell.borrow_mut().attempts.push(failed);
+                cell.borrow_mut().attempts.push(failed.with_traffic(traffic));
             }
             Err(e)
         }

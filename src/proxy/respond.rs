@@ -9,14 +9,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::Body as _;
-use hyper::ext::ReasonPhrase;
 
 use super::Generation;
 use super::body_out::{ClientBody, Source, filter};
 use super::fault::{Fault, Verdict};
 use super::live::{self, Live};
 use super::log::{Tail, handler_failed};
-use super::{conditional, hash_input};
+use super::{conditional, hash_input, head_back};
 use crate::exchange::response::Source as Made;
 use crate::exchange::{Exchange, Phase, error_body, reason};
 use crate::upstream::{AttemptError, UpstreamBody};
@@ -335,30 +334,26 @@ fn sealed(tail: Tail, source: Source, seal: &Seal) -> Response<ClientBody> {
     }
     x.response.head_sent = true;
     let cut = x.response.cut;
-    let mut response = Response::new(());
-    *response.status_mut() = StatusCode::from_u16(x.response.status).unwrap_or(StatusCode::OK);
-    if let Some(phrase) = phrase(&x) {
-        response.extensions_mut().insert(phrase);
-    }
     // the log phase still asks for the headers
     let later = scope.handled.get() & LATER != 0 || matches!(source, Source::Live(_));
+    drop(x);
+    let source = if head_only && !cut { Source::Empty } else { source };
+    let body = ClientBody::new(source, seal.filter_later, tail);
+    let guard = scope.body_reader.borrow().as_ref().and_then(|r| r.guard());
+    let mut x = cell.borrow_mut();
+    if let Some(guard) = guard {
+        let told = x.response.headers.contains_key(header::CONTENT_LENGTH);
+        x.response.chunked = !told && x.request.version > 10 && body.is_chunked(head_only);
+        return head_back::send(&x, &guard, head_only, body);
+    }
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(x.response.status).unwrap_or(StatusCode::OK);
     *response.headers_mut() = if later {
         x.response.headers.clone()
     } else {
         std::mem::take(&mut x.response.headers)
     };
-    drop(x);
-    let source = if head_only && !cut { Source::Empty } else { source };
-    response.map(|()| ClientBody::new(source, seal.filter_later, tail))
-}
-
-/// The reason phrase, where it is not HTTP's own for the status.
-fn phrase(x: &Exchange) -> Option<ReasonPhrase> {
-    let status = x.response.status;
-    match &x.response.reason {
-        Some(own) if own.0 == status => ReasonPhrase::try_from(&own.1[..]).ok(),
-        _ => reason::phrase(status).map(|text| ReasonPhrase::from_static(text.as_bytes())),
-    }
+    response
 }
 
 const LATER: u32 = Phase::BodyFilter as u32 | Phase::Log as u32;

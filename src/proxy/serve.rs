@@ -384,8 +384,8 @@ async fn buffered(
     stream: &ClientStream,
     upstream: UpstreamBody,
 ) -> Next {
-    let body = match collect(upstream).await {
-        Ok(b) => b,
+    let (body, (received, sent)) = match collect(upstream).await {
+        Ok(whole) => whole,
         Err(reason) => {
             if let Some(cell) = &scope.exchange {
                 cell.borrow_mut().response.headers.clear();
@@ -400,6 +400,9 @@ async fn buffered(
         let mut x = cell.borrow_mut();
         x.response.buffering = true;
         x.response.upstream_length = body.len() as u64;
+        if let Some(last) = x.attempts.last_mut() {
+            (last.received, last.sent) = (received, sent);
+        }
         x.response.buffered = Some(body.clone());
         x.timing.buffered_at = Some(Instant::now());
     }
@@ -417,12 +420,13 @@ async fn buffered(
     next
 }
 
-async fn collect(mut upstream: UpstreamBody) -> Result<bytes::Bytes, String> {
+/// The body, and the bytes received and sent for it.
+async fn collect(mut upstream: UpstreamBody) -> Result<(bytes::Bytes, (u64, u64)), String> {
     let mut all = Vec::new();
     loop {
         let frame = poll_fn(|cx| std::pin::Pin::new(&mut upstream).poll_frame(cx)).await;
         match frame {
-            None => return Ok(all.into()),
+            None => return Ok((all.into(), upstream.traffic())),
             Some(Err(e)) => return Err(e.to_string()),
             Some(Ok(f)) => {
                 if let Ok(data) = f.into_data() {

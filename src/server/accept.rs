@@ -10,6 +10,7 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use http::header::{CONNECTION, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -21,7 +22,7 @@ use super::secure::{self, Outcome};
 use crate::exchange::{Connection, next_serial};
 use crate::net::guard::{GuardHandle, GuardedIo};
 use crate::net::head_parser::Limits;
-use crate::net::raw::share;
+use crate::net::raw::{Peekable, share};
 use crate::proxy::body_in::BodyLimits;
 use crate::proxy::body_out::{BrokenOff, ClientBody};
 use crate::proxy::handshake::Caller;
@@ -193,15 +194,21 @@ pub struct Listener {
 }
 
 /// Serves HTTP on a stream that is ready for it.
-async fn serve_http<S>(shared: Rc<Shared>, stream: S, connection: Connection, beneath: Option<Rc<Cell<u64>>>)
-where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+async fn serve_http<S>(
+    shared: Rc<Shared>,
+    stream: S,
+    mut connection: Connection,
+    beneath: Option<Rc<Cell<u64>>>,
+) where
+    S: AsyncRead + AsyncWrite + Peekable + Unpin + 'static,
 {
     let settings = shared.current.borrow().settings.clone();
     let buffers = settings.large_client_header_buffers;
     let (stream, raw) = share(stream);
     let (io, guard) = GuardedIo::new(stream, Limits::from_buffers(buffers.count, buffers.size));
     guard.offer(raw);
+    guard.tell_keepalive(settings.keepalive_header);
+    connection.keepalive_header = settings.keepalive_header;
     let watched = Rc::new(Watched {
         guard: guard.clone(),
         busy: Cell::new(0),
@@ -224,13 +231,24 @@ where
         }
         let (shared, connection, guard, limits) =
             (shared.clone(), connection.clone(), guard.clone(), limits.clone());
+        let watched = watched.clone();
         async move {
             let Some(head) = guard.pop() else {
                 return Err(BrokenOff("no head".into()));
             };
             guard.decline_upgrade();
             let generation = shared.current.borrow().clone();
-            let response = serve(generation, connection, head, guard, request.into_body(), limits).await?;
+            let sending = guard.clone();
+            let mut response =
+                serve(generation, connection, head, guard, request.into_body(), limits).await?;
+            // of a pipelined request before it there may be something left
+            poll_fn(|cx| sending.poll_written(cx)).await;
+            sending.send_head();
+            if watched.order.get() != Order::None {
+                response
+                    .headers_mut()
+                    .insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok(response.map(|body| Answer { body, _busy: busy }))
         }
     });
@@ -316,6 +334,7 @@ impl Busy {
 
 impl Drop for Busy {
     fn drop(&mut self) {
+        self.0.guard.expect_written();
         self.0.busy.set(self.0.busy.get() - 1);
         if self.0.busy.get() == 0 {
             self.0.counted.becomes(Stand::Waiting);

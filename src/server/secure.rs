@@ -19,6 +19,7 @@ use super::accept::Shared;
 use super::crowd::MAX_HANDSHAKES;
 use super::tls_error;
 use crate::logs::{ErrorContext, Level};
+use crate::net::raw::Peekable;
 use crate::proxy::Worker;
 use crate::proxy::handshake::{Caller, Secured, decide};
 use crate::tls::openssl;
@@ -33,6 +34,18 @@ pub(super) struct Begun {
     at: usize,
     /// Bytes that went out, TLS's own included.
     sent: Rc<Cell<u64>>,
+}
+
+impl Peekable for Begun {
+    fn tcp(&self) -> &TcpStream {
+        &self.stream
+    }
+}
+
+impl Peekable for TlsStream<Begun> {
+    fn tcp(&self) -> &TcpStream {
+        &self.get_ref().0.stream
+    }
 }
 
 /// What became of a connection to a listener with TLS.

@@ -331,6 +331,7 @@ fn build(worker: &Rc<Worker>, prepared: Prepared) -> Result<Rc<Generation>, Stri
     crate::ngx::timer::set_limits(settings.lua_max_pending_timers, settings.lua_max_running_timers);
     crate::ngx::worker_thread::set(rooms::worker_threads(&settings));
     crate::vm::check_client_abort(settings.lua_check_client_abort);
+    crate::ngx::log::set_capture(worker.errors.capture(settings.lua_capture_error_log));
     crate::pdk::configuration::set(
         &settings.configuration_json(),
         &settings.configuration_without_secrets(),

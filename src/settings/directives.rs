@@ -30,6 +30,8 @@ const HONOURED_ANYWHERE: &[&str] = &[
     "lua_regex_match_limit",
     "lua_regex_cache_max_entries",
     "keepalive_timeout",
+    "limit_rate",
+    "limit_rate_after",
     "client_header_timeout",
     "client_body_timeout",
     "large_client_header_buffers",
@@ -64,6 +66,7 @@ const HONOURED: &[&str] = &[
     "nginx_admin_client_max_body_size",
     "nginx_http_lua_max_pending_timers",
     "nginx_http_lua_max_running_timers",
+    "nginx_http_lua_capture_error_log",
     "nginx_http_lua_worker_thread_vm_pool_size",
     "nginx_main_thread_pool",
 ];

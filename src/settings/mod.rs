@@ -196,6 +196,13 @@ pub struct Settings {
     pub regex_cache_max_entries: u32,
     /// `nginx_http_keepalive_timeout` or `moongate_keepalive_timeout`: an idle client connection's life.
     pub keepalive_timeout: Duration,
+    /// `nginx_proxy_limit_rate`: how fast a response leaves, in bytes per second; 0 for no limit.
+    pub limit_rate: u64,
+    /// `nginx_proxy_limit_rate_after`: how much of it leaves before, in bytes.
+    pub limit_rate_after: u64,
+    /// The second time of `nginx_http_keepalive_timeout`: clients are told it (`Keep-Alive: timeout=`), in seconds; 0 for
+    /// not at all.
+    pub keepalive_header: u64,
     /// `nginx_http_client_header_timeout` or `moongate_client_header_timeout`.
     pub client_header_timeout: Duration,
     /// `nginx_http_client_body_timeout` or `moongate_client_body_timeout`: between two reads.
@@ -218,6 +225,9 @@ pub struct Settings {
     pub lua_max_pending_timers: usize,
     /// `nginx_http_lua_max_running_timers`: timers of a worker that run.
     pub lua_max_running_timers: usize,
+    /// `nginx_http_lua_capture_error_log`: bytes of its error log that each worker keeps for `ngx.errlog`, 4096 or more;
+    /// 0 for none.
+    pub lua_capture_error_log: usize,
     /// `nginx_http_lua_check_client_abort` or `nginx_proxy_lua_check_client_abort`: `ngx.on_abort` is there.
     pub lua_check_client_abort: bool,
     /// `nginx_http_lua_worker_thread_vm_pool_size`: calls of `ngx.run_worker_thread` of a worker at once.

@@ -97,6 +97,9 @@ impl Reader<'_> {
             regex_match_limit: r.directive("lua_regex_match_limit", "", 100_000, |t| t.parse().ok()),
             regex_cache_max_entries: r.directive("lua_regex_cache_max_entries", "", 8192, |t| t.parse().ok()),
             keepalive_timeout: r.time_directive("keepalive_timeout"),
+            limit_rate: r.directive("limit_rate", "", 0, parse_size),
+            limit_rate_after: r.directive("limit_rate_after", "", 0, parse_size),
+            keepalive_header: r.keepalive_header(),
             client_header_timeout: r.time_directive("client_header_timeout"),
             client_body_timeout: r.time_directive("client_body_timeout"),
             large_client_header_buffers: r.directive(
@@ -113,6 +116,10 @@ impl Reader<'_> {
             lua_max_post_args: r.whole("lua_max_post_args", 1, 1000) as usize,
             lua_max_pending_timers: r.directive("lua_max_pending_timers", "", 16_384, |t| t.parse().ok()),
             lua_max_running_timers: r.directive("lua_max_running_timers", "", 4096, |t| t.parse().ok()),
+            lua_capture_error_log: r.directive("lua_capture_error_log", "", 0, |t| {
+                let size = parse_size(t).filter(|n| (4096..=1 << 30).contains(n))?;
+                usize::try_from(size).ok()
+            }),
             lua_check_client_abort: r.directive("lua_check_client_abort", "", false, on_or_off),
             lua_worker_thread_vm_pool_size: r.directive("lua_worker_thread_vm_pool_size", "", 10, |t| {
                 t.parse().ok().filter(|n| *n <= 1000)
@@ -322,6 +329,14 @@ impl Reader<'_> {
         // keepalive_timeout may carry a second time, which is only told to clients.
         let first = |text: &str| parse_time(text.split_whitespace().next().unwrap_or_default());
         self.directive(name, &format!("moongate_{name}"), Duration::ZERO, first)
+    }
+
+    fn keepalive_header(&mut self) -> u64 {
+        let second = |text: &str| match text.split_whitespace().nth(1) {
+            Some(told) => parse_time(told).map(|t| t.as_secs()),
+            None => Some(0),
+        };
+        self.directive("keepalive_timeout", "moongate_keepalive_timeout", 0, second)
     }
 
     fn worker_processes(&mut self) -> usize {

@@ -51,6 +51,9 @@ impl PrivateKey {
         if key_code::write_pkcs8(&key).is_none() {
             return Err(Asn1Error::Value.into());
         }
+        if matches!(&*key, Key::Ec(k) if !k.curve.in_tls()) {
+            return Err(KeyError::Unsupported);
+        }
         Ok(Self(Arc::new(Inner {
             spki: key_code::write_spki(&key),
             key,

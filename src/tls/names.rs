@@ -35,7 +35,7 @@ pub(super) fn for_address(cert: &Cert, address: IpAddr) -> bool {
 /// The subject's alternative names, none when it has no such extension; None when they cannot be read, or are
 /// listed twice.
 fn alternative_names(cert: &Cert) -> Option<Vec<GeneralName>> {
-    let mut all = cert.extensions("subjectAltName");
+    let mut all = cert.extensions_called("subjectAltName");
     match (all.next(), all.next()) {
         (None, _) => Some(Vec::new()),
         (Some(extension), None) => general::read(&extension.value).ok(),

@@ -76,7 +76,8 @@ impl SignatureVerificationAlgorithm for Ecdsa {
         match self.0 {
             Curve::P256 => alg_id::ECDSA_P256,
             Curve::P384 => alg_id::ECDSA_P384,
-            Curve::P521 => alg_id::ECDSA_P521,
+            // no scheme names another
+            _ => alg_id::ECDSA_P521,
         }
     }
 

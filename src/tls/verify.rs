@@ -215,7 +215,7 @@ fn suits(key: &Key, scheme: SignatureScheme, tls13: bool) -> bool {
             Some(_) => curve.is_none() && !tls13,
             None => false,
         },
-        Key::Ec(k) => curve.is_some_and(|c| !tls13 || c == k.curve),
+        Key::Ec(k) => curve.is_some_and(|c| k.curve.in_tls() && (!tls13 || c == k.curve)),
         Key::Okp(k) => k.kind == Okp::Ed25519 && scheme == SignatureScheme::ED25519,
     }
 }

@@ -33,6 +33,8 @@ pub struct UpstreamBody {
     /// The silence is being timed, by the connection's alarm.
     timed: bool,
     progressed: bool,
+    /// Of the connection that was given back.
+    traffic: (u64, u64),
 }
 
 impl UpstreamBody {
@@ -45,6 +47,7 @@ impl UpstreamBody {
             read_timeout,
             timed: false,
             progressed: false,
+            traffic: (0, 0),
         };
         if body.incoming.is_end_stream() {
             body.finish(&mut Context::from_waker(std::task::Waker::noop()));
@@ -58,7 +61,22 @@ impl UpstreamBody {
             if !conn.is_ready() {
                 conn.drive(cx);
             }
+            self.traffic = conn.traffic();
             self.pool.give_back(conn);
+        }
+    }
+
+    /// Bytes received and sent so far, heads included.
+    #[inline]
+    pub fn traffic(&self) -> (u64, u64) {
+        self.conn.as_ref().map_or(self.traffic, Conn::traffic)
+    }
+
+    /// The connection is of no more use.
+    fn discard(&mut self) {
+        if let Some(conn) = self.conn.take() {
+            self.traffic = conn.traffic();
+            self.pool.discard(conn);
         }
     }
 }
@@ -128,16 +146,12 @@ impl Body for UpstreamBody {
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Err(e))) => {
-                if let Some(conn) = this.conn.take() {
-                    this.pool.discard(conn);
-                }
+                this.discard();
                 Poll::Ready(Some(Err(e.into())))
             }
             Poll::Pending => {
                 std::task::ready!(this.poll_silence(cx));
-                if let Some(conn) = this.conn.take() {
-                    this.pool.discard(conn);
-                }
+                this.discard();
                 Poll::Ready(Some(Err(BodyError::Timeout)))
             }
         }

@@ -97,6 +97,8 @@ pub struct Conn {
     head: HeadHandle,
     writing: Rc<Writing>,
     gate: Gate,
+    /// What was received and sent before the request under way.
+    before: (u64, u64),
     /// The limit of the silence that is waited through; put off from wait to wait, since a new one takes its turn in the
     /// timer's wheel.
     pub(super) alarm: Option<Pin<Box<tokio::time::Sleep>>>,
@@ -137,6 +139,7 @@ impl Conn {
             head,
             writing,
             gate: Gate::default(),
+            before: (0, 0),
             alarm: None,
         })
     }
@@ -178,6 +181,15 @@ impl Conn {
         self.head.take_buffer()
     }
 
+    /// Bytes received and sent for the last request, heads included; without those of TLS itself.
+    pub fn traffic(&self) -> (u64, u64) {
+        let (received, sent) = self.before;
+        (
+            self.head.bytes_received() - received,
+            self.head.bytes_sent() - sent,
+        )
+    }
+
     /// Sends a request, whose head on the wire is `head`, and waits for the response's head.
     ///
     /// # Errors
@@ -190,7 +202,8 @@ impl Conn {
     ) -> Result<Response<Incoming>, AttemptError> {
         let reused = self.uses > 0;
         self.uses += 1;
-        let (written_before, received_before) = (self.writing.written(), self.head.bytes_received());
+        let written_before = self.writing.written();
+        self.before = (self.head.bytes_received(), self.head.bytes_sent());
         self.head.set_head(head);
         let starved = match request.body() {
             OutBody::Stream(_, starved) => Some(starved.clone()),
@@ -214,7 +227,7 @@ impl Conn {
             Err(silent) => Err(silent),
             Ok(Err(e)) => {
                 let sent = self.writing.written() > written_before;
-                let received = self.head.bytes_received() > received_before;
+                let received = self.traffic().0 > 0;
                 Err(judge(&e, reused && !received, sent))
             }
         }

@@ -447,15 +447,18 @@ impl Run {
         (!any).then_some(flow)
     }
 
-    /// A light thread failed: logged, and its message alone left for who waits.
+    /// A light thread failed: logged. Who waits gets, as in OpenResty, what lay on the stack of the function that
+    /// failed, the error last.
     fn report(&mut self, id: Id, fault: &Fault) {
         let began = self.spin.begin();
-        // SAFETY: keeps the value on top, which the error is, and drops what is below.
-        unsafe {
-            let top = ffi::lua_gettop(id);
-            if top > 1 {
-                ffi::lua_replace(id, 1);
-                ffi::lua_settop(id, 1);
+        if fault.kind != FaultKind::Error {
+            // there OpenResty's process ends; here what took the memory must go, and the message alone is left
+            // SAFETY: keeps the value on top, which the error is, and drops what is below.
+            unsafe {
+                if ffi::lua_gettop(id) > 1 {
+                    ffi::lua_replace(id, 1);
+                    ffi::lua_settop(id, 1);
+                }
             }
         }
         if let Some(report) = REPORT.get() {

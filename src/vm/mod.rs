@@ -26,4 +26,4 @@ pub use driver::{Fault, Flow, Run};
 pub use op::{Args, Kind, Out, Ret};
 pub use scope::Scope;
 pub use state::{Registrar, Stopped, Vm, VmOptions};
-pub use thread::{STACK, YIELDABLE, check_client_abort};
+pub use thread::{STACK, YIELDABLE, check_client_abort, checks_client_abort};

@@ -3,7 +3,7 @@
 //! Must not: be stored anywhere; ops ask for it anew at each call.
 #![allow(unsafe_code)]
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -52,6 +52,8 @@ pub struct Scope {
     pub ctx_phase: Cell<u32>,
     /// Streams the client's body into memory on demand (`ngx.req.read_body`); set by the proxy.
     pub body_reader: RefCell<Option<Rc<dyn BodyReader>>>,
+    /// The client's request, where this is one that Lua made for it (`ngx.location.capture`).
+    main: OnceCell<Weak<Scope>>,
     /// What ends with the scope although Lua may still hold it: sockets.
     ends: RefCell<Vec<Weak<dyn Ends>>>,
     /// Serves requests of the gateway's own (`ngx.location.capture`); set by the proxy.
@@ -151,6 +153,14 @@ pub trait BodyReader: std::fmt::Debug {
         false
     }
 
+    /// Says when the end of a connection that was taken over is looked for: where `idle` says that nobody reads.
+    fn watch(&self, _idle: Box<dyn Fn() -> bool>) {}
+
+    /// Ready when the client of such a connection is gone.
+    fn poll_gone(&self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+
     /// Throws away what is still to come of it, without being waited for.
     fn discard(&self) {}
 
@@ -222,12 +232,19 @@ impl Scope {
             captures: Cell::new(0),
             on_abort: RefCell::default(),
             afterwards: RefCell::default(),
+            main: OnceCell::new(),
             ends: RefCell::default(),
             gateway: RefCell::default(),
         })
     }
 
-    /// Ends `what` with this scope, if it still lives then.
+    /// Makes this the scope of a request that `parent` made: its sockets end with the client's request.
+    pub fn set_parent(&self, parent: &Rc<Self>) {
+        let main = parent.main.get().cloned();
+        let _ = self.main.set(main.unwrap_or_else(|| Rc::downgrade(parent)));
+    }
+
+    /// Ends `what` with this scope, or with the client's request that it is a part of, if it still lives then.
     pub fn end_with(&self, what: Weak<dyn Ends>) {
         let mut ends = self.ends.borrow_mut();
         // a timer that runs for ever may make and drop any number
@@ -277,8 +294,15 @@ impl Scope {
 
 impl Drop for Scope {
     fn drop(&mut self) {
-        for end in self.ends.take().iter().filter_map(Weak::upgrade) {
-            end.end();
+        let ends = self.ends.take();
+        if !ends.is_empty() {
+            match self.main.get().and_then(Weak::upgrade) {
+                Some(main) => ends
+                    .into_iter()
+                    .filter(|e| e.strong_count() > 0)
+                    .for_each(|e| main.end_with(e)),
+                None => ends.iter().filter_map(Weak::upgrade).for_each(|e| e.end()),
+            }
         }
         // a reference into the state, which may go with this scope: `vm` is dropped before the other fields
         drop(self.on_abort.take());

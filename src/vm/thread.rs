@@ -29,8 +29,8 @@ thread_local! {
     static CHECK_ABORT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The key of the table of coroutines that `coroutine.resume` must not touch: `false` for the driver's own, the
-/// slot of its run for a light thread, and for a user coroutine that waits its status.
+/// The key of the table of coroutines that `coroutine.resume` must not touch: `false` for the driver's own, a number
+/// for a light thread ([`origin`]), and for a user coroutine that waits its status.
 static AWAY: u8 = 0;
 
 fn away_key() -> *const std::ffi::c_void {
@@ -183,7 +183,7 @@ pub(super) unsafe extern "C-unwind" fn spawn(state: Id) -> c_int {
             Some(ffi::luaL_ref(state, ffi::LUA_REGISTRYINDEX))
         };
         let co = ffi::lua_newthread(state);
-        set_away(state, scope::with(|s| f64::from(s.slot)).unwrap_or_default());
+        set_away(state, origin(state));
         let reference = ffi::luaL_ref(state, ffi::LUA_REGISTRYINDEX);
         let main = scope::with(|s| s.vm.main).unwrap_or(state);
         // one more for the handle that the driver moves to the caller
@@ -196,6 +196,18 @@ pub(super) unsafe extern "C-unwind" fn spawn(state: Id) -> c_int {
         ffi::lua_xmove(state, co, n);
         yield_to_driver(state, Ask::Spawn(Spawned::new(main, made, state, anchor, n - 1)))
     }
+}
+
+/// What is known of a light thread when it is gone: the slot of its run, and in the lower bits a sign of its parent.
+fn origin(parent: Id) -> f64 {
+    let slot = scope::with(|s| u64::from(s.slot)).unwrap_or_default();
+    ((slot << SIGN_BITS) | sign(parent)) as f64
+}
+
+const SIGN_BITS: u32 = 20;
+
+fn sign(parent: Id) -> u64 {
+    ((parent as usize >> 4) as u64) & ((1 << SIGN_BITS) - 1)
 }
 
 /// `away[the coroutine on top of the stack] = number`
@@ -227,19 +239,21 @@ unsafe fn away_of(state: Id, i: c_int) -> (c_int, f64) {
     }
 }
 
-/// Whether argument `i`, no member, was a light thread of this run; raises if it was one of another.
-unsafe fn was_thread(state: Id, i: c_int) -> bool {
+/// Whether argument `i`, no member, was a light thread of this run, and if so whether the running coroutine made
+/// it; raises if it was one of another run.
+unsafe fn was_thread(state: Id, i: c_int) -> Option<bool> {
     // SAFETY: as in `away_of`.
     unsafe {
-        let (kind, slot) = away_of(state, i);
+        let (kind, number) = away_of(state, i);
         ffi::lua_settop(state, -3);
         if kind != ffi::LUA_TNUMBER {
-            return false;
+            return None;
         }
-        if scope::with(|s| f64::from(s.slot)) != Some(slot) {
+        let number = number as u64;
+        if scope::with(|s| u64::from(s.slot)) != Some(number >> SIGN_BITS) {
             raise(state, c"no co ctx found");
         }
-        true
+        Some(number & ((1 << SIGN_BITS) - 1) == sign(state))
     }
 }
 
@@ -256,14 +270,14 @@ pub(super) unsafe extern "C-unwind" fn wait(state: Id) -> c_int {
         for i in 1..=n {
             let co = check_thread(state, i, c"lua thread expected");
             match crew(|c| c.standing(co, state)).unwrap_or(Standing::None) {
-                Standing::None if was_thread(state, i) => {
-                    if i == n {
-                        return fail(state, c"already waited or killed");
+                Standing::None => match was_thread(state, i) {
+                    Some(true) if i == n => return fail(state, c"already waited or killed"),
+                    Some(true) => {}
+                    Some(false) => return raise(state, c"only the parent coroutine can wait on the thread"),
+                    None => {
+                        return raise(state, c"attempt to wait on a coroutine that is not a user thread");
                     }
-                }
-                Standing::None => {
-                    return raise(state, c"attempt to wait on a coroutine that is not a user thread");
-                }
+                },
                 Standing::NotYours => {
                     return raise(state, c"only the parent coroutine can wait on the thread");
                 }
@@ -294,8 +308,11 @@ pub(super) unsafe extern "C-unwind" fn kill(state: Id) -> c_int {
         check_here(state);
         let co = check_thread(state, 1, c"lua thread expected");
         match crew(|c| c.standing(co, state)).unwrap_or(Standing::None) {
-            Standing::None if was_thread(state, 1) => fail(state, c"already waited or killed"),
-            Standing::None => fail(state, c"not user thread"),
+            Standing::None => match was_thread(state, 1) {
+                Some(true) => fail(state, c"already waited or killed"),
+                Some(false) => fail(state, c"killer not parent"),
+                None => fail(state, c"not user thread"),
+            },
             // a parent that this very thread resumed
             Standing::Alive if co == TOP.get() => fail(state, c"killer not parent"),
             Standing::NotYours => fail(state, c"killer not parent"),
@@ -318,6 +335,11 @@ pub fn check_client_abort(on: bool) {
     CHECK_ABORT.set(on);
 }
 
+/// Whether it is.
+pub fn checks_client_abort() -> bool {
+    CHECK_ABORT.get()
+}
+
 /// `on_abort(f)`: keeps a light thread that runs when the client goes away; 1, or nil and why not.
 unsafe extern "C-unwind" fn on_abort(state: Id) -> c_int {
     // SAFETY: as in `spawn`.
@@ -334,7 +356,7 @@ unsafe extern "C-unwind" fn on_abort(state: Id) -> c_int {
         check_lua_function(state);
         check_here(state);
         let co = ffi::lua_newthread(state);
-        set_away(state, scope::with(|s| f64::from(s.slot)).unwrap_or_default());
+        set_away(state, origin(std::ptr::null_mut()));
         let reference = ffi::luaL_ref(state, ffi::LUA_REGISTRYINDEX);
         let main = scope::with(|s| s.vm.main).unwrap_or(state);
         ffi::lua_settop(state, 1);

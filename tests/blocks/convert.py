@@ -64,6 +64,7 @@ SETTINGS = {
     "client_max_body_size": "nginx_http_client_max_body_size",
     "client_body_buffer_size": "nginx_http_client_body_buffer_size",
     "lua_ssl_trusted_certificate": "lua_ssl_trusted_certificate",
+    "lua_capture_error_log": "nginx_http_lua_capture_error_log",
     "lua_check_client_abort": "nginx_proxy_lua_check_client_abort",
     "client_body_timeout": "moongate_client_body_timeout",
     "lua_socket_log_errors": "nginx_http_lua_socket_log_errors",

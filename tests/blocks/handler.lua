@@ -653,7 +653,10 @@ local echoes = {
   end,
   echo_location = function(uri)
     local path, args = expand(uri):match("^(%S+)%s*(.*)$")
-    ngx.print(ngx.location.capture(path, args ~= "" and { args = args } or nil).body)
+    local res = ngx.location.capture(path, args ~= "" and { args = args } or nil)
+    -- unlike ngx.location.capture, the echo module lets nginx's page of a failed subrequest through
+    local failed = res.status == 500 and res.body == ""
+    ngx.print(failed and "<html><h1>500 Internal Server Error</h1></html>\n" or res.body)
   end,
 }
 
@@ -687,7 +690,7 @@ local function begin()
     return real_exit(404)
   end
   local s = state()
-  s.block, s.vars = b, s.vars or handed[ngx.ctx] or {}
+  s.block, s.vars = b, s.vars or ngx.is_subrequest and handed[ngx.ctx] or {}
   if b.bare then
     -- where no router has been
     ngx.ctx.route, ngx.ctx.service = nil, nil

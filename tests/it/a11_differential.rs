@@ -170,7 +170,9 @@ fn answer(port: u16, request: &str) -> String {
         .iter()
         .map(|(n, v)| (n.to_lowercase(), v))
         .filter(|(n, _)| {
-            n == "content-type" && r.status != 204 || n.starts_with("x-") && !n.starts_with("x-kong")
+            n == "content-type" && r.status != 204
+                || n == "connection"
+                || n.starts_with("x-") && !n.starts_with("x-kong")
         })
         .map(|(n, v)| format!("{n}: {v}"))
         .collect();

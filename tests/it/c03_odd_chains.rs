@@ -54,7 +54,7 @@ struct Keys {
 }
 
 fn words(name: &str, text: &str) -> Extension {
-    extension::make(name, text, None, None).unwrap()
+    extension::make(name, text, Default::default()).unwrap()
 }
 
 fn raw(id: &str, critical: bool, value: &[u8]) -> Extension {

@@ -273,6 +273,7 @@ fn c04_ten_thousand_identities_through_the_gateway_stay_bounded() {
     config.service("a", upstream.port, json!({}));
     config.plugin_with("anybody", json!({ "map": { "key": first.key_pem() } }));
     let setup = config.setup().plugin("anybody", ANYBODY);
+    let setup = setup.set("nginx_http_keepalive_requests", "1000000");
     let gateway = setup.set("upstream_keepalive_pool_size", "0").start();
     let mut conn = gateway.connect();
     let mut ask = |n: usize| {

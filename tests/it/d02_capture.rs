@@ -421,3 +421,27 @@ fn d02_variables_are_copied_or_shared() {
                 local r = ngx.location.capture('/') ngx.print('[', ngx.var.host, ']', r.body) end ngx.exit(200)";
     assert_eq!(gateway.get("/", &[("X-Access", code)]).text(), "[][]");
 }
+
+#[test]
+fn d02_a_subrequest_has_no_part_in_what_the_client_sends() {
+    let gateway = gateway(
+        1,
+        "",
+        "['/go'] = function(same)
+           local r = ngx.location.capture('/in', { method = ngx.HTTP_POST })
+           same(r.body, 'attempt to read the request body in a subrequest nil nil')
+           ngx.req.read_body()
+           r = ngx.location.capture('/in', { method = ngx.HTTP_POST })
+           same(r.body, 'attempt to read the request body in a subrequest 8 the body')
+           ngx.print('done')
+         end,
+         ['/in'] = function()
+           local _, err = pcall(ngx.req.socket)
+           ngx.req.read_body()
+           ngx.print(err, ' ', ngx.var.content_length, ' ', ngx.req.get_body_data())
+         end,",
+    );
+    let mut client = gateway.connect();
+    let r = client.ask("POST", "/go", &[], b"the body").is(200);
+    assert_eq!(r.text(), "done", "{}", gateway.errors());
+}

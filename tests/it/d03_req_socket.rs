@@ -151,6 +151,103 @@ fn d03_raw_sockets_have_the_connection() {
 }
 
 #[test]
+fn d03_a_raw_socket_has_a_chunked_body_as_it_came() {
+    let origin = Origin::echo();
+    let gateway = gateway(&origin);
+    let lua = "local s = assert(ngx.req.socket(true)) s:settimeout(2000) local got = {}
+        while true do local n = tonumber(s:receive(), 16) got[#got + 1] = s:receive(n) s:receive(2)
+          if n == 0 then break end end
+        s:send(table.concat(got, '|') .. ' then ' .. s:receive(3))";
+    let chunked = "Transfer-Encoding: chunked\r\n";
+    let mut client = gateway.connect();
+    client.send(head(lua, chunked) + "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\nxyz");
+    assert_eq!(rest(&mut client), "hello| world| then xyz");
+    // in pieces, a pipelined request's head behind it
+    let mut client = gateway.connect();
+    for piece in [
+        &head(lua, chunked),
+        "5",
+        "\r\nhel",
+        "lo\r\n0\r",
+        "\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    ] {
+        client.send(piece);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(rest(&mut client), "hello| then GET");
+    // what was read whole is gone, what is being read is somebody's
+    let read = "ngx.req.read_body() local s = assert(ngx.req.socket(true)) s:settimeout(2000)
+        s:send(ngx.req.get_body_data() .. ' then ' .. s:receive(3))";
+    let mut client = gateway.connect();
+    client.send(head(read, chunked) + "5\r\nhello\r\n0\r\n\r\nxyz");
+    assert_eq!(rest(&mut client), "hello then xyz");
+    let beside = "ngx.thread.spawn(ngx.req.read_body) ngx.sleep(0.05)
+        kong.response.exit(200, { select(2, ngx.req.socket(true)) })";
+    let mut client = gateway.connect();
+    client.send(head(beside, chunked) + "5\r\nhel");
+    assert_eq!(
+        client.answer(false).is(200).json(),
+        json!(["pending request body reading in some other thread"])
+    );
+    // an ordinary one goes on as before, however it is cut
+    let mut client = gateway.connect();
+    let whole = head("", chunked) + "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n";
+    for round in [1, 7, 4096] {
+        for piece in whole.as_bytes().chunks(round) {
+            client.send(piece);
+        }
+        assert_eq!(client.answer(false).is(200).json()["body"], "hello world");
+    }
+}
+
+#[test]
+fn d03_a_handler_with_the_connection_is_told_when_its_client_goes() {
+    let origin = Origin::echo();
+    let gateway = Setup::probe(origin.port)
+        .set("untrusted_lua", "on")
+        .set("log_level", "info")
+        .set("nginx_http_lua_check_client_abort", "on")
+        .start();
+    let go = |lua: &str| {
+        let mut client = gateway.connect();
+        client.send(head(lua, "") + "one\n");
+        assert_eq!(client.take(1), b".");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    // in a sleep, before and after it read
+    let told = "assert(ngx.on_abort(function() ngx.log(ngx.ERR, 'told of ', name) end))
+        local s = assert(ngx.req.socket(true)) s:settimeout(3000)";
+    go(&format!(
+        "name = 'the first' {told} s:receive() s:send('.') ngx.sleep(0.3) ngx.log(ngx.ERR, 'first goes on')"
+    ));
+    gateway.logged("told of the first");
+    gateway.logged("first goes on");
+    gateway.logged("client prematurely closed connection");
+    // a read that timed out is none
+    go(&format!(
+        "name = 'the second' {told} s:receive() s:settimeout(10) s:receive() s:send('.') ngx.sleep(60)"
+    ));
+    gateway.logged("told of the second");
+    // who reads hears it as his error
+    go(&format!(
+        "name = 'nobody' {told} s:receive() s:send('.') ngx.log(ngx.ERR, 'reads: ', (select(2, s:receive()))) "
+    ));
+    gateway.logged("reads: client aborted");
+    // who did not want to be told ends
+    go(
+        "local s = assert(ngx.req.socket(true)) s:receive() s:send('.') ngx.sleep(0.3) ngx.log(ngx.ERR, 'went on')",
+    );
+    std::thread::sleep(Duration::from_millis(400));
+    assert!(!gateway.errors().contains("went on"), "{}", gateway.errors());
+    assert!(
+        !gateway.errors().contains("told of nobody"),
+        "{}",
+        gateway.errors()
+    );
+}
+
+#[test]
 fn d03_raw_sockets_carry_much_both_ways() {
     let origin = Origin::echo();
     let gateway = gateway(&origin);

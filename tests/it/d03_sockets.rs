@@ -316,6 +316,47 @@ fn d03_sockets_end_with_their_request() {
     assert_eq!(again.is(200).json(), json!([true, null, "closed"]));
 }
 
+/// A subrequest's sockets live as long as the client's request, and are nobody else's.
+#[test]
+fn d03_sockets_of_a_subrequest_end_with_the_client_s_request() {
+    let origin = Origin::echo();
+    let silent = Origin::raw(|mut conn| drop(conn.take(usize::MAX)));
+    let gateway = Setup::probe(origin.port).start();
+    let port = silent.port;
+    let uses = "(function(out, s) local function add(...) out[#out + 1] = tostring((select(2, ...))):match('[^:]*$') end
+        add(pcall(s.send, s, 'x')) add(pcall(s.receive, s)) add(pcall(s.close, s)) add(pcall(s.setkeepalive, s))
+        add(pcall(s.connect, s, '127.0.0.1', 1)) add(s:sslhandshake()) add(s:settrustedstore())
+        add(pcall(kept_udp.send, kept_udp, 'x')) out[#out + 1] = type(s:getoption('keepalive')) return out end)";
+    let first = format!(
+        "kept = ngx.socket.tcp() assert(kept:connect('127.0.0.1', {port}))
+         kept_udp = ngx.socket.udp() kept_udp:setpeername('127.0.0.1', 9) ngx.exit(200)"
+    );
+    let second = format!("kong.response.exit(200, {uses}({{}}, kept))");
+    let main = format!(
+        "if ngx.is_subrequest then return load(ngx.req.get_uri_args().code)() end
+         local function sub(code) return ngx.location.capture('/', {{ args = {{ code = code }} }}) end
+         assert(sub(ngx.req.get_headers().x_first).status == 200)
+         local res = sub(ngx.req.get_headers().x_second)
+         kong.response.exit(200, {{ res.body, {uses}({{}}, kept) }})"
+    );
+    let line = crate::support::gateway::one_line;
+    let (first, second, main) = (line(&first), line(&second), line(&main));
+    let headers = [("X-Access", &*main), ("X-First", &*first), ("X-Second", &*second)];
+    let said = gateway.get("/", &headers).is(200).json();
+    let mut bad: Vec<&str> = vec!["bad request"; 5];
+    bad.extend(["bad request", "bad request", "bad request", "number"]);
+    assert_eq!(said[1], json!(bad));
+    assert_eq!(
+        serde_json::from_str::<Value>(said[0].as_str().unwrap()).unwrap(),
+        json!(bad)
+    );
+    // and it ends with that request
+    let again = format!("kong.response.exit(200, {uses}({{}}, kept))");
+    let said = gateway.access(&line(&again)).is(200).json();
+    assert_eq!(said[0], "nil");
+    assert_eq!(said[5], "closed");
+}
+
 /// One light thread reads what another writes, over TLS and without: neither waits for the other.
 #[test]
 fn d03_a_socket_is_read_while_it_is_written() {

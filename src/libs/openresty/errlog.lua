@@ -1,21 +1,40 @@
--- `ngx.errlog`: the level, lines as they are; capturing needs a directive that isn't there.
+-- `ngx.errlog`: the level, lines as they are, and the lines that the worker captured.
 
 local log = require "moongate.ngx.log"
+local ops = require("moongate.ops").ngx_log
+local captured, capture_filter = ops.captured, ops.capture_filter
 local error, type, tonumber = error, type, tonumber
 
 local M = { version = "0.1.31" }
-
-local NOT_SET = 'directive "lua_capture_error_log" is not set'
 
 function M.set_filter_level(level)
   if not level then
     return nil, 'missing "level" argument'
   end
-  return nil, NOT_SET
+  if type(level) ~= "number" then
+    error("bad argument #1 to 'set_filter_level' (cannot convert '" .. type(level) .. "' to 'int')", 2)
+  end
+  return capture_filter(level)
 end
 
-function M.get_logs()
-  return nil, NOT_SET
+-- Level, time and text of up to `max` lines, one after the other, in a new table or the one given.
+function M.get_logs(max, logs)
+  logs = logs or {}
+  local at = 0
+  for _ = 1, max or 10 do
+    local level, time, text = captured()
+    if level == nil then
+      return nil, time
+    elseif not level then
+      break
+    end
+    logs[at + 1], logs[at + 2], logs[at + 3] = level, time, text
+    at = at + 3
+  end
+  if not max or max >= 1 then
+    logs[at + 1] = nil
+  end
+  return logs
 end
 
 function M.get_sys_filter_level()

@@ -4,6 +4,7 @@ local ops = require("moongate.ops").openssl
 local wrap, istype, is_ctx = require("moongate.openssl.object").kind()
 
 local error, setmetatable, type = error, setmetatable, type
+local char, floor = string.char, math.floor
 
 local _M = { istype = istype }
 local mt = { __index = _M }
@@ -78,6 +79,8 @@ function _M.new(some, base)
   return from(id)
 end
 
+local zero = _M.new()
+
 --- A copy of the number behind a `ctx`.
 function _M.dup(ctx)
   if not is_ctx(ctx) then
@@ -129,6 +132,18 @@ function _M:to_hex()
   return ops.bn_write(self.ctx.id, "hex")
 end
 
+--- Four octets of length, then the magnitude with the sign in its first bit.
+function _M:to_mpi()
+  local s = ops.bn_write(self.ctx.id, "binary") or ""
+  local negative = ops.bn_compare(self.ctx.id, zero.ctx.id) < 0
+  if #s > 0 and (s:byte() >= 128 or negative) then
+    s = (s:byte() >= 128 and "\0" .. s or s)
+    s = negative and char(s:byte() + 128) .. s:sub(2) or s
+  end
+  local n = #s
+  return char(floor(n / 2 ^ 24) % 256, floor(n / 2 ^ 16) % 256, floor(n / 256) % 256, n % 256) .. s
+end
+
 function _M:to_dec()
   return ops.bn_write(self.ctx.id, "dec")
 end
@@ -144,13 +159,13 @@ local function operand(v, verb)
   if type(v) == "number" then
     local ctx = wrap(ops.bn_new(v))
     if not ctx then
-      error("BN_set_word() failed", 0)
+      error("BN_set_word() failed", 4)
     end
     return ctx
   elseif type(v) == "table" and istype(v) then
     return v.ctx
   end
-  error("cannot " .. verb .. " a " .. type(v) .. " to bignum", 0)
+  error("cannot " .. verb .. " a " .. type(v) .. " to bignum", 4)
 end
 
 local function operation(op, verb, failure)
@@ -160,7 +175,7 @@ local function operation(op, verb, failure)
     m = m ~= nil and operand(m, verb)
     local r = from(ops.bn_compute(op, a.id, b and b.id, m and m.id))
     if not r then
-      error(failure .. "() failed", 0)
+      error(failure .. "() failed", 2)
     end
     return r
   end

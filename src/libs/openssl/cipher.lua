@@ -1,10 +1,11 @@
---- `resty.openssl.cipher`: AES in the modes CBC, ECB, CTR and GCM. What `update` takes in comes out with
---- `final`.
+--- `resty.openssl.cipher`: AES in the modes CBC, ECB, CTR and GCM, and keys wrapped with it.
 
 local ops = require("moongate.ops").openssl
+local object = require "moongate.openssl.object"
+local wrap = object.kind()
 
 local ipairs, rawget, setmetatable = ipairs, rawget, setmetatable
-local tonumber, tostring, type = tonumber, tostring, type
+local concat, tonumber, tostring, type = table.concat, tonumber, tostring, type
 
 local _M = {}
 local mt = { __index = _M }
@@ -48,9 +49,12 @@ function _M:init(key, iv, opts)
   if self.iv_size > 0 and (not iv or #iv ~= self.iv_size) then
     return false, ("cipher:init: incorrect iv size, expect %d"):format(self.iv_size)
   end
-  self._key, self._iv = key, iv or ""
-  self._encrypt, self._padded = opts.is_encrypt or false, not opts.no_padding
-  self._aad, self._tag, self._data = "", nil, {}
+  self._encrypt = opts.is_encrypt or false
+  local running, err = ops.cipher_start(self.algo, self._encrypt, not opts.no_padding, key, iv or "")
+  if not running then
+    return false, "cipher:init: " .. err
+  end
+  self._running = wrap(running)
   self.initialized = true
   return true
 end
@@ -68,8 +72,7 @@ function _M:update_aead_aad(aad)
   if not ok then
     return nil, err
   end
-  self._aad = self._aad .. aad
-  return true
+  return ops.cipher_seal(self._running.id, aad)
 end
 
 --- The tag that encryption made.
@@ -82,10 +85,11 @@ function _M:get_aead_tag(size)
   if size > self.key_size then
     return nil, ("tag size %d is too large"):format(size)
   end
-  if not self._aead or not self._encrypt or not self._tag then
+  local tag = ops.cipher_tag(self._running.id)
+  if not tag then
     return nil, "cipher:get_aead_tag failed"
   end
-  return self._tag:sub(1, size)
+  return tag:sub(1, size)
 end
 
 --- The tag that decryption is to check.
@@ -98,20 +102,23 @@ function _M:set_aead_tag(tag)
   elseif not self._aead then
     return false, "cipher:set_aead_tag failed"
   end
-  self._tag = tag
-  return true
+  return ops.cipher_seal(self._running.id, nil, tag)
 end
 
---- Takes in strings; nothing comes out yet.
+--- Takes in strings: what comes out so far.
 function _M:update(...)
   local ok, err = ready(self, "update")
   if not ok then
     return nil, err
   end
-  for _, s in ipairs({ ... }) do
-    self._data[#self._data + 1] = s
+  local out = {}
+  for i, s in ipairs({ ... }) do
+    out[i] = ops.cipher_update(self._running.id, s)
+    if not out[i] then
+      return nil, "cipher:update failed"
+    end
   end
-  return ""
+  return concat(out)
 end
 
 --- What comes out of all that was taken in, `s` last.
@@ -120,26 +127,18 @@ function _M:final(s)
   if not ok then
     return nil, err
   end
-  if s then
-    self._data[#self._data + 1] = s
+  local data
+  data, err = ops.cipher_final(self._running.id, s or "")
+  if data then
+    return data
+  elseif self.block_size == 8 then
+    return nil, "cipher:final failed"
+  elseif self._aead then
+    return nil, "cipher:final: EVP_CipherFinal_ex failed"
   end
-  local data = table.concat(self._data)
-  self._data = {}
-  local tag
-  local given = self._tag
-  data, tag = ops.cipher_run(self.algo, self._encrypt, self._padded, self._key, self._iv, self._aad, given, data)
-  if not data then
-    if self._aead then
-      return nil, "cipher:final: EVP_CipherFinal_ex failed"
-    end
-    local where = tag == "bad decrypt" and "1C800064:Provider routines:ossl_cipher_unpadblock:"
-      or "1C80006B:Provider routines:ossl_cipher_generic_block_final:"
-    return nil, "cipher:final: EVP_CipherFinal_ex: error:" .. where .. tag .. ":"
-  end
-  if tag then
-    self._tag = tag
-  end
-  return data
+  local where = err == "bad decrypt" and "1C800064:Provider routines:ossl_cipher_unpadblock:"
+    or "1C80006B:Provider routines:ossl_cipher_generic_block_final:"
+  return nil, "cipher:final: EVP_CipherFinal_ex: error:" .. where .. err .. ":"
 end
 
 --- Encrypts in one go.
@@ -198,5 +197,7 @@ end
 function _M:get_provider_name()
   return "default"
 end
+
+object.missing(_M, "resty.openssl.cipher:", object.PARAMS)
 
 return _M

@@ -1,7 +1,8 @@
 --- `resty.openssl.digest`.
 
 local ops = require("moongate.ops").openssl
-local wrap, istype = require("moongate.openssl.object").kind()
+local object = require "moongate.openssl.object"
+local wrap, istype = object.kind()
 
 local error, select, setmetatable, tostring, type = error, select, setmetatable, tostring, type
 
@@ -65,5 +66,7 @@ end
 function _M:get_provider_name()
   return "default"
 end
+
+object.missing(_M, "resty.openssl.digest:", object.PARAMS)
 
 return _M

@@ -11,9 +11,9 @@ local _M = {}
 
 local RSA_FIELDS = { "n", "e", "d", "p", "q", "dp", "dq", "qi" }
 local RSA_PARTS = { n = "n", e = "e", d = "d", p = "p", q = "q", dp = "dmp1", dq = "dmq1", qi = "iqmp" }
-local EC_SIZES = { ["P-256"] = 32, ["P-384"] = 48, ["P-521"] = 66 }
-local CURVES = { prime256v1 = "P-256", secp384r1 = "P-384", secp521r1 = "P-521" }
-local OKP = { ED25519 = "Ed25519", X25519 = "X25519" }
+local EC_SIZES = { ["P-256"] = 32, ["P-384"] = 48, ["P-521"] = 66, secp256k1 = 32 }
+local CURVES = { prime256v1 = "P-256", secp384r1 = "P-384", secp521r1 = "P-521", secp256k1 = "secp256k1" }
+local OKP = { ED25519 = "Ed25519", ED448 = "Ed448", X25519 = "X25519" }
 
 -- the bytes of a field; nil when it is not there, and why when it cannot be read
 local function field(jwk, name, required)

@@ -1,10 +1,13 @@
---- `resty.openssl.kdf`: PBKDF2, HKDF and scrypt, in the newer way (`new`, then `derive`) and the older one
---- (`derive` with a table that names the type).
+--- `resty.openssl.kdf`: PBKDF2, HKDF, scrypt and TLS 1's PRF, in the newer way (`new`, then `derive`) and the
+--- older one (`derive` with a table that names the type).
 
 local ops = require("moongate.ops").openssl
 local version_text = require("resty.openssl.version").version_text
+local hmac = require "resty.openssl.hmac"
+local object = require "moongate.openssl.object"
 
-local rawget, setmetatable, tonumber, tostring, type = rawget, setmetatable, tonumber, tostring, type
+local ipairs, pairs, rawget, setmetatable = ipairs, pairs, rawget, setmetatable
+local concat, tonumber, tostring, type = table.concat, tonumber, tostring, type
 
 local EXTRACT_AND_EXPAND, EXTRACT_ONLY, EXPAND_ONLY = 0, 1, 2
 
@@ -42,7 +45,36 @@ local function scrypt(o, length)
   return ops.scrypt(o.pass or "", o.salt or "", n, r, p, length)
 end
 
-local KINDS = { PBKDF2 = pbkdf2, HKDF = hkdf, SCRYPT = scrypt, ["ID-SCRYPT"] = scrypt }
+-- RFC 5246, 5: what the digest makes of a secret and a seed, over and over
+local function prf(md, secret, seed, length)
+  if not hmac.new(secret, md) then
+    return nil
+  end
+  local function of(text)
+    return hmac.new(secret, md):final(text)
+  end
+  local out, size, a = {}, 0, seed
+  while size < length do
+    a = of(a)
+    out[#out + 1] = of(a .. seed)
+    size = size + #out[#out]
+  end
+  return concat(out):sub(1, length)
+end
+
+local function tls1_prf(o, length)
+  return prf(o.digest or "sha1", o.secret or "", o.seed or "", length)
+end
+
+local KINDS = {
+  PBKDF2 = pbkdf2,
+  HKDF = hkdf,
+  SCRYPT = scrypt,
+  ["ID-SCRYPT"] = scrypt,
+  ["TLS1-PRF"] = tls1_prf,
+}
+-- what each cannot do without
+local NEEDED = { [pbkdf2] = { "pass", "salt" }, [hkdf] = { "key" }, [tls1_prf] = { "secret", "seed" } }
 
 --- A key derivation by name.
 function _M.new(name)
@@ -51,7 +83,7 @@ function _M.new(name)
     return nil, ('mac.new: invalid mac type "%s": '):format(tostring(name))
       .. "error:308010C:digital envelope routines:inner_evp_generic_fetch:unsupported:evp/evp_fetch.c:355:"
   end
-  return setmetatable({ ctx = name, _derive = derive }, mt)
+  return setmetatable({ ctx = name, _derive = derive, _params = {} }, mt)
 end
 
 --- Whether `v` is a key derivation.
@@ -73,6 +105,8 @@ local FIELDS = {
   { "scrypt_N", true, _M.SCRYPT },
   { "scrypt_r", true, _M.SCRYPT },
   { "scrypt_p", true, _M.SCRYPT },
+  { "tls1_prf_secret", false, _M.TLS1_PRF },
+  { "tls1_prf_seed", false, _M.TLS1_PRF },
 }
 
 local function checked(options, kind)
@@ -127,6 +161,8 @@ local function derive_by_table(options)
   elseif kind == _M.HKDF then
     local mode = o.hkdf_mode or EXTRACT_AND_EXPAND
     out = ops.hkdf(md, mode, o.hkdf_key or "", o.salt or "", o.hkdf_info or "", o.outlen)
+  elseif kind == _M.TLS1_PRF then
+    out = prf(md, o.tls1_prf_secret, o.tls1_prf_seed, o.outlen)
   else
     return nil, ("kdf.derive: unknown type %d"):format(kind)
   end
@@ -142,15 +178,36 @@ function _M:derive(length, options)
   if not _M.istype(self) then
     return derive_by_table(self)
   end
-  options = options or {}
-  local out = self._derive(options, length)
+  local o = {}
+  for k, v in pairs(self._params) do
+    o[k] = v
+  end
+  for k, v in pairs(options or {}) do
+    o[k] = v
+  end
+  for _, name in ipairs(NEEDED[self._derive] or {}) do
+    if o[name] == nil then
+      return nil, "kdf:derive: error:1C800000:Provider routines::missing " .. name
+    end
+  end
+  local out = self._derive(o, length)
   if not out then
     return nil, "kdf:derive: " .. FAILED
   end
   return out
 end
 
+--- Keeps options for `derive`.
+function _M:set_params(options)
+  for k, v in pairs(options) do
+    self._params[k] = v
+  end
+  return true
+end
+
+--- Forgets what was kept.
 function _M:reset()
+  self._params = {}
   return true
 end
 
@@ -158,5 +215,7 @@ end
 function _M:get_provider_name()
   return "default"
 end
+
+object.missing(_M, "resty.openssl.kdf:", { "gettable_params", "settable_params", "get_param" })
 
 return _M

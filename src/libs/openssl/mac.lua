@@ -2,7 +2,8 @@
 
 local ops = require("moongate.ops").openssl
 local digest = require "resty.openssl.digest"
-local wrap, istype = require("moongate.openssl.object").kind()
+local object = require "moongate.openssl.object"
+local wrap, istype = object.kind()
 
 local setmetatable, tostring = setmetatable, tostring
 
@@ -31,5 +32,7 @@ end
 
 --- The MAC of all that was taken in, `s` last.
 _M.final = digest._final "mac:final: EVP_MAC_final failed"
+
+object.missing(_M, "resty.openssl.mac:", object.PARAMS)
 
 return _M

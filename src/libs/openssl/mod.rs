@@ -9,19 +9,27 @@ mod cipher;
 mod digest;
 mod errors;
 mod ops_cert;
+mod ops_crl;
 mod ops_csr;
 mod ops_key;
+mod ops_lists;
 mod ops_misc;
+mod ops_signed;
 mod ops_store;
 #[cfg(test)]
 mod tests;
 
-use crate::tls::pki::{asn1, cert, csr, extension, general, key, key_code, name, objects, path, pem, sign};
+use crate::tls::pki::{
+    asn1, cert, crl, csr, extension, general, key, key_code, name, objects, path, pem, places, revocation,
+    sign, signed,
+};
 use crate::vm::loader::Source;
 use crate::vm::{Registrar, cdata};
 
 const MODULES: &[(&str, Source)] = &[
+    ("moongate.openssl.list", crate::embed!("list.lua")),
     ("moongate.openssl.object", crate::embed!("object.lua")),
+    ("moongate.openssl.signed", crate::embed!("signed.lua")),
     ("moongate.openssl.jwk", crate::embed!("jwk.lua")),
     ("resty.openssl", crate::embed!("openssl.lua")),
     ("resty.openssl.bn", crate::embed!("bn.lua")),
@@ -33,6 +41,11 @@ const MODULES: &[(&str, Source)] = &[
     ("resty.openssl.mac", crate::embed!("mac.lua")),
     ("resty.openssl.objects", crate::embed!("objects.lua")),
     ("resty.openssl.pkey", crate::embed!("pkey.lua")),
+    ("resty.openssl.ctx", crate::embed!("missing.lua")),
+    ("resty.openssl.pkcs12", crate::embed!("missing.lua")),
+    ("resty.openssl.provider", crate::embed!("missing.lua")),
+    ("resty.openssl.ssl", crate::embed!("missing.lua")),
+    ("resty.openssl.ssl_ctx", crate::embed!("missing.lua")),
     ("resty.openssl.rand", crate::embed!("rand.lua")),
     ("resty.openssl.version", crate::embed!("version.lua")),
     ("resty.openssl.x509", crate::embed!("x509.lua")),
@@ -44,7 +57,20 @@ const MODULES: &[(&str, Source)] = &[
         "resty.openssl.x509.extension",
         crate::embed!("x509_extension.lua"),
     ),
+    (
+        "resty.openssl.x509.extension.dist_points",
+        crate::embed!("x509_dist_points.lua"),
+    ),
+    (
+        "resty.openssl.x509.extension.info_access",
+        crate::embed!("x509_info_access.lua"),
+    ),
+    (
+        "resty.openssl.x509.extensions",
+        crate::embed!("x509_extensions.lua"),
+    ),
     ("resty.openssl.x509.name", crate::embed!("x509_name.lua")),
+    ("resty.openssl.x509.revoked", crate::embed!("x509_revoked.lua")),
     ("resty.openssl.x509.store", crate::embed!("x509_store.lua")),
 ];
 
@@ -54,8 +80,10 @@ const MODULES: &[(&str, Source)] = &[
 /// When Lua is out of memory.
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     ops_cert::install(r)?;
+    ops_crl::install(r)?;
     ops_csr::install(r)?;
     ops_key::install(r)?;
+    ops_lists::install(r)?;
     ops_misc::install(r)?;
     ops_store::install(r)?;
     for (name, source) in MODULES {

@@ -37,6 +37,18 @@ function _M.identifier(v)
   return object
 end
 
+--- Gives `module` functions that are not there.
+function _M.missing(module, label, names)
+  for _, name in ipairs(names) do
+    module[name] = function()
+      error("not supported: " .. label .. name, 2)
+    end
+  end
+end
+
+--- OpenSSL's parameters of a context by name.
+_M.PARAMS = { "gettable_params", "settable_params", "get_param", "set_params" }
+
 --- `prefix: text`, or that `prefix` failed when there is nothing to say.
 function _M.message(prefix, text)
   if not text then

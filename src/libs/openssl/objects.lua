@@ -1,6 +1,7 @@
 --- `resty.openssl.objects`: names, identifiers and numbers of objects.
 
 local lookup = require("moongate.ops").openssl.object
+local add = require("moongate.ops").openssl.object_add
 local identifier = require("moongate.openssl.object").identifier
 
 local _M = {}
@@ -42,6 +43,11 @@ function _M.find_sigid_algs(nid)
     return 0, "objects.find_sigid_algs: invalid sigid " .. nid
   end
   return lookup(digest).nid
+end
+
+--- Adds an object of one's own, for all workers: its number, or 0.
+function _M.create(oid, sn, ln)
+  return type(oid) == "string" and add(oid, sn, ln) or 0
 end
 
 return _M

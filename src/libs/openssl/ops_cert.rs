@@ -4,12 +4,10 @@
 
 use std::cell::RefCell;
 
-use super::cert::{Cert, Extension};
+use super::cert::CertFields;
 use super::digest::Alg;
 use super::name::Name;
-use super::ops_misc::Digesting;
-use super::pem::PemError;
-use super::{asn1, cdata, errors, key_code, objects, pem};
+use super::{asn1, cdata, key_code, objects, ops_signed};
 use crate::libs::ops::text;
 use crate::vm::held::{HeldCert, HeldKey};
 use crate::vm::{Args, Out, Registrar, Ret, op};
@@ -18,86 +16,18 @@ use crate::vm::{Args, Out, Registrar, Ret, op};
 pub(super) type HeldName = RefCell<Name>;
 
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
-    r.op("openssl", "cert_load", op::raw(load))?;
-    r.op("openssl", "cert_empty", op::raw(empty))?;
-    r.op("openssl", "cert_dup", op::raw(dup))?;
-    r.op("openssl", "cert_write", op::raw(write))?;
+    ops_signed::install::<CertFields>(r, "cert")?;
     r.op("openssl", "cert_digest", op::raw(digest))?;
     r.op("openssl", "cert_get", op::raw(get))?;
     r.op("openssl", "cert_set", op::raw(set))?;
     r.op("openssl", "cert_basic_constraints", op::raw(basic_constraints))?;
-    r.op("openssl", "cert_extensions", op::raw(extensions))?;
-    r.op("openssl", "cert_set_extension", op::raw(set_extension))?;
-    r.op("openssl", "cert_matches", op::raw(matches))?;
-    r.op("openssl", "cert_sign", op::raw(sign))?;
-    r.op("openssl", "cert_verify", op::raw(verify))?;
     r.op("openssl", "name_empty", op::raw(name_empty))?;
+    r.op("openssl", "name_read", op::raw(name_read))?;
     r.op("openssl", "name_dup", op::raw(name_dup))?;
     r.op("openssl", "name_add", op::raw(name_add))?;
     r.op("openssl", "name_entries", op::raw(name_entries))?;
-    r.op("openssl", "object", op::raw(object))
-}
-
-/// What argument 1 holds as argument 2 says: PEM (a block of one of these labels), DER or `*`, which is either. Why
-/// not, if not; nothing when there is nothing to say.
-pub(super) fn from_text<T>(
-    a: &Args,
-    labels: &[&str],
-    read: impl Fn(&[u8]) -> Option<T>,
-) -> Result<T, &'static str> {
-    let bytes = a.str(1).unwrap_or_default();
-    let format = text(a, 2).unwrap_or("*");
-    let mut found = Err("");
-    if format == "PEM" || format == "*" {
-        let mut blocks = pem::blocks(bytes);
-        found = loop {
-            match blocks.next_block() {
-                Ok(block) if labels.contains(&block.label.as_str()) => {
-                    break read(&block.data).ok_or(errors::pem_contents());
-                }
-                Ok(_) => {}
-                Err(e) => break Err(errors::pem(e)),
-            }
-        };
-    }
-    if found.is_err() && (format == "DER" || format == "*") {
-        found = read(bytes).ok_or_else(|| match errors::der(bytes) {
-            Some(e) => e,
-            None if format == "*" => errors::pem(PemError::NoStart),
-            None => "",
-        });
-    }
-    found
-}
-
-/// `cert_load(text, format)`: a number, or nil and why; format PEM, DER or `*`.
-fn load(a: &Args, r: &mut Ret) {
-    let labels = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
-    match from_text(a, &labels, |der| Cert::read(der).ok()) {
-        Ok(cert) => r.int(cdata::keep(HeldCert::new(cert))),
-        Err("") => r.nil(),
-        Err(e) => r.fail(e),
-    };
-}
-
-fn empty(_: &Args, r: &mut Ret) {
-    r.int(cdata::keep(HeldCert::new(Cert::empty())));
-}
-
-fn dup(a: &Args, r: &mut Ret) {
-    match cdata::object::<HeldCert>(a, 1) {
-        Some(cert) => r.int(cdata::keep((*cert).clone())),
-        None => r.nil(),
-    };
-}
-
-/// `cert_write(cert, format)`
-fn write(a: &Args, r: &mut Ret) {
-    let der = cdata::object::<HeldCert>(a, 1).and_then(|c| c.borrow().write());
-    match text(a, 2) {
-        Some("DER") => r.opt(der),
-        _ => r.opt(der.map(|der| pem::write("CERTIFICATE", &der))),
-    };
+    r.op("openssl", "object", op::raw(object))?;
+    r.op("openssl", "object_add", op::raw(object_add))
 }
 
 /// `cert_digest(cert, md, of the public key)`: nil for a digest that is not known.
@@ -132,7 +62,6 @@ fn get(a: &Args, r: &mut Ret) {
             Some(key) => r.int(cdata::keep(HeldKey::new(key))),
             None => r.nil(),
         },
-        "signature" => r.opt(cert.signature_algorithm().and_then(|(oid, _)| asn1::dotted(oid))),
         "self_issued" => r.bool(cert.subject_der() == cert.issuer_der()),
         _ => r.nil(),
     };
@@ -149,7 +78,7 @@ fn set(a: &Args, r: &mut Ret) {
     let done = match what {
         "version" => a
             .int(3)
-            .filter(|v| (1..=256).contains(v))
+            .filter(|v| (1..=i64::from(i32::MAX)).contains(v))
             .map(|v| cert.version = v),
         "not_before" => a.int(3).map(|t| cert.not_before = t),
         "not_after" => a.int(3).map(|t| cert.not_after = t),
@@ -162,7 +91,6 @@ fn set(a: &Args, r: &mut Ret) {
         "pubkey" => cdata::object::<HeldKey>(a, 3).map(|key| cert.spki = key_code::write_spki(&key)),
         _ => None,
     };
-    cert.changed();
     r.bool(done.is_some());
 }
 
@@ -190,90 +118,16 @@ fn basic_constraints(a: &Args, r: &mut Ret) {
     }
 }
 
-/// `cert_extensions(cert)`: for each its OID, whether critical, and its bytes, in one list.
-fn extensions(a: &Args, r: &mut Ret) {
-    let Some(cert) = cdata::object::<HeldCert>(a, 1) else {
-        r.nil();
-        return;
-    };
-    extension_list(&cert.borrow().extensions, r);
-}
-
-/// The result that `cert_extensions` says.
-pub(super) fn extension_list(list: &[Extension], r: &mut Ret) {
-    r.table(list.len() * 3, 0, |t| {
-        for (i, e) in list.iter().enumerate() {
-            t.str(asn1::dotted(&e.oid).unwrap_or_default()).seti(i * 3 + 1);
-            t.bool(e.critical).seti(i * 3 + 2);
-            t.str(&e.value).seti(i * 3 + 3);
-        }
-    });
-}
-
-/// `cert_set_extension(cert, oid, critical, value, place or nil)`: adds one, or puts it in the place.
-fn set_extension(a: &Args, r: &mut Ret) {
-    let (Some(cert), Some(oid), Some(value)) = (
-        cdata::object::<HeldCert>(a, 1),
-        text(a, 2).and_then(asn1::undotted),
-        a.str(4),
-    ) else {
-        r.bool(false);
-        return;
-    };
-    let extension = Extension {
-        oid,
-        critical: a.truthy(3),
-        value: value.to_vec(),
-    };
-    let mut cert = cert.borrow_mut();
-    let place = a.int(5).and_then(|n| usize::try_from(n - 1).ok());
-    match place.and_then(|i| cert.extensions.get_mut(i)) {
-        Some(there) => *there = extension,
-        None => cert.extensions.push(extension),
-    }
-    cert.changed();
-    r.bool(true);
-}
-
-/// `cert_matches(cert, key)`: whether the key is the certificate's; nil when the certificate's is not known.
-fn matches(a: &Args, r: &mut Ret) {
-    let (Some(cert), Some(key)) = (cdata::object::<HeldCert>(a, 1), cdata::object::<HeldKey>(a, 2)) else {
-        r.nil();
-        return;
-    };
-    match cert.borrow().public_key() {
-        Some(public) => r.bool(public.same_public(&key)),
-        None => r.nil(),
-    };
-}
-
-/// `cert_sign(cert, key, digest or nil)`: true, or nil and why.
-fn sign(a: &Args, r: &mut Ret) {
-    let (Some(cert), Some(key)) = (cdata::object::<HeldCert>(a, 1), cdata::object::<HeldKey>(a, 2)) else {
-        r.nil();
-        return;
-    };
-    let alg = cdata::object::<Digesting>(a, 3).map(|d| d.alg);
-    match cert.borrow_mut().sign(&key, alg) {
-        Ok(()) => r.bool(true),
-        Err(e) => r.fail(errors::op(e)),
-    };
-}
-
-/// `cert_verify(cert, key)`: a boolean, or nil and why.
-fn verify(a: &Args, r: &mut Ret) {
-    let (Some(cert), Some(key)) = (cdata::object::<HeldCert>(a, 1), cdata::object::<HeldKey>(a, 2)) else {
-        r.nil();
-        return;
-    };
-    match cert.borrow().verify(&key) {
-        Ok(good) => r.bool(good),
-        Err(e) => r.fail(errors::op(e)),
-    };
-}
-
 fn name_empty(_: &Args, r: &mut Ret) {
     r.int(cdata::keep(HeldName::default()));
+}
+
+/// `name_read(der)`: a number, or nil.
+fn name_read(a: &Args, r: &mut Ret) {
+    match a.str(1).and_then(|der| Name::read(der).ok()) {
+        Some(name) => r.int(cdata::keep(HeldName::new(name))),
+        None => r.nil(),
+    };
 }
 
 fn name_dup(a: &Args, r: &mut Ret) {
@@ -331,6 +185,18 @@ fn object(a: &Args, r: &mut Ret) {
     };
     match contents {
         Some(contents) => r.table(0, 4, |t| object_fields(t, &contents)),
+        None => r.nil(),
+    };
+}
+
+/// `object_add(identifier, short name, long name)`: its number, or nil.
+fn object_add(a: &Args, r: &mut Ret) {
+    let added = match (text(a, 1), text(a, 2), text(a, 3)) {
+        (Some(id), Some(sn), Some(ln)) => objects::add(id, sn, ln),
+        _ => None,
+    };
+    match added {
+        Some(nid) => r.int(i64::from(nid)),
         None => r.nil(),
     };
 }

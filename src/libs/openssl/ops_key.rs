@@ -28,6 +28,10 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("openssl", "key_verify", op::raw(verify_op))?;
     r.op("openssl", "key_encrypt", op::raw(encrypt))?;
     r.op("openssl", "key_decrypt", op::raw(decrypt))?;
+    r.op("openssl", "key_derive", op::raw(derive))?;
+    r.op("openssl", "key_sign_raw", op::raw(sign_raw))?;
+    r.op("openssl", "key_verify_raw", op::raw(verify_raw))?;
+    r.op("openssl", "key_recover", op::raw(recover))?;
     r.op("openssl", "ecdsa_to_raw", op::raw(ecdsa_to_raw))?;
     r.op("openssl", "ecdsa_to_der", op::raw(ecdsa_to_der))
 }
@@ -231,7 +235,7 @@ fn part(a: &Args, r: &mut Ret) {
             _ => r.nil(),
         },
         Key::Okp(k) => match name {
-            "public" | "pub_key" => r.str(k.public),
+            "public" | "pub_key" => r.str(&k.public),
             "private" | "priv_key" => r.opt(k.secret.as_ref().map(|s| s.as_slice())),
             _ => r.nil(),
         },
@@ -362,6 +366,52 @@ fn encrypt(a: &Args, r: &mut Ret) {
 /// `key_decrypt(key, data, padding, _, oaep_md, mgf1_md)`
 fn decrypt(a: &Args, r: &mut Ret) {
     crypt(a, r, sign::decrypt);
+}
+
+/// `key_derive(key, peer)`: what both agree on, or nil and why.
+fn derive(a: &Args, r: &mut Ret) {
+    let (Some(key), Some(peer)) = (cdata::object::<HeldKey>(a, 1), cdata::object::<HeldKey>(a, 2)) else {
+        r.nil();
+        return;
+    };
+    match sign::derive(&key, &peer) {
+        Ok(shared) => r.str(shared),
+        Err(e) => r.fail(errors::op(e)),
+    };
+}
+
+/// `key_sign_raw(key, octets, padding)`: the signature, or nil and why.
+fn sign_raw(a: &Args, r: &mut Ret) {
+    crypt(a, r, sign::sign_raw);
+}
+
+/// `key_recover(key, signature, padding)`: what was signed, or nil and why.
+fn recover(a: &Args, r: &mut Ret) {
+    crypt(a, r, sign::recover);
+}
+
+/// `key_verify_raw(key, signature, digest, md or nil, padding)`: a boolean, or nil and why.
+fn verify_raw(a: &Args, r: &mut Ret) {
+    let (Some(key), Some(signature), Some(octets)) = (cdata::object::<HeldKey>(a, 1), a.str(2), a.str(3))
+    else {
+        r.nil();
+        return;
+    };
+    let named = match a.kind(4) {
+        Kind::String => text(a, 4).and_then(Alg::by_name).map(Some).ok_or(OpError::Digest),
+        _ => Ok(None),
+    };
+    let done = named.and_then(|alg| {
+        let padding = padding(a, 5, alg.unwrap_or(Alg::Sha1))?;
+        match alg {
+            Some(alg) => sign::verify_hash(&key, alg, octets, signature, padding),
+            None => sign::verify_raw(&key, octets, signature, padding),
+        }
+    });
+    match done {
+        Ok(good) => r.bool(good),
+        Err(e) => r.fail(errors::op(e)),
+    };
 }
 
 fn convert(a: &Args, r: &mut Ret, f: fn(Curve, &[u8]) -> Option<Vec<u8>>) {

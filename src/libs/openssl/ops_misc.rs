@@ -8,7 +8,7 @@ use num_bigint::{BigInt, Sign};
 
 use super::bignum;
 use super::cdata;
-use super::cipher::{Cipher, Job};
+use super::cipher::{Cipher, CipherError, Running as Ciphering, Setup};
 use super::digest::{self, Alg, HkdfMode, Running};
 use crate::libs::ops::text;
 use crate::vm::{Args, Kind, Registrar, Ret, op};
@@ -37,7 +37,11 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("openssl", "scrypt", op::raw(scrypt))?;
     r.op("openssl", "bytes_to_key", op::raw(bytes_to_key))?;
     r.op("openssl", "cipher_info", op::raw(cipher_info))?;
-    r.op("openssl", "cipher_run", op::raw(cipher_run))?;
+    r.op("openssl", "cipher_start", op::raw(cipher_start))?;
+    r.op("openssl", "cipher_seal", op::raw(cipher_seal))?;
+    r.op("openssl", "cipher_tag", op::raw(cipher_tag))?;
+    r.op("openssl", "cipher_update", op::raw(cipher_update))?;
+    r.op("openssl", "cipher_final", op::raw(cipher_final))?;
     r.op("openssl", "bn_new", op::raw(bn_new))?;
     r.op("openssl", "bn_dup", op::raw(bn_dup))?;
     r.op("openssl", "bn_write", op::raw(bn_write))?;
@@ -179,25 +183,61 @@ fn cipher_info(a: &Args, r: &mut Ret) {
     };
 }
 
-/// `cipher_run(name, encrypt, padded, key, iv, aad, tag, data)`: the data and the tag, or nil and why.
-fn cipher_run(a: &Args, r: &mut Ret) {
+/// A cipher as Lua holds it.
+type HeldCipher = RefCell<Ciphering>;
+
+/// `cipher_start(name, encrypt, padded, key, iv)`: a number, or nil and why.
+fn cipher_start(a: &Args, r: &mut Ret) {
     let Some(cipher) = text(a, 1).and_then(Cipher::by_name) else {
         r.fail("unknown cipher");
         return;
     };
-    let bytes = |i| a.str(i).unwrap_or_default();
-    let job = Job {
+    let setup = Setup {
         encrypt: a.truthy(2),
         padded: a.truthy(3),
-        key: bytes(4),
-        iv: bytes(5),
-        aad: bytes(6),
-        tag: a.str(7),
-        data: bytes(8),
+        key: a.str(4).unwrap_or_default(),
+        iv: a.str(5).unwrap_or_default(),
     };
-    match cipher.run(&job) {
-        Ok(out) => r.str(out.data).opt(out.tag),
+    match cipher.start(&setup) {
+        Ok(running) => r.int(cdata::keep(HeldCipher::new(running))),
         Err(e) => r.fail(e.to_string()),
+    };
+}
+
+/// `cipher_seal(cipher, aad or nil, tag or nil)`: takes in either.
+fn cipher_seal(a: &Args, r: &mut Ret) {
+    if let Some(cipher) = cdata::object::<HeldCipher>(a, 1) {
+        let mut cipher = cipher.borrow_mut();
+        if let Some(aad) = a.str(2) {
+            cipher.authenticate(aad);
+        }
+        if let Some(tag) = a.str(3) {
+            cipher.set_tag(tag);
+        }
+    }
+    r.bool(true);
+}
+
+/// `cipher_tag(cipher)`: the tag that was made, or nil.
+fn cipher_tag(a: &Args, r: &mut Ret) {
+    r.opt(cdata::object::<HeldCipher>(a, 1).and_then(|c| c.borrow().made.clone()));
+}
+
+/// `cipher_update(cipher, data)`: what comes out, or nil and why.
+fn cipher_update(a: &Args, r: &mut Ret) {
+    cipher_step(a, r, |cipher, data| cipher.update(data));
+}
+
+/// `cipher_final(cipher, data)`: what comes out of this and of what was kept, or nil and why.
+fn cipher_final(a: &Args, r: &mut Ret) {
+    cipher_step(a, r, |cipher, data| cipher.run(data));
+}
+
+fn cipher_step(a: &Args, r: &mut Ret, f: impl Fn(&mut Ciphering, &[u8]) -> Result<Vec<u8>, CipherError>) {
+    match cdata::object::<HeldCipher>(a, 1).map(|c| f(&mut c.borrow_mut(), a.str(2).unwrap_or_default())) {
+        Some(Ok(out)) => r.str(out),
+        Some(Err(e)) => r.fail(e.to_string()),
+        None => r.nil(),
     };
 }
 

@@ -1,32 +1,33 @@
-//! Ops of `resty.openssl.x509.altname`, `.extension`, `.chain` and `.store`.
+//! Ops of `resty.openssl.x509.extension`, `.chain` and `.store`.
 //!
 //! Must not: check what the Lua faces check.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::cert::Extension;
-use super::general::{self, GeneralName};
-use super::ops_cert::{HeldName, object_fields};
+use super::crl::Crl;
+use super::extension::About;
+use super::ops_cert::object_fields;
+use super::ops_crl::HeldCrl;
 use super::path::{self, Terms};
-use super::{asn1, cdata, extension, objects};
+use super::{asn1, cdata, extension, objects, revocation};
 use crate::libs::ops::text;
-use crate::vm::held::{self, HeldCert, HeldCerts};
+use crate::vm::held::{self, HeldCert, HeldCerts, HeldKey};
 use crate::vm::{Args, Registrar, Ret, op};
 
-type HeldNames = RefCell<Vec<GeneralName>>;
 type HeldExtension = RefCell<Extension>;
+type HeldCrls = RefCell<Vec<Crl>>;
 
 const PARTIAL_CHAIN: i64 = 0x80000;
 const NO_CHECK_TIME: i64 = 0x20_0000;
 const IGNORE_CRITICAL: i64 = 0x10;
+const CRL_CHECK_ALL: i64 = 8;
+/// No more files of a directory are looked at.
+const MAX_FILES: usize = 10_000;
 
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
-    r.op("openssl", "names_new", op::raw(names_new))?;
-    r.op("openssl", "names_dup", op::raw(names_dup))?;
-    r.op("openssl", "names_add", op::raw(names_add))?;
-    r.op("openssl", "names_list", op::raw(names_list))?;
-    r.op("openssl", "names_write", op::raw(names_write))?;
     r.op("openssl", "extension_make", op::raw(extension_make))?;
     r.op("openssl", "extension_new", op::raw(extension_new))?;
     r.op("openssl", "extension_dup", op::raw(extension_dup))?;
@@ -41,73 +42,32 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("openssl", "certs_dup", op::raw(certs_dup))?;
     r.op("openssl", "certs_add", op::raw(certs_add))?;
     r.op("openssl", "certs_get", op::raw(certs_get))?;
-    r.op("openssl", "certs_verify", op::raw(certs_verify))
+    r.op("openssl", "certs_verify", op::raw(certs_verify))?;
+    r.op("openssl", "certs_judge", op::raw(certs_judge))?;
+    r.op("openssl", "hashed_files", op::raw(hashed_files))?;
+    r.op("openssl", "crls_new", op::raw(crls_new))?;
+    r.op("openssl", "crls_add", op::raw(crls_add))
 }
 
-/// `names_new(der or nil)`: nil and why for bytes that are no general names.
-fn names_new(a: &Args, r: &mut Ret) {
-    match a.str(1).map(general::read) {
-        None => r.int(cdata::keep(HeldNames::default())),
-        Some(Ok(names)) => r.int(cdata::keep(HeldNames::new(names))),
-        Some(Err(e)) => r.fail(e.to_string()),
-    };
-}
-
-fn names_dup(a: &Args, r: &mut Ret) {
-    match cdata::object::<HeldNames>(a, 1) {
-        Some(names) => r.int(cdata::keep((*names).clone())),
-        None => r.nil(),
-    };
-}
-
-/// `names_add(names, kind, text)`: true, or nil and why.
-fn names_add(a: &Args, r: &mut Ret) {
-    let (Some(names), Some(kind)) = (cdata::object::<HeldNames>(a, 1), text(a, 2)) else {
-        r.nil();
-        return;
-    };
-    match GeneralName::new(kind, a.str(3).unwrap_or_default()) {
-        Ok(name) => {
-            names.borrow_mut().push(name);
-            r.bool(true);
-        }
-        Err(e) => {
-            r.fail(e);
-        }
-    }
-}
-
-/// `names_list(names)`: kind and value of each in one list; the value of a directory name is a name's number.
-fn names_list(a: &Args, r: &mut Ret) {
-    let Some(names) = cdata::object::<HeldNames>(a, 1) else {
-        r.nil();
-        return;
-    };
-    let names = names.borrow();
-    r.table(names.len() * 2, 0, |t| {
-        for (i, n) in names.iter().enumerate() {
-            t.lit(n.kind()).seti(2 * i + 1);
-            match n {
-                GeneralName::Directory(name) => t.int(cdata::keep(HeldName::new(name.clone()))),
-                _ => t.str(n.text().unwrap_or_default()),
-            }
-            .seti(2 * i + 2);
-        }
-    });
-}
-
-fn names_write(a: &Args, r: &mut Ret) {
-    r.opt(cdata::object::<HeldNames>(a, 1).map(|n| general::write(&n.borrow())));
-}
-
-/// `extension_make(name, text, subject or nil, issuer or nil)`: a number, or nil and why.
+/// `extension_make(name, text, subject or nil, issuer or nil, issuer's key or nil)`: a number, or nil and why.
 fn extension_make(a: &Args, r: &mut Ret) {
     let name = text(a, 1).and_then(objects::by_text).map_or("", |o| o.sn);
     let words = text(a, 2).unwrap_or_default();
     let (subject, issuer) = (cdata::object::<HeldCert>(a, 3), cdata::object::<HeldCert>(a, 4));
+    let key = cdata::object::<HeldKey>(a, 5);
+    let same = subject
+        .as_ref()
+        .zip(issuer.as_ref())
+        .is_some_and(|(s, i)| Rc::ptr_eq(s, i));
     let subject = subject.as_ref().map(|c| c.borrow());
     let issuer = issuer.as_ref().map(|c| c.borrow());
-    match extension::make(name, words, subject.as_deref(), issuer.as_deref()) {
+    let about = About {
+        subject: subject.as_deref(),
+        issuer: issuer.as_deref(),
+        same,
+        key: key.as_ref().map(|k| &***k),
+    };
+    match extension::make(name, words, about) {
         Ok(e) => r.int(cdata::keep(HeldExtension::new(e))),
         Err(e) => r.fail(e),
     };
@@ -208,11 +168,8 @@ fn certs_verify(a: &Args, r: &mut Ret) {
     };
     let untrusted = cdata::object::<HeldCerts>(a, 3).map_or_else(Vec::new, |c| c.borrow().clone());
     let flags = a.int(5).unwrap_or(0);
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_secs() as i64);
     let terms = Terms {
-        now: (flags & NO_CHECK_TIME == 0).then_some(now),
+        now: now(flags),
         depth: a.int(4).and_then(|n| usize::try_from(n).ok()).unwrap_or(100),
         partial: flags & PARTIAL_CHAIN != 0,
         ignore_critical: flags & IGNORE_CRITICAL != 0,
@@ -222,6 +179,60 @@ fn certs_verify(a: &Args, r: &mut Ret) {
     };
     match path::verify(&cert.borrow(), &untrusted, &trusted.borrow(), terms) {
         Ok(chain) => r.int(cdata::keep(HeldCerts::new(chain))),
+        Err(e) => r.fail(e),
+    };
+}
+
+/// Now, in seconds since 1970, unless the flags say that it does not matter.
+fn now(flags: i64) -> Option<i64> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    (flags & NO_CHECK_TIME == 0).then(|| now.map_or(0, |d| d.as_secs() as i64))
+}
+
+/// `hashed_files(directory)`: the names in it that are a hash and a number, sorted.
+fn hashed_files(a: &Args, r: &mut Ret) {
+    let hashed = |name: &str| {
+        let (hash, number) = name.split_once('.')?;
+        let good = hash.len() == 8
+            && hash.bytes().all(|b| b.is_ascii_hexdigit())
+            && !number.is_empty()
+            && number.bytes().all(|b| b.is_ascii_digit());
+        good.then(|| name.to_owned())
+    };
+    let entries = text(a, 1).and_then(|path| std::fs::read_dir(path).ok());
+    let names = entries.into_iter().flatten().flatten().take(MAX_FILES);
+    let mut names: Vec<String> = names.filter_map(|e| hashed(e.file_name().to_str()?)).collect();
+    names.sort();
+    r.table(names.len(), 0, |t| {
+        for (i, name) in names.iter().enumerate() {
+            t.str(name).seti(i + 1);
+        }
+    });
+}
+
+fn crls_new(_: &Args, r: &mut Ret) {
+    r.int(cdata::keep(HeldCrls::default()));
+}
+
+/// `crls_add(crls, crl)`
+fn crls_add(a: &Args, r: &mut Ret) {
+    if let (Some(crls), Some(crl)) = (cdata::object::<HeldCrls>(a, 1), cdata::object::<HeldCrl>(a, 2)) {
+        crls.borrow_mut().push(crl.borrow().clone());
+    }
+    r.bool(true);
+}
+
+/// `certs_judge(chain, crls, flags)`: true when no list revokes a certificate of the chain, or nil and why.
+fn certs_judge(a: &Args, r: &mut Ret) {
+    let (Some(chain), Some(crls)) = (cdata::object::<HeldCerts>(a, 1), cdata::object::<HeldCrls>(a, 2))
+    else {
+        r.nil();
+        return;
+    };
+    let flags = a.int(3).unwrap_or(0);
+    let all = flags & CRL_CHECK_ALL != 0;
+    match revocation::judge(&chain.borrow(), &crls.borrow(), all, now(flags)) {
+        Ok(()) => r.bool(true),
         Err(e) => r.fail(e),
     };
 }

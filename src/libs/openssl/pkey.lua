@@ -1,4 +1,5 @@
---- `resty.openssl.pkey`: keys of the kinds RSA, EC (P-256, P-384, P-521), Ed25519 and X25519.
+--- `resty.openssl.pkey`: keys of the kinds RSA, EC (P-256, P-384, P-521, secp256k1), Ed25519, Ed448 and
+--- X25519.
 
 local ops = require("moongate.ops").openssl
 local object = require "moongate.openssl.object"
@@ -29,7 +30,7 @@ local FORMATS = { PEM = true, DER = true, JWK = true, ["*"] = true }
 local TYPES = { pu = true, pr = true, ["*"] = true }
 
 -- key types' names in the tables that make keys
-local OKP = { Ed25519 = true, X25519 = true, ED25519 = true }
+local OKP = { Ed25519 = true, Ed448 = true, X25519 = true, ED25519 = true, ED448 = true }
 
 local function load(text, opts)
   local format = opts.format or "*"
@@ -189,7 +190,7 @@ function _M:get_default_digest_type()
   if name == "X25519" then
     return nil, "operation is not supported by the public key algorithm"
   end
-  local okp = name == "ED25519"
+  local okp = name == "ED25519" or name == "ED448"
   local d = ops.object(okp and 0 or "SHA256") or { id = "", nid = 0, sn = "UNDEF", ln = "undefined" }
   d.mandatory = okp
   return d
@@ -264,6 +265,8 @@ local function options(self, padding, opts, prefix)
   return true, padding, salt, oaep, mgf1
 end
 
+local CALLS = { sign_raw = "sign", recover = "verify_recover" }
+
 local function crypt(self, name, s, padding, opts)
   if type(s) ~= "string" then
     return nil, "pkey:asymmetric_routine: expect a string at #1"
@@ -274,7 +277,7 @@ local function crypt(self, name, s, padding, opts)
   end
   local out, err = ops["key_" .. name](self.ctx.id, s, pad, salt, oaep, mgf1)
   if not out then
-    return nil, message("pkey:asymmetric_routine EVP_PKEY_" .. name, err)
+    return nil, message("pkey:asymmetric_routine EVP_PKEY_" .. (CALLS[name] or name), err)
   end
   return out
 end
@@ -289,12 +292,49 @@ function _M:decrypt(s, padding, opts)
   return crypt(self, "decrypt", s, padding, opts)
 end
 
-local MISSING = { "sign_raw", "verify_raw", "verify_recover", "derive", "encapsulate", "decapsulate" }
-for _, name in ipairs(MISSING) do
-  _M[name] = function()
-    error("not supported: resty.openssl.pkey:" .. name, 2)
-  end
+--- What a signature of an RSA key was made over.
+function _M:verify_recover(s, padding, opts)
+  return crypt(self, "recover", s, padding, opts)
 end
+
+--- Signs octets as they are: with RSA under a padding, with EC as a digest.
+function _M:sign_raw(s, padding, opts)
+  local name, private, curve = ops.key_info(self.ctx.id)
+  if name ~= "rsaEncryption" and not curve and not private then
+    return nil, "pkey:sign_raw: missing private key"
+  end
+  return crypt(self, "sign_raw", s, padding, opts)
+end
+
+--- Whether `signature` is the key's for a digest that `md` made, or for octets as they are.
+function _M:verify_raw(signature, digested, md, padding, opts)
+  if type(signature) ~= "string" or type(digested) ~= "string" then
+    return nil, "pkey:asymmetric_routine: expect a string at #1"
+  end
+  local ok, pad, salt, _, mgf1 = options(self, padding, opts, "pkey:asymmetric_routine")
+  if not ok then
+    return nil, pad
+  end
+  local good, err = ops.key_verify_raw(self.ctx.id, signature, digested, md, pad, salt, nil, mgf1)
+  if good == nil then
+    return nil, message("pkey:asymmetric_routine EVP_PKEY_verify", err)
+  end
+  return good
+end
+
+--- What this key and another's public part agree on.
+function _M:derive(peerkey)
+  if not istype(peerkey) then
+    return nil, "pkey:derive: expect a pkey instance at #1"
+  end
+  local shared, err = ops.key_derive(self.ctx.id, peerkey.ctx.id)
+  if not shared then
+    return nil, message("pkey:derive: EVP_PKEY_derive", err)
+  end
+  return shared
+end
+
+object.missing(_M, "resty.openssl.pkey:", { "encapsulate", "decapsulate" })
 
 -- what the ops sign: a string, or the number of a digest under way
 local function signed(v)
@@ -341,7 +381,7 @@ function _M:sign(s, md, padding, opts)
   return signature
 end
 
-local RAW_SIZES = { prime256v1 = 64, secp384r1 = 96, secp521r1 = 132 }
+local RAW_SIZES = { prime256v1 = 64, secp256k1 = 64, secp384r1 = 96, secp521r1 = 132 }
 
 --- Whether `signature` is the key's for a string (`md` names the digest) or a digest object.
 function _M:verify(signature, s, md, padding, opts)
@@ -413,5 +453,7 @@ end
 function _M.paramgen()
   error("not supported: resty.openssl.pkey.paramgen", 2)
 end
+
+object.missing(_M, "resty.openssl.pkey:", object.PARAMS)
 
 return _M

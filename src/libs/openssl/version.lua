@@ -3,11 +3,24 @@
 
 local TEXT = "OpenSSL 3.2.3 3 Sep 2024"
 
+local TEXTS = {
+  [0] = TEXT,
+  "compiler: rustc",
+  "built on: date not available",
+  "platform: linux",
+  'OPENSSLDIR: "/usr/lib/ssl"',
+  'ENGINESDIR: N/A',
+  "3.2.3",
+  "3.2.3",
+  'MODULESDIR: N/A',
+  "CPUINFO: N/A",
+}
+
 return {
   version_num = 0x30200030,
   version_text = TEXT,
-  version = function()
-    return TEXT
+  version = function(what)
+    return TEXTS[what or 0] or "not available"
   end,
   info = function()
     return nil

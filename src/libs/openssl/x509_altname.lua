@@ -2,50 +2,44 @@
 
 local ops = require("moongate.ops").openssl
 local name = require "resty.openssl.x509.name"
+local list = require "moongate.openssl.list"
 local wrap, istype, is_ctx = require("moongate.openssl.object").kind()
 
 local setmetatable, tostring, type = setmetatable, tostring, type
 
 local _M = { istype = istype }
 
-local function list(self)
-  return ops.names_list(self.ctx.id)
-end
-
-local function value_of(kind, v)
+-- what stands for a value of a kind in the lists that Rust makes
+function _M._value(kind, v)
   if kind == "DirName" then
-    return name._from(v)
+    return name._from(ops.name_read(v))
   end
   return v
 end
 
+local function count(self)
+  return #ops.names_list(self.ctx.id) / 2
+end
+
+local mt = list.mt(_M, count, function(self, i)
+  local all = ops.names_list(self.ctx.id)
+  local kind = all[2 * i - 1]
+  return kind and { kind, _M._value(kind, all[2 * i]) } or nil
+end)
+
+--- An iterator of kinds and values.
 local function each(self)
-  local all = list(self)
+  local all = ops.names_list(self.ctx.id)
   local i = -1
   return function()
     i = i + 2
     local kind = all[i]
     if kind then
-      return kind, value_of(kind, all[i + 1])
+      return kind, _M._value(kind, all[i + 1])
     end
   end
 end
-
-local mt = {
-  __pairs = each,
-  __ipairs = each,
-  __len = function(self)
-    return #list(self) / 2
-  end,
-  __index = function(self, k)
-    if type(k) ~= "number" then
-      return _M[k]
-    end
-    local all = list(self)
-    local kind = all[2 * k - 1]
-    return kind and { kind, value_of(kind, all[2 * k]) } or nil
-  end,
-}
+mt.__pairs, _M.each = each, each
 
 --- A list from its number in Rust (nil stays nil).
 function _M._from(id)
@@ -65,14 +59,34 @@ function _M.dup(ctx)
   return _M._from(ops.names_dup(ctx.id))
 end
 
+--- From an extension's bytes; nil and why.
+function _M._read(der)
+  local id, err = ops.names_new(der)
+  return _M._from(id), err
+end
+
+--- The bytes of an extension.
+function _M._write(self)
+  return ops.names_write(self.ctx.id)
+end
+
+--- Why kind and text are none of a name; nil when they may be.
+function _M._judge(kind, value)
+  if type(kind) ~= "string" then
+    return "x509.altname:gn_set: expect a string at #1"
+  elseif type(value) ~= "string" then
+    return "x509.altname:gn_set: except a string at #2"
+  end
+end
+
 --- Adds a name: "DNS", "IP", "email" or "URI", and its text.
 function _M:add(kind, value)
-  if type(kind) ~= "string" then
-    return nil, "x509.altname:gn_set: expect a string at #1"
-  elseif type(value) ~= "string" then
-    return nil, "x509.altname:gn_set: except a string at #2"
+  local err = _M._judge(kind, value)
+  if err then
+    return nil, err
   end
-  local ok, err = ops.names_add(self.ctx.id, kind, value)
+  local ok
+  ok, err = ops.names_add(self.ctx.id, kind, value)
   if not ok then
     return nil, "x509.altname:gn_set: " .. err
   end
@@ -87,10 +101,6 @@ function _M:all()
   end
   return all
 end
-
-_M.each = each
-_M.index = mt.__index
-_M.count = mt.__len
 
 --- `kind=value` of each name, sorted, with slashes between.
 function _M:tostring()

@@ -2,38 +2,21 @@
 
 local ops = require("moongate.ops").openssl
 local x509 = require "resty.openssl.x509"
+local list = require "moongate.openssl.list"
 local object = require "moongate.openssl.object"
 local wrap, istype, is_ctx = object.kind()
 
-local setmetatable, tonumber, type = setmetatable, tonumber, type
+local setmetatable, type = setmetatable, type
 
 local _M = { istype = istype }
 
-local function each(self)
-  local i = 0
-  return function()
-    i = i + 1
-    local cert = x509._from(ops.certs_get(self.ctx.id, i))
-    if cert then
-      return i, cert
-    end
-  end
+local function count(self)
+  return ops.certs_get(self.ctx.id)
 end
 
-local mt = {
-  __pairs = each,
-  __ipairs = each,
-  __len = function(self)
-    return ops.certs_get(self.ctx.id)
-  end,
-  __index = function(self, k)
-    local i = tonumber(k)
-    if not i then
-      return _M[k]
-    end
-    return x509._from(ops.certs_get(self.ctx.id, i))
-  end,
-}
+local mt = list.mt(_M, count, function(self, i)
+  return x509._from(ops.certs_get(self.ctx.id, i))
+end)
 
 --- A chain from its number in Rust (nil stays nil).
 function _M._from(id)
@@ -62,18 +45,5 @@ function _M:add(cert)
   end
   return ops.certs_add(self.ctx.id, cert.ctx.id)
 end
-
---- All certificates in a list.
-function _M:all()
-  local all = {}
-  for i, cert in each(self) do
-    all[i] = cert
-  end
-  return all
-end
-
-_M.each = each
-_M.index = mt.__index
-_M.count = mt.__len
 
 return _M

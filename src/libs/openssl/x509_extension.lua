@@ -28,6 +28,32 @@ local function certificate(data, field)
   return v.ctx.id
 end
 
+-- a value whose last word is `@section`, with the words of that section of a configuration in its place
+local function section(text, value)
+  local before, name = value:match("^(.-)@([%w_]+)$")
+  if not name then
+    return value
+  end
+  local words, inside, found = {}, false, false
+  for line in text:gmatch("[^\r\n]+") do
+    line = line:gsub("#.*", "")
+    local head = line:match("^%s*%[%s*(.-)%s*%]")
+    if head then
+      inside = head == name
+      found = found or inside
+    elseif inside then
+      local k, v = line:match("^%s*(.-)%s*=%s*(.-)%s*$")
+      if k then
+        words[#words + 1] = k .. ":" .. v
+      end
+    end
+  end
+  if not found then
+    return nil, "error:11000084:X509 V3 routines::section not found"
+  end
+  return before .. table.concat(words, ",")
+end
+
 --- An extension from OpenSSL's configuration words, as `("basicConstraints", "CA:TRUE")`; `data` may have the
 --- certificates `subject` and `issuer`.
 function _M.new(id, value, data)
@@ -39,7 +65,7 @@ function _M.new(id, value, data)
   elseif data and type(data) ~= "table" and type(data) ~= "string" then
     return nil, "x509.extension.new: expect nil, string a table at #3"
   end
-  local subject, issuer
+  local subject, issuer, key
   if type(data) == "table" then
     subject, err = certificate(data, "subject")
     if err then
@@ -49,9 +75,20 @@ function _M.new(id, value, data)
     if err then
       return nil, err
     end
+    key = data.issuer_pkey
+    if key ~= nil and not require("resty.openssl.pkey").istype(key) then
+      return nil, "x509.extension.new: expect data.issuer_pkey to be a resty.openssl.pkey instance"
+    end
+    key = key and key.ctx.id
+  end
+  if type(data) == "string" then
+    value, err = section(data, value)
+    if err then
+      return nil, "x509.extension.new: " .. err
+    end
   end
   local made
-  made, err = ops.extension_make(found.sn, value, subject, issuer)
+  made, err = ops.extension_make(found.sn, value, subject, issuer, key)
   if not made then
     return nil, "x509.extension.new: " .. err
   end

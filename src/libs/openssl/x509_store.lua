@@ -1,8 +1,9 @@
---- `resty.openssl.x509.store`: trusted certificates, and whether others lead to them. Revocation lists are
---- not supported.
+--- `resty.openssl.x509.store`: trusted certificates, whether others lead to them, and whether lists revoke
+--- those.
 
 local ops = require("moongate.ops").openssl
 local chain = require "resty.openssl.x509.chain"
+local crl = require "resty.openssl.x509.crl"
 local x509 = require "resty.openssl.x509"
 local wrap, istype = require("moongate.openssl.object").kind()
 
@@ -37,8 +38,11 @@ _M.verify_flags = {
   X509_V_FLAG_NO_CHECK_TIME = 0x200000,
 }
 
--- what verification heeds: IGNORE_CRITICAL, TRUSTED_FIRST, PARTIAL_CHAIN, NO_ALT_CHAINS, NO_CHECK_TIME
-local HEEDED = bit.bor(0x10, 0x8000, 0x80000, 0x100000, 0x200000)
+local CRL_CHECK, CRL_CHECK_ALL = 0x4, 0x8
+
+-- what verification heeds: CRL_CHECK, CRL_CHECK_ALL, IGNORE_CRITICAL, TRUSTED_FIRST, PARTIAL_CHAIN,
+-- NO_ALT_CHAINS, NO_CHECK_TIME
+local HEEDED = bit.bor(CRL_CHECK, CRL_CHECK_ALL, 0x10, 0x8000, 0x80000, 0x100000, 0x200000)
 
 -- purposes by OpenSSL's short name: the extended key usage that a leaf must not exclude
 local PURPOSES = {
@@ -66,12 +70,17 @@ local DEFAULTS = {
 
 --- A store that trusts nobody yet.
 function _M.new()
-  return setmetatable({ ctx = wrap(ops.certs_new()), _flags = 0 }, mt)
+  return setmetatable({ ctx = wrap(ops.certs_new()), _crls = wrap(ops.crls_new()), _flags = 0 }, mt)
 end
 
---- Trusts a certificate.
-function _M:add(item)
-  if not x509.istype(item) then
+--- Trusts a certificate, or takes a revocation list, by which leaves are then judged unless `skip_set_flags`.
+function _M:add(item, skip_set_flags)
+  if crl.istype(item) then
+    if not skip_set_flags then
+      self._flags = bit.bor(self._flags, CRL_CHECK)
+    end
+    return ops.crls_add(self._crls.id, item.ctx.id)
+  elseif not x509.istype(item) then
     return false, "x509.store:add: expect an x509 or crl instance at #1"
   end
   return ops.certs_add(self.ctx.id, item.ctx.id)
@@ -96,12 +105,31 @@ local function load(self, path)
   return added > 0
 end
 
+local function readable(path)
+  local file = io.open(path, "rb")
+  return file and file:close()
+end
+
 --- Trusts the certificates of a PEM file.
 function _M:load_file(path)
   if type(path) ~= "string" then
     return false, "x509.store:load_file: expect a string at #1"
-  elseif not load(self, path) then
-    return false, "x509.store:load_file failed"
+  elseif load(self, path) then
+    return true
+  elseif not readable(path) then
+    return false, "x509.store:load_file: error:80000002:system library:BIO_new_file:No such file or directory"
+  end
+  return false, "x509.store:load_file: error:5880020:x509 certificate routines:X509_load_cert_crl_file_ex:"
+    .. "no certificate or crl found"
+end
+
+--- Trusts the certificates of a directory: those of files whose names are `openssl rehash`'s.
+function _M:load_directory(path)
+  if type(path) ~= "string" then
+    return false, "x509.store:load_directory expect a string at #1"
+  end
+  for _, file in ipairs(ops.hashed_files(path)) do
+    load(self, path .. "/" .. file)
   end
   return true
 end
@@ -116,12 +144,14 @@ function _M:use_default()
   return false, "x509.store:use_default failed"
 end
 
-function _M.load_directory()
-  error("not supported: resty.openssl.x509.store:load_directory", 2)
-end
-
-function _M.check_revocation()
-  error("not supported: resty.openssl.x509.store:check_revocation", 2)
+--- Whether no list revokes the leaf of a chain that `verify` gave. Else nil and OpenSSL's words for why.
+function _M:check_revocation(verified)
+  if not verified or not chain.istype(verified) then
+    return nil, "x509.store:check_revocation: expect a x509.chain instance at #1"
+  end
+  local flags = bit.band(self._flags, bit.bnot(CRL_CHECK_ALL))
+  local good, err = ops.certs_judge(verified.ctx.id, self._crls.id, flags)
+  return good, err
 end
 
 --- Limits how many certificates may stand between.
@@ -189,7 +219,13 @@ function _M:verify(cert, others, return_chain, _, verify_method, flags)
     return nil, err
   end
   local verified = chain._from(found)
-  return return_chain and verified or true
+  if bit.band(flags, CRL_CHECK) ~= 0 then
+    found, err = ops.certs_judge(verified.ctx.id, self._crls.id, flags)
+    if not found then
+      return nil, err
+    end
+  end
+  return return_chain and verified or true, nil
 end
 
 return _M

@@ -44,6 +44,7 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_tcp", "close", op::raw(close))?;
     r.op("ngx_tcp", "reused", op::raw(reused))?;
     r.op("ngx_tcp", "keep", op::raw(keep))?;
+    r.op("ngx_tcp", "trusts", op::raw(tls::trusts))?;
     r.op("ngx_tcp", "option", op::raw(options::option))?;
     r.op("ngx_tcp", "fd", op::raw(options::fd))
 }
@@ -53,14 +54,16 @@ fn new(_: &Args, r: &mut Ret) {
     r.int(cdata::keep(Slot::default()));
 }
 
-/// A socket around what a request's client sends, or around its connection: its number.
-pub(super) fn of_request(scope: &Rc<Scope>, io: Box<dyn Io>, raw: bool) -> i64 {
+/// A socket around what a request's client sends, or around its connection: its number, and what says whether nobody
+/// reads from it.
+pub(super) fn of_request(scope: &Rc<Scope>, io: Box<dyn Io>, raw: bool) -> (i64, Box<dyn Fn() -> bool>) {
     let slot = Rc::new(Slot::default());
     slot.kind.set(if raw { Kind::Raw } else { Kind::Body });
     slot.adopt(Rc::new(Conn::of_request(io)));
     let weak: Weak<Slot> = Rc::downgrade(&slot);
-    slot.owner.claim(scope, weak);
-    cdata::keep_shared(slot)
+    slot.owner.claim(scope, weak.clone());
+    let idle = move || weak.upgrade().is_none_or(|slot| !slot.reading.get());
+    (cdata::keep_shared(slot), Box::new(idle))
 }
 
 /// What a connect was asked.

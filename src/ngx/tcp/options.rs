@@ -47,7 +47,7 @@ fn set(s: &SockRef<'_>, option: &[u8], value: i64) -> io::Result<()> {
 
 /// `option(id, name, value or nil)`: the option's value, or true where it was set; or `nil, err`.
 pub(super) fn option(a: &Args, r: &mut Ret) {
-    let Some((_, conn)) = slot::open(a, r, |_| false) else {
+    let Some((_, conn)) = slot::open_any(a, r, |_| false) else {
         return;
     };
     let name = a.str(2).unwrap_or_default();
@@ -68,7 +68,7 @@ pub(super) fn option(a: &Args, r: &mut Ret) {
 
 /// `fd(id)`: the socket's number in the system; or `nil, err`.
 pub(super) fn fd(a: &Args, r: &mut Ret) {
-    let Some((_, conn)) = slot::open(a, r, |_| false) else {
+    let Some((_, conn)) = slot::open_any(a, r, |_| false) else {
         return;
     };
     match conn.with_fd(|fd| fd.as_raw_fd()) {

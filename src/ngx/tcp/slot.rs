@@ -136,8 +136,19 @@ pub(in crate::ngx) fn open_to(
     opened
 }
 
-/// Argument 1 as a socket with its connection; `closed` says what counts as closed. Leaves OpenResty's error.
+/// Argument 1 as a socket of the current handler's with its connection; `closed` says what counts as closed. Leaves
+/// OpenResty's error.
 pub(in crate::ngx) fn open(
+    a: &Args,
+    r: &mut Ret,
+    closed: impl FnOnce(&Slot) -> bool,
+) -> Option<(Rc<Slot>, Rc<Conn>)> {
+    open_any(a, r, closed).filter(|(slot, _)| slot.owner.is_current(r))
+}
+
+/// As [`open`], whoever made it: what OpenResty does by LuaJIT's FFI either does not ask whose a socket is, or
+/// returns its error (`mine_or_error`).
+pub(super) fn open_any(
     a: &Args,
     r: &mut Ret,
     closed: impl FnOnce(&Slot) -> bool,
@@ -145,11 +156,7 @@ pub(in crate::ngx) fn open(
     let slot = cdata::object::<Slot>(a, 1);
     let conn = slot.as_ref().and_then(|s| s.conn.borrow().clone());
     match (slot, conn) {
-        (Some(slot), Some(conn)) if !closed(&slot) => {
-            if slot.owner.is_current(r) {
-                return Some((slot, conn));
-            }
-        }
+        (Some(slot), Some(conn)) if !closed(&slot) => return Some((slot, conn)),
         _ if scope::with(|_| ()).is_none() => call::no_request(r),
         (Some(slot), None) if slot.opening.get() => {
             r.fail("socket busy connecting");
@@ -159,6 +166,19 @@ pub(in crate::ngx) fn open(
         }
     }
     None
+}
+
+/// Whether a socket is the current handler's; leaves `nil, err` otherwise.
+pub(super) fn mine_or_error(slot: &Slot, r: &mut Ret) -> bool {
+    let mine = slot.owner.is_mine();
+    match mine {
+        Some(true) => {}
+        Some(false) => {
+            r.fail("bad request");
+        }
+        None => call::no_request(r),
+    }
+    mine == Some(true)
 }
 
 /// Says that a connection is under way.

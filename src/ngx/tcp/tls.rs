@@ -88,10 +88,10 @@ fn plan(a: &Args) -> Result<TlsPlan, &'static str> {
 /// number of the session, and whether there was TLS already; or `nil, err`.
 pub(super) fn handshake(a: &Args, r: &mut Ret) {
     let closed = |s: &Slot| s.read_closed.get() || s.write_closed.get();
-    let Some((slot, conn)) = slot::open(a, r, closed) else {
+    let Some((slot, conn)) = slot::open_any(a, r, closed) else {
         return;
     };
-    if slot.busy(&[Part::Connect, Part::Read, Part::Write], r) {
+    if !slot::mine_or_error(&slot, r) || slot.busy(&[Part::Connect, Part::Read, Part::Write], r) {
         return;
     }
     if slot.kind.get() != Kind::Upstream {
@@ -186,10 +186,28 @@ pub(super) fn handshake(a: &Args, r: &mut Ret) {
     });
 }
 
+/// `trusts(id)`: true where it may still be said whom the handshake trusts; or `nil, err`.
+pub(super) fn trusts(a: &Args, r: &mut Ret) {
+    let closed = |s: &Slot| s.read_closed.get() || s.write_closed.get();
+    let Some((slot, conn)) = slot::open_any(a, r, closed) else {
+        return;
+    };
+    if !slot::mine_or_error(&slot, r) {
+        return;
+    }
+    if conn.shaken.borrow().is_some() {
+        r.fail(
+            "ssl handshake already done; trusted store cannot be changed on an established TLS connection",
+        );
+        return;
+    }
+    r.bool(true);
+}
+
 /// `session(id)`: the number of the connection's session; or `nil, err`.
 pub(super) fn session_of(a: &Args, r: &mut Ret) {
     let closed = |s: &Slot| s.read_closed.get() && s.write_closed.get();
-    let Some((_, conn)) = slot::open(a, r, closed) else {
+    let Some((_, conn)) = slot::open_any(a, r, closed) else {
         return;
     };
     match &*conn.shaken.borrow() {

@@ -9,7 +9,10 @@ use super::asn1::{self, Reader};
 use super::cert::{Cert, Extension};
 use super::digest::Alg;
 use super::general::{self, GeneralName};
+use super::key::Key;
+use super::key_code;
 use super::objects;
+use super::places::{self, Access, Point};
 
 /// Key usages in the order of their bits: the words of configurations, and as printed.
 const USAGES: [(&str, &str); 9] = [
@@ -24,16 +27,22 @@ const USAGES: [(&str, &str); 9] = [
     ("decipherOnly", "Decipher Only"),
 ];
 
+/// Whom an extension is about.
+#[derive(Clone, Copy, Default)]
+pub struct About<'a> {
+    pub subject: Option<&'a Cert>,
+    pub issuer: Option<&'a Cert>,
+    /// Whether both are one certificate.
+    pub same: bool,
+    /// The key that is to sign.
+    pub key: Option<&'a Key>,
+}
+
 /// Makes the extension called `name` from a text such as `CA:TRUE,pathlen:0`.
 ///
 /// # Errors
 /// When the text is none of it, or the extension is one that is not made here.
-pub fn make(
-    name: &str,
-    text: &str,
-    subject: Option<&Cert>,
-    issuer: Option<&Cert>,
-) -> Result<Extension, String> {
+pub fn make(name: &str, text: &str, about: About) -> Result<Extension, String> {
     let mut words: Vec<&str> = text.split(',').map(str::trim).collect();
     let critical = words.first() == Some(&"critical");
     if critical {
@@ -53,28 +62,38 @@ pub fn make(
         "subjectAltName" | "issuerAltName" => {
             let mut names = Vec::new();
             for word in &words {
-                let (kind, value) = word.split_once(':').ok_or_else(|| bad(word))?;
-                names.push(GeneralName::new(kind.trim(), value.trim().as_bytes())?);
+                names.push(named(word)?);
             }
             general::write(&names)
         }
         "subjectKeyIdentifier" => {
             let id = match words.as_slice() {
                 ["hash"] => {
-                    let bits = subject.and_then(Cert::public_bits);
+                    let bits = about.subject.and_then(Cert::public_bits);
                     Alg::Sha1.digest(bits.ok_or("no subject details")?)
                 }
                 _ => unhex(text).ok_or_else(|| bad(text))?,
             };
             asn1::element(asn1::OCTET_STRING, &id)
         }
-        "authorityKeyIdentifier" => {
-            let id = issuer.ok_or("no issuer certificate").and_then(|cert| {
-                key_identifier(cert)
-                    .or_else(|| cert.public_bits().map(|bits| Alg::Sha1.digest(bits)))
-                    .ok_or("unable to get issuer keyid")
-            })?;
-            asn1::element(asn1::SEQUENCE, &asn1::element(0x80, &id))
+        "authorityKeyIdentifier" => authority(&words, about)?,
+        "crlDistributionPoints" => {
+            let mut points = Vec::new();
+            for word in &words {
+                points.push(Point::new(vec![named(word)?]));
+            }
+            places::write_points(&points)
+        }
+        "authorityInfoAccess" => {
+            let mut all = Vec::new();
+            for word in &words {
+                let (method, place) = word.split_once(';').ok_or_else(|| bad(word))?;
+                all.push(Access {
+                    method: objects::contents(method.trim()).ok_or_else(|| bad(word))?,
+                    place: named(place)?,
+                });
+            }
+            places::write_access(&all)
         }
         _ => return Err(format!("not supported: making the extension {name}")),
     };
@@ -83,6 +102,49 @@ pub fn make(
         critical,
         value,
     })
+}
+
+/// An authority key identifier, which a certificate of its own issuer gets only if it is asked for always.
+fn authority(words: &[&str], about: About) -> Result<Vec<u8>, &'static str> {
+    let issuer = about.issuer.ok_or("no issuer certificate")?;
+    let always = words.contains(&"keyid:always");
+    let own = match (about.key, about.subject.and_then(Cert::public_key)) {
+        (Some(key), Some(subject)) => subject.same_public(key),
+        (Some(_), None) => false,
+        (None, _) => about.same,
+    };
+    if own && !always {
+        return Ok(asn1::element(asn1::SEQUENCE, &[]));
+    }
+    let listed = || key_identifier(issuer).filter(|_| !about.same || own);
+    let made = || about.key.map(|key| Alg::Sha1.digest(&key_code::public_bits(key)));
+    let hashed = || issuer.public_bits().map(|bits| Alg::Sha1.digest(bits));
+    let id = match about.same {
+        true => listed().or_else(made),
+        false => listed().or_else(hashed),
+    };
+    let id = id.ok_or("unable to get issuer keyid")?;
+    Ok(asn1::element(asn1::SEQUENCE, &asn1::element(0x80, &id)))
+}
+
+/// A name from `kind:text`, or `kind.1:text`.
+fn named(word: &str) -> Result<GeneralName, String> {
+    let (kind, value) = word
+        .split_once(':')
+        .ok_or_else(|| format!("invalid extension value: {word}"))?;
+    let kind = kind.trim().split('.').next().unwrap_or_default();
+    let value = value.trim();
+    let other = match kind {
+        "RID" => objects::contents(value).map(|oid| asn1::element(0x88, &oid)),
+        "otherName" => value.split_once(';').and_then(|(oid, text)| {
+            let text = asn1::element(asn1::UTF8_STRING, text.strip_prefix("UTF8:")?.as_bytes());
+            let oid = asn1::oid(&objects::contents(oid.trim())?);
+            Some(asn1::list(0xa0, &[&oid, &asn1::element(0xa0, &text)]))
+        }),
+        _ => return GeneralName::new(kind, value.as_bytes()),
+    };
+    let other = other.ok_or_else(|| format!("invalid extension value: {word}"))?;
+    Ok(GeneralName::Other(other))
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
@@ -152,6 +214,9 @@ pub fn usage_bits(value: &[u8]) -> Option<u16> {
     }
 }
 
+/// cRLSign among [`usage_bits`].
+pub const CRL_SIGN: u16 = 0x8000 >> 6;
+
 /// keyCertSign among [`usage_bits`].
 pub const KEY_CERT_SIGN: u16 = 0x8000 >> 5;
 
@@ -183,10 +248,15 @@ fn hex(bytes: &[u8]) -> String {
     pairs.join(":")
 }
 
-/// The extension as OpenSSL prints it; what has no words is shown as its bytes.
+/// The extension as OpenSSL prints it; what has no words is shown as its bytes, a dot for each that is no
+/// character.
 pub fn print(e: &Extension) -> Vec<u8> {
     let name = objects::by_contents(&e.oid).map_or("", |o| o.sn);
-    printed(name, &e.value).unwrap_or_else(|| e.value.clone())
+    let dotted = |b: &u8| match b {
+        b'\n' | b'\r' | b' '..=b'~' => *b,
+        _ => b'.',
+    };
+    printed(name, &e.value).unwrap_or_else(|| e.value.iter().map(dotted).collect())
 }
 
 fn printed(name: &str, value: &[u8]) -> Option<Vec<u8>> {
@@ -226,29 +296,53 @@ fn printed(name: &str, value: &[u8]) -> Option<Vec<u8>> {
             hex(id)
         }
         "subjectAltName" | "issuerAltName" => {
+            let shown = general::read(value)
+                .ok()?
+                .iter()
+                .map(print_name)
+                .collect::<Option<Vec<_>>>()?;
+            return Some(shown.join(b", ".as_slice()));
+        }
+        "authorityInfoAccess" => {
             let mut all = Vec::new();
-            for (i, n) in general::read(value).ok()?.iter().enumerate() {
-                if i > 0 {
-                    all.extend(b", ");
+            for access in places::read_access(value).ok()? {
+                let method = objects::by_contents(&access.method).map(|o| o.ln.to_string());
+                all.extend(method.or_else(|| asn1::dotted(&access.method))?.into_bytes());
+                all.extend(b" - ");
+                all.extend(print_name(&access.place)?);
+                all.push(b'\n');
+            }
+            return Some(all);
+        }
+        "crlDistributionPoints" => {
+            let mut all = Vec::new();
+            for point in places::read_points(value).ok()? {
+                all.extend(b"Full Name:\n");
+                for name in &point.names {
+                    all.extend(b"  ");
+                    all.extend(print_name(name)?);
+                    all.push(b'\n');
                 }
-                let kind = match n {
-                    GeneralName::Ip(_) => "IP Address",
-                    _ => n.kind(),
-                };
-                all.extend(kind.as_bytes());
-                all.push(b':');
-                all.extend(match n {
-                    GeneralName::Ip(IpAddr::V6(ip)) => {
-                        let groups = ip.segments().map(|g| format!("{g:X}"));
-                        groups.join(":").into_bytes()
-                    }
-                    GeneralName::Directory(name) => name.one_line(),
-                    _ => n.text()?,
-                });
             }
             return Some(all);
         }
         _ => return None,
     };
     Some(text.into_bytes())
+}
+
+fn print_name(name: &GeneralName) -> Option<Vec<u8>> {
+    let kind = match name {
+        GeneralName::Ip(_) => "IP Address",
+        _ => name.kind(),
+    };
+    let value = match name {
+        GeneralName::Ip(IpAddr::V6(ip)) => {
+            let groups = ip.segments().map(|g| format!("{g:X}"));
+            groups.join(":").into_bytes()
+        }
+        GeneralName::Directory(name) => name.one_line(),
+        _ => name.text()?,
+    };
+    Some([kind.as_bytes(), b":", &value].concat())
 }

@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::asn1::{self, Asn1Error, Reader};
+use super::asn1::{self, Asn1Error, Element, Reader};
 use super::name::Name;
 
 /// One general name.
@@ -69,7 +69,24 @@ impl GeneralName {
         }
     }
 
-    fn write(&self) -> Vec<u8> {
+    /// Reads the element of one name.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn read(e: &Element) -> Result<Self, Asn1Error> {
+        Ok(match e.tag {
+            0x81 => Self::Email(e.body.to_vec()),
+            0x82 => Self::Dns(e.body.to_vec()),
+            0x86 => Self::Uri(e.body.to_vec()),
+            0x87 => Self::Ip(address(e.body)?),
+            0xa4 => Self::Directory(Name::read(e.body)?),
+            0xa0 | 0xa3 | 0xa5 | 0x88 => Self::Other(e.whole.to_vec()),
+            _ => return Err(Asn1Error::Tag),
+        })
+    }
+
+    /// Writes the element.
+    pub fn write(&self) -> Vec<u8> {
         match self {
             Self::Email(text) => asn1::element(0x81, text),
             Self::Dns(text) => asn1::element(0x82, text),
@@ -87,19 +104,14 @@ impl GeneralName {
 /// # Errors
 /// When it is none.
 pub fn read(der: &[u8]) -> Result<Vec<GeneralName>, Asn1Error> {
-    let mut list: Reader = asn1::first(der, asn1::SEQUENCE)?.reader();
+    read_list(asn1::first(der, asn1::SEQUENCE)?.reader())
+}
+
+/// Reads what a GeneralNames element holds.
+pub(super) fn read_list(mut list: Reader) -> Result<Vec<GeneralName>, Asn1Error> {
     let mut names = Vec::new();
     while !list.is_empty() {
-        let e = list.next_element()?;
-        names.push(match e.tag {
-            0x81 => GeneralName::Email(e.body.to_vec()),
-            0x82 => GeneralName::Dns(e.body.to_vec()),
-            0x86 => GeneralName::Uri(e.body.to_vec()),
-            0x87 => GeneralName::Ip(address(e.body)?),
-            0xa4 => GeneralName::Directory(Name::read(e.body)?),
-            0xa0 | 0xa3 | 0xa5 | 0x88 => GeneralName::Other(e.whole.to_vec()),
-            _ => return Err(Asn1Error::Tag),
-        });
+        names.push(GeneralName::read(&list.next_element()?)?);
     }
     Ok(names)
 }

@@ -1,4 +1,4 @@
-//! Keys as values: RSA, the three NIST curves, Ed25519 and X25519; public, or with the private part.
+//! Keys as values: RSA, three NIST curves and secp256k1, Ed25519, X25519 and Ed448; public, or with the private part.
 //!
 //! What a key needs for an operation (tables of a modulus, a validated private key) is made at the first
 //! operation, so that judging a configuration of many keys only reads them. Must not: know Lua, PEM labels or
@@ -151,24 +151,28 @@ pub enum Curve {
     P256,
     P384,
     P521,
+    /// secp256k1, not in TLS; tokens are signed with it (ES256K).
+    K256,
 }
 
 impl Curve {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::P256, Self::P384, Self::P521];
+    pub const ALL: [Self; 4] = [Self::P256, Self::P384, Self::P521, Self::K256];
 
     /// OpenSSL's short name.
     pub fn name(self) -> &'static str {
         match self {
+            Self::K256 => "secp256k1",
             Self::P256 => "prime256v1",
             Self::P384 => "secp384r1",
             Self::P521 => "secp521r1",
         }
     }
 
-    /// The name in a JWK.
+    /// NIST's name, which JWKs have, too.
     pub fn jose_name(self) -> &'static str {
         match self {
+            Self::K256 => "secp256k1",
             Self::P256 => "P-256",
             Self::P384 => "P-384",
             Self::P521 => "P-521",
@@ -186,10 +190,15 @@ impl Curve {
     /// The bytes of a coordinate, and of a scalar.
     pub fn size(self) -> usize {
         match self {
-            Self::P256 => 32,
+            Self::P256 | Self::K256 => 32,
             Self::P384 => 48,
             Self::P521 => 66,
         }
+    }
+
+    /// Whether handshakes know the curve.
+    pub fn in_tls(self) -> bool {
+        matches!(self, Self::P256 | Self::P384 | Self::P521)
     }
 }
 
@@ -197,6 +206,10 @@ impl Curve {
 macro_rules! with_curve {
     ($curve:expr, $c:ident => $body:expr) => {
         match $curve {
+            $crate::tls::pki::key::Curve::K256 => {
+                use k256 as $c;
+                $body
+            }
             $crate::tls::pki::key::Curve::P256 => {
                 use p256 as $c;
                 $body
@@ -214,7 +227,7 @@ macro_rules! with_curve {
 }
 pub(crate) use with_curve;
 
-/// A key on a NIST curve.
+/// A key on a [`Curve`].
 pub struct EcKey {
     pub curve: Curve,
     /// The public point, uncompressed: 4, x, y.
@@ -304,10 +317,11 @@ fn pad(bytes: &[u8], size: usize) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Which of the two curves over 2^255 - 19.
+/// A kind of key that is but octets (RFC 8037).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Okp {
     Ed25519,
+    Ed448,
     X25519,
 }
 
@@ -316,44 +330,62 @@ impl Okp {
     pub fn name(self) -> &'static str {
         match self {
             Self::Ed25519 => "ED25519",
+            Self::Ed448 => "ED448",
             Self::X25519 => "X25519",
         }
     }
 
     /// The one called `name`, in any case.
     pub fn by_name(name: &str) -> Option<Self> {
-        [Self::Ed25519, Self::X25519]
+        [Self::Ed25519, Self::Ed448, Self::X25519]
             .into_iter()
             .find(|o| o.name().eq_ignore_ascii_case(name))
     }
+
+    /// The octets of a public key, and of a private one.
+    pub fn size(self) -> usize {
+        match self {
+            Self::Ed448 => 57,
+            Self::Ed25519 | Self::X25519 => 32,
+        }
+    }
 }
 
-/// An Ed25519 or X25519 key.
+/// An Ed25519, Ed448 or X25519 key.
 pub struct OkpKey {
     pub kind: Okp,
-    pub public: [u8; 32],
-    pub secret: Option<Zeroizing<[u8; 32]>>,
+    /// As many octets as the kind has, as those of the private part.
+    pub public: Vec<u8>,
+    pub secret: Option<Secret>,
 }
 
 impl OkpKey {
     /// A public key.
     pub fn from_public(kind: Okp, public: &[u8]) -> Option<Self> {
-        let public: [u8; 32] = public.try_into().ok()?;
-        Some(Self {
+        (public.len() == kind.size()).then(|| Self {
             kind,
-            public,
+            public: public.to_vec(),
             secret: None,
         })
     }
 
     /// A private key.
     pub fn from_secret(kind: Okp, secret: &[u8]) -> Option<Self> {
-        let secret: Zeroizing<[u8; 32]> = Zeroizing::new(secret.try_into().ok()?);
+        let secret = Zeroizing::new(secret.to_vec());
+        let octets = || Some(Zeroizing::new(<[u8; 32]>::try_from(secret.as_slice()).ok()?));
         let public = match kind {
-            Okp::Ed25519 => ed25519_dalek::SigningKey::from_bytes(&secret)
+            Okp::Ed25519 => ed25519_dalek::SigningKey::from_bytes(&*octets()?)
                 .verifying_key()
-                .to_bytes(),
-            Okp::X25519 => curve25519_dalek::MontgomeryPoint::mul_base_clamped(*secret).to_bytes(),
+                .to_bytes()
+                .to_vec(),
+            Okp::X25519 => curve25519_dalek::MontgomeryPoint::mul_base_clamped(*octets()?)
+                .to_bytes()
+                .to_vec(),
+            Okp::Ed448 => ed448_goldilocks::SigningKey::try_from(secret.as_slice())
+                .ok()?
+                .verifying_key()
+                .to_bytes()
+                .to_vec(),
         };
         Some(Self {
             kind,
@@ -364,9 +396,9 @@ impl OkpKey {
 
     /// Makes a key.
     pub fn generate(kind: Okp) -> Option<Self> {
-        let mut secret = Zeroizing::new([0; 32]);
-        getrandom::fill(secret.as_mut()).ok()?;
-        Self::from_secret(kind, secret.as_ref())
+        let mut secret = Zeroizing::new(vec![0; kind.size()]);
+        getrandom::fill(&mut secret).ok()?;
+        Self::from_secret(kind, &secret)
     }
 }
 
@@ -400,6 +432,7 @@ impl Key {
             },
             Self::Okp(k) => match k.kind {
                 Okp::Ed25519 => 64,
+                Okp::Ed448 => 114,
                 Okp::X25519 => 32,
             },
         }

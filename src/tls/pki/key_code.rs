@@ -287,7 +287,7 @@ pub fn public_bits(key: &Key) -> Vec<u8> {
     match key {
         Key::Rsa(k) => asn1::list(asn1::SEQUENCE, &[&asn1::unsigned(&k.n), &asn1::unsigned(&k.e)]),
         Key::Ec(k) => k.point.clone(),
-        Key::Okp(k) => k.public.to_vec(),
+        Key::Okp(k) => k.public.clone(),
     }
 }
 
@@ -330,7 +330,7 @@ pub fn write_pkcs8(key: &Key) -> Option<Secret> {
             write_sec1(k, false)?,
         ),
         Key::Okp(k) => {
-            let secret = asn1::element(asn1::OCTET_STRING, k.secret.as_ref()?.as_ref());
+            let secret = asn1::element(asn1::OCTET_STRING, k.secret.as_ref()?);
             (algorithm(k.kind.name(), &[]), Zeroizing::new(secret))
         }
     };

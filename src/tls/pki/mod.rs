@@ -4,6 +4,7 @@
 
 pub mod asn1;
 pub mod cert;
+pub mod crl;
 pub mod csr;
 pub mod digest;
 pub mod extension;
@@ -17,5 +18,8 @@ pub mod ocsp;
 pub mod path;
 pub mod pem;
 mod pkcs12;
+pub mod places;
+pub mod revocation;
 pub mod sign;
+pub mod signed;
 pub mod time;

@@ -1,8 +1,21 @@
 //! The names that OpenSSL gives to object identifiers: those that keys, certificates and users speak of.
 //!
-//! Must not: grow into a list of everything; an identifier that is not here is shown by its number.
+//! Lua may add names of its own; they stay. Must not: grow into a list of everything; an identifier that is not here is
+//! shown by its number.
+
+use std::sync::{Arc, LazyLock};
+
+use arc_swap::ArcSwap;
 
 use super::asn1;
+
+/// The number of the first object that Lua names: above OpenSSL's.
+const FIRST: u16 = 2000;
+/// So many names may be added.
+const MOST: usize = 1000;
+
+/// What was added. Read without a lock, and only for what is not in the list below.
+static ADDED: LazyLock<ArcSwap<Vec<&'static Object>>> = LazyLock::new(ArcSwap::default);
 
 /// One object: its identifier, OpenSSL's number for it, its short and its long name.
 #[derive(Debug, Clone, Copy)]
@@ -13,24 +26,52 @@ pub struct Object {
     pub ln: &'static str,
 }
 
+fn find(fits: impl Fn(&Object) -> bool) -> Option<&'static Object> {
+    let added = || ADDED.load().iter().copied().find(|o| fits(o));
+    OBJECTS.iter().find(|o| fits(o)).or_else(added)
+}
+
 /// The object called `text`: a short name, a long name or a dotted identifier.
 pub fn by_text(text: &str) -> Option<&'static Object> {
-    OBJECTS
-        .iter()
-        .find(|o| o.sn == text)
-        .or_else(|| OBJECTS.iter().find(|o| o.ln == text))
-        .or_else(|| OBJECTS.iter().find(|o| o.id == text))
+    find(|o| o.sn == text)
+        .or_else(|| find(|o| o.ln == text))
+        .or_else(|| find(|o| o.id == text))
 }
 
 /// The object with OpenSSL's number `nid`.
 pub fn by_nid(nid: i64) -> Option<&'static Object> {
-    OBJECTS.iter().find(|o| i64::from(o.nid) == nid)
+    find(|o| i64::from(o.nid) == nid)
 }
 
 /// The object of an OID's contents.
 pub fn by_contents(contents: &[u8]) -> Option<&'static Object> {
     let id = asn1::dotted(contents)?;
-    OBJECTS.iter().find(|o| o.id == id)
+    find(|o| o.id == id)
+}
+
+/// Adds an object, for as long as the process runs: its number. None when one of the names or the identifier is
+/// taken, the identifier is none, or too many were added.
+pub fn add(id: &str, sn: &str, ln: &str) -> Option<u16> {
+    if [id, sn, ln].iter().any(|text| by_text(text).is_some()) || sn.is_empty() {
+        return None;
+    }
+    asn1::undotted(id)?;
+    let mut number = None;
+    ADDED.rcu(|added| {
+        let mut all = Vec::clone(added);
+        number = u16::try_from(all.len()).ok().map(|n| FIRST + n);
+        let known = all.iter().any(|o| o.id == id || o.sn == sn || o.ln == ln);
+        match number {
+            Some(nid) if all.len() < MOST && !known => {
+                let keep = |text: &str| -> &'static str { Box::leak(text.into()) };
+                let (id, sn, ln) = (keep(id), keep(sn), keep(ln));
+                all.push(Box::leak(Box::new(Object { id, nid, sn, ln })));
+            }
+            _ => number = None,
+        }
+        Arc::new(all)
+    });
+    number
 }
 
 /// The OID contents that `text` (a name or a dotted identifier) stands for.
@@ -126,6 +167,10 @@ const OBJECTS: &[Object] = &[
     o("1.3.6.1.4.1.11129.2.4.3", 952, "ct_precert_poison", "CT Precertificate Poison"),
     o("2.16.840.1.113730.1.1", 71, "nsCertType", "Netscape Cert Type"),
     o("2.16.840.1.113730.1.13", 78, "nsComment", "Netscape Comment"),
+    o("2.5.29.21", 141, "CRLReason", "X509v3 CRL Reason Code"),
+    o("2.5.29.24", 142, "invalidityDate", "Invalidity Date"),
+    o("2.5.29.27", 140, "deltaCRL", "X509v3 Delta CRL Indicator"),
+    o("2.5.29.28", 770, "issuingDistributionPoint", "X509v3 Issuing Distribution Point"),
     o("2.5.29.20", 88, "crlNumber", "X509v3 CRL Number"),
     o("1.3.6.1.5.5.7.3.1", 129, "serverAuth", "TLS Web Server Authentication"),
     o("1.3.6.1.5.5.7.3.2", 130, "clientAuth", "TLS Web Client Authentication"),
@@ -134,6 +179,7 @@ const OBJECTS: &[Object] = &[
     o("1.3.6.1.5.5.7.3.8", 133, "timeStamping", "Time Stamping"),
     o("1.3.6.1.5.5.7.3.9", 180, "OCSPSigning", "OCSP Signing"),
     o("2.5.29.37.0", 910, "anyExtendedKeyUsage", "Any Extended Key Usage"),
+    o("1.3.6.1.4.1.311.20.2.3", 649, "msUPN", "Microsoft User Principal Name"),
     o("1.3.6.1.4.1.311.10.3.3", 137, "msSGC", "Microsoft Server Gated Crypto"),
     o("2.16.840.1.113730.4.1", 139, "nsSGC", "Netscape Server Gated Crypto"),
     o("1.3.6.1.4.1.311.2.1.21", 134, "msCodeInd", "Microsoft Individual Code Signing"),

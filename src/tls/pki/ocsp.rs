@@ -7,9 +7,10 @@
 //! RFC 6960; lua-nginx-module, `ngx_http_lua_ssl_ocsp.c`.
 
 use super::asn1::{self, Asn1Error, Element, Reader};
-use super::cert::{Cert, Sealed};
+use super::cert::Cert;
 use super::digest::Alg;
 use super::extension::{self, KEY_CERT_SIGN};
+use super::signed::Seal;
 use super::{objects, path, time};
 
 const ENUMERATED: u8 = 0x0a;
@@ -164,7 +165,7 @@ fn envelope(response: &[u8]) -> Result<(u8, Option<&[u8]>), Asn1Error> {
 /// A basic response.
 struct Basic<'a> {
     tbs: &'a [u8],
-    sealed: Sealed,
+    seal: Seal,
     responder: Element<'a>,
     certs: Vec<Cert>,
     /// SingleResponse elements.
@@ -184,10 +185,7 @@ impl<'a> Basic<'a> {
         const MAX_CERTS: usize = 8;
         let mut outer = asn1::first(bytes, asn1::SEQUENCE)?.reader();
         let tbs = outer.expect(asn1::SEQUENCE)?;
-        let algorithm = outer.expect(asn1::SEQUENCE)?;
-        let signature = outer.expect(asn1::BIT_STRING)?;
-        let sealed = [algorithm.whole, signature.whole].concat();
-        let sealed = Sealed::read(&mut Reader::new(&sealed))?;
+        let seal = Seal::read(&mut outer)?;
         let mut certs = Vec::new();
         if let Some(list) = outer.optional(0xa0)? {
             let mut list = list.reader().expect(asn1::SEQUENCE)?.reader();
@@ -202,7 +200,7 @@ impl<'a> Basic<'a> {
         let answers = r.expect(asn1::SEQUENCE)?.reader();
         Ok(Self {
             tbs: tbs.whole,
-            sealed,
+            seal,
             responder,
             certs,
             answers,
@@ -229,7 +227,7 @@ impl<'a> Basic<'a> {
             .chain(&self.certs)
             .find(|cert| self.is_of(cert));
         let key = signer.and_then(Cert::public_key);
-        key.is_some_and(|key| self.sealed.verify(&key, self.tbs).unwrap_or(false))
+        key.is_some_and(|key| self.seal.verify(&key, self.tbs).unwrap_or(false))
     }
 
     /// The first answer that is about a certificate.

@@ -5,10 +5,11 @@
 use rsa::hazmat::{rsa_decrypt_and_check, rsa_encrypt};
 use rsa::traits::PublicKeyParts as _;
 use rsa::{BoxedUint, Oaep, Pkcs1v15Encrypt, Pkcs1v15Sign, Pss};
+use zeroize::Zeroizing;
 
 use super::digest::{Alg, with_digest};
 use super::fast;
-use super::key::{Curve, EcKey, Key, Okp, RsaKey, with_curve};
+use super::key::{Curve, EcKey, Key, Okp, RsaKey, Secret, with_curve};
 
 /// RSA paddings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +41,7 @@ pub enum OpError {
     Key,
     #[error("data too large for key size")]
     TooLarge,
-    #[error("padding check failed")]
+    #[error("oaep decoding error")]
     BadPadding,
     #[error("{0}")]
     Failed(&'static str),
@@ -100,7 +101,7 @@ pub fn verify_digested(key: &Key, alg: Alg, text: &[u8], signature: &[u8], paddi
     verify_hash(key, alg, &alg.digest(text), signature, padding)
 }
 
-/// Signs a text with a key that takes no digest (Ed25519).
+/// Signs a text with a key that takes no digest (Ed25519, Ed448).
 ///
 /// # Errors
 /// When the key is another.
@@ -109,8 +110,14 @@ pub fn sign_text(key: &Key, text: &[u8]) -> Result<Vec<u8>> {
     match key {
         Key::Okp(k) if k.kind == Okp::Ed25519 => {
             let secret = k.secret.as_ref().ok_or(OpError::NoPrivate)?;
+            let secret = secret.as_slice().try_into().map_err(|_| OpError::Key)?;
             let key = ed25519_dalek::SigningKey::from_bytes(secret);
             Ok(key.sign(text).to_bytes().to_vec())
+        }
+        Key::Okp(k) if k.kind == Okp::Ed448 => {
+            let secret = k.secret.as_ref().ok_or(OpError::NoPrivate)?;
+            let key = ed448_goldilocks::SigningKey::try_from(secret.as_slice()).map_err(|_| OpError::Key)?;
+            Ok(key.sign_raw(text).to_bytes().to_vec())
         }
         _ => Err(OpError::KeyType),
     }
@@ -167,12 +174,17 @@ fn verify_ec(key: &EcKey, hash: &[u8], signature: &[u8]) -> bool {
         let Ok(signature) = c::ecdsa::Signature::from_der(signature) else {
             return false;
         };
+        // this crate takes but the lower of the two signatures that are one another's mirror
+        let signature = match key.curve {
+            Curve::K256 => signature.normalize_s(),
+            _ => signature,
+        };
         c::ecdsa::VerifyingKey::from_sec1_bytes(&key.point)
             .is_ok_and(|key| key.verify_prehash(&hash, &signature).is_ok())
     })
 }
 
-/// Whether `signature` is an Ed25519 key's for `text`.
+/// Whether `signature` is an Ed25519 or Ed448 key's for `text`.
 ///
 /// # Errors
 /// When the key is another.
@@ -183,11 +195,20 @@ pub fn verify_text(key: &Key, text: &[u8], signature: &[u8]) -> Result<bool> {
     }
     match key {
         Key::Okp(k) if k.kind == Okp::Ed25519 => {
-            let Ok(key) = ed25519_dalek::VerifyingKey::from_bytes(&k.public) else {
+            let public = k.public.as_slice().try_into().map_err(|_| OpError::Key)?;
+            let Ok(key) = ed25519_dalek::VerifyingKey::from_bytes(public) else {
                 return Ok(false);
             };
             let signature = ed25519_dalek::Signature::from_slice(signature);
             Ok(signature.is_ok_and(|s| key.verify(text, &s).is_ok()))
+        }
+        Key::Okp(k) if k.kind == Okp::Ed448 => {
+            let public = k.public.as_slice().try_into().map_err(|_| OpError::Key)?;
+            let Ok(key) = ed448_goldilocks::VerifyingKey::from_bytes(public) else {
+                return Ok(false);
+            };
+            let signature = ed448_goldilocks::Signature::from_slice(signature);
+            Ok(signature.is_ok_and(|s| key.verify_raw(&s, text).is_ok()))
         }
         _ => Err(OpError::KeyType),
     }
@@ -201,6 +222,102 @@ pub fn ecdsa_to_raw(curve: Curve, der: &[u8]) -> Option<Vec<u8>> {
 /// An ECDSA signature of r and s side by side in DER; None when it cannot be one (a zero, or too large).
 pub fn ecdsa_to_der(curve: Curve, raw: &[u8]) -> Option<Vec<u8>> {
     with_curve!(curve, c => Some(c::ecdsa::Signature::from_slice(raw).ok()?.to_der().as_bytes().to_vec()))
+}
+
+/// What two keys agree on: `key`'s private part, `peer`'s public one.
+///
+/// # Errors
+/// When they are not of one kind, or of one that does not agree.
+pub fn derive(key: &Key, peer: &Key) -> Result<Secret> {
+    let shared = match (key, peer) {
+        (Key::Ec(a), Key::Ec(b)) if a.curve == b.curve => {
+            let secret = a.secret.as_ref().ok_or(OpError::NoPrivate)?;
+            with_curve!(a.curve, c => {
+                let secret = c::SecretKey::from_slice(secret).map_err(|_| OpError::Key)?;
+                let peer = c::PublicKey::from_sec1_bytes(&b.point).map_err(|_| OpError::Key)?;
+                let agreed = c::elliptic_curve::ecdh::diffie_hellman(secret.to_nonzero_scalar(), peer.as_affine());
+                agreed.raw_secret_bytes().to_vec()
+            })
+        }
+        (Key::Okp(a), Key::Okp(b)) if a.kind == Okp::X25519 && b.kind == Okp::X25519 => {
+            let secret = a.secret.as_ref().ok_or(OpError::NoPrivate)?;
+            let octets = |b: &[u8]| <[u8; 32]>::try_from(b).map_err(|_| OpError::Key);
+            let peer = curve25519_dalek::MontgomeryPoint(octets(&b.public)?);
+            let agreed = peer.mul_clamped(octets(secret)?);
+            if agreed.0 == [0; 32] {
+                return Err(OpError::Failed("failed during derivation"));
+            }
+            agreed.0.to_vec()
+        }
+        (Key::Ec(_), Key::Ec(_)) => return Err(OpError::Failed("different parameters")),
+        (Key::Okp(a), _) if a.kind == Okp::X25519 => return Err(OpError::Failed("different key types")),
+        (Key::Ec(_), _) => return Err(OpError::Failed("different key types")),
+        _ => return Err(OpError::KeyType),
+    };
+    Ok(Zeroizing::new(shared))
+}
+
+/// Signs octets as they are: for RSA with PKCS#1 padding or none, for ECDSA as a digest.
+///
+/// # Errors
+/// When the key cannot.
+pub fn sign_raw(key: &Key, octets: &[u8], padding: Padding) -> Result<Vec<u8>> {
+    match key {
+        Key::Rsa(k) => {
+            let key = private(k)?;
+            match padding {
+                Padding::Pkcs1 => key
+                    .sign(Pkcs1v15Sign::new_unprefixed(), octets)
+                    .map_err(|_| OpError::TooLarge),
+                Padding::None => raw_private(k, octets),
+                _ => Err(OpError::Padding),
+            }
+        }
+        Key::Ec(k) => sign_ec(k, octets),
+        Key::Okp(_) => Err(OpError::KeyType),
+    }
+}
+
+/// Whether `signature` is the key's for octets as they are.
+///
+/// # Errors
+/// When the key, or the padding, is of another kind.
+pub fn verify_raw(key: &Key, octets: &[u8], signature: &[u8], padding: Padding) -> Result<bool> {
+    match key {
+        Key::Rsa(_) => Ok(recover(key, signature, padding).is_ok_and(|found| found == octets)),
+        Key::Ec(k) => Ok(verify_ec(k, octets, signature)),
+        Key::Okp(_) => Err(OpError::KeyType),
+    }
+}
+
+/// What an RSA signature with PKCS#1 padding or none was made over.
+///
+/// # Errors
+/// When the key or the padding is another, or the signature is none of the key's.
+pub fn recover(key: &Key, signature: &[u8], padding: Padding) -> Result<Vec<u8>> {
+    let k = rsa_of(key)?;
+    let public = k.public().ok_or(OpError::Key)?;
+    let m = rsa_encrypt(public, &representative(k, signature)?).map_err(|_| OpError::Failed("RSA lib"))?;
+    let padded = octets(&m, k.size());
+    match padding {
+        Padding::None => Ok(padded),
+        Padding::Pkcs1 => {
+            let fill = padded.get(2..).unwrap_or_default();
+            let n = fill.iter().take_while(|b| **b == 0xff).count();
+            match (padded.starts_with(&[0, 1]), n >= 8, fill.get(n)) {
+                (true, true, Some(0)) => Ok(fill[n + 1..].to_vec()),
+                _ => Err(OpError::Failed("invalid padding")),
+            }
+        }
+        _ => Err(OpError::Padding),
+    }
+}
+
+fn raw_private(k: &RsaKey, data: &[u8]) -> Result<Vec<u8>> {
+    let c = representative(k, data)?;
+    let m = rsa_decrypt_and_check(private(k)?, Some(&mut getrandom::SysRng), &c)
+        .map_err(|_| OpError::Failed("RSA lib"))?;
+    Ok(octets(&m, k.size()))
 }
 
 fn rsa_of(key: &Key) -> Result<&RsaKey> {
@@ -267,12 +384,7 @@ pub fn decrypt(key: &Key, data: &[u8], padding: Padding) -> Result<Vec<u8>> {
         Padding::Oaep { md, mgf1 } => with_digest!(md, D => with_digest!(mgf1, M => {
             key.decrypt(Oaep::<D, M>::new_with_mgf_hash(), data)
         })),
-        Padding::None => {
-            let c = representative(k, data)?;
-            let m = rsa_decrypt_and_check(key, Some(&mut getrandom::SysRng), &c)
-                .map_err(|_| OpError::Failed("RSA lib"))?;
-            return Ok(octets(&m, k.size()));
-        }
+        Padding::None => return raw_private(k, data),
         Padding::Pss { .. } => return Err(OpError::Padding),
     };
     done.map_err(|_| OpError::BadPadding)

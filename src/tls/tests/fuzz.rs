@@ -121,7 +121,7 @@ fn certificates(keys: &[Key]) -> Vec<Vec<u8>> {
             ("keyUsage", "keyCertSign,digitalSignature"),
             ("extendedKeyUsage", "serverAuth,clientAuth"),
         ] {
-            let made = extension::make(name, text, None, None).unwrap();
+            let made = extension::make(name, text, Default::default()).unwrap();
             cert.extensions.push(made);
         }
         cert.extensions.push(extension("subjectAltName", names.clone()));

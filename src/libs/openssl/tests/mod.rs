@@ -14,7 +14,7 @@ mod values;
 
 use super::asn1::{self, Asn1Error, Reader};
 use super::cert::{Cert, Extension};
-use super::cipher::{Cipher, Job};
+use super::cipher::{Cipher, CipherError, Setup};
 use super::digest::{self, Alg, HkdfMode, Running};
 use super::key::{Curve, EcKey, Key, Okp, OkpKey, RsaKey};
 use super::key_code::{self, KeyError};
@@ -148,7 +148,9 @@ fn b2_keys_that_are_made_sign_and_verify() {
         .into_iter()
         .map(|c| Key::Ec(EcKey::generate(c).unwrap()))
         .collect();
-    made.push(Key::Okp(OkpKey::generate(Okp::Ed25519).unwrap()));
+    for kind in [Okp::Ed25519, Okp::Ed448] {
+        made.push(Key::Okp(OkpKey::generate(kind).unwrap()));
+    }
     made.push(Key::Rsa(RsaKey::generate(2048, None).unwrap()));
     for key in &made {
         let signature = sign(key, b"text").unwrap();
@@ -165,6 +167,32 @@ fn b2_keys_that_are_made_sign_and_verify() {
             }
         }
     }
+}
+
+#[test]
+fn d4_two_keys_of_a_kind_agree() {
+    let mut kinds: Vec<[Key; 2]> = Curve::ALL
+        .into_iter()
+        .map(|c| [0, 1].map(|_| Key::Ec(EcKey::generate(c).unwrap())))
+        .collect();
+    kinds.push([0, 1].map(|_| Key::Okp(OkpKey::generate(Okp::X25519).unwrap())));
+    for (i, [a, b]) in kinds.iter().enumerate() {
+        let public = |k: &Key| key_code::read_spki(&key_code::write_spki(k)).unwrap();
+        let shared = sign::derive(a, &public(b)).unwrap();
+        assert_eq!(shared, sign::derive(b, &public(a)).unwrap());
+        assert_ne!(shared, sign::derive(a, &public(a)).unwrap());
+        assert_eq!(sign::derive(&public(a), b), Err(OpError::NoPrivate));
+        for (j, [other, _]) in kinds.iter().enumerate() {
+            assert_eq!(sign::derive(a, other).is_ok(), i == j);
+        }
+    }
+    let nothing = Key::Okp(OkpKey::from_public(Okp::X25519, &[0; 32]).unwrap());
+    let Some([x, _]) = kinds.last() else {
+        unreachable!()
+    };
+    assert!(sign::derive(x, &nothing).is_err());
+    let ed = Key::Okp(OkpKey::generate(Okp::Ed448).unwrap());
+    assert_eq!(sign::derive(&ed, &ed), Err(OpError::KeyType));
 }
 
 #[test]

@@ -129,6 +129,73 @@ fn b2_digests_and_what_is_built_on_them() {
     assert!(Alg::by_name("sha-999").is_none());
 }
 
+type Crypted = Result<(Vec<u8>, Option<Vec<u8>>), CipherError>;
+
+fn crypt(
+    cipher: Cipher,
+    encrypt: bool,
+    key: &[u8],
+    iv: &[u8],
+    aad: &[u8],
+    tag: Option<&[u8]>,
+    data: &[u8],
+) -> Crypted {
+    let mut running = cipher.start(&Setup {
+        encrypt,
+        padded: true,
+        key,
+        iv,
+    })?;
+    running.authenticate(aad);
+    running.set_tag(tag.unwrap_or_default());
+    let out = running.run(data)?;
+    Ok((out, running.made.take()))
+}
+
+#[test]
+fn d4_keys_are_wrapped_as_others_wrap_them() {
+    let hex = |text: &str| -> Vec<u8> {
+        let digits: Vec<u8> = text.chars().map(|c| c.to_digit(16).unwrap() as u8).collect();
+        digits.chunks(2).map(|p| p[0] << 4 | p[1]).collect()
+    };
+    // RFC 3394, 4.1
+    let (kek, key) = (
+        hex("000102030405060708090A0B0C0D0E0F"),
+        hex("00112233445566778899AABBCCDDEEFF"),
+    );
+    let wrap = Cipher::by_name("aes-128-wrap").unwrap();
+    assert_eq!(Cipher::by_name("id-aes128-wrap"), Some(wrap));
+    let (wrapped, _) = crypt(wrap, true, &kek, &[0xa6; 8], b"", None, &key).unwrap();
+    assert_eq!(wrapped, hex("1FA68B0A8112B447AEF34BD8FB5A7B829D3E862371D2CFE5"));
+    // RFC 5649, 6
+    let pad = Cipher::by_name("aes-192-wrap-pad").unwrap();
+    let (kek2, iv) = (
+        hex("5840df6e29b02af1ab493b705bf16ea1ae8338f4dcc176a8"),
+        hex("a65959a6"),
+    );
+    let (wrapped2, _) = crypt(pad, true, &kek2, &iv, b"", None, &hex("466f7250617369")).unwrap();
+    assert_eq!(wrapped2, hex("afbeb0f07dfbf5419200f2ccb50bb24f"));
+    for (cipher, kek, iv, wrapped, key) in [
+        (wrap, &kek, &[0xa6; 8][..], &wrapped, key.as_slice()),
+        (pad, &kek2, &iv, &wrapped2, b"ForPasi"),
+    ] {
+        let open = |wrapped: &[u8]| crypt(cipher, false, kek, iv, b"", None, wrapped);
+        assert_eq!(open(wrapped).unwrap().0, key);
+        let mut broken = wrapped.clone();
+        broken[3] ^= 1;
+        assert!(matches!(open(&broken), Err(CipherError::BadDecrypt)));
+        for n in 0..wrapped.len() {
+            assert!(open(&wrapped[..n]).is_err());
+        }
+        let other = crypt(cipher, true, kek, &vec![0; iv.len()], b"", None, key);
+        assert!(matches!(other, Err(CipherError::InitialValue)));
+    }
+    for n in [0, 8, 15, 17] {
+        assert!(crypt(wrap, true, &kek, &[0xa6; 8], b"", None, &vec![0; n]).is_err());
+    }
+    assert!(crypt(pad, true, &kek2, &iv, b"", None, b"").is_err());
+}
+
 #[test]
 fn b2_ciphers_give_back_what_they_took_and_notice_changes() {
     for name in [
@@ -142,50 +209,40 @@ fn b2_ciphers_give_back_what_they_took_and_notice_changes() {
         let (key, iv) = (vec![7; cipher.key_size], vec![9; cipher.iv_size()]);
         for n in [0, 1, 15, 16, 17, 1000] {
             let data = vec![5; n];
-            let seal = Job {
-                encrypt: true,
-                padded: true,
-                key: &key,
-                iv: &iv,
-                aad: b"aad",
-                tag: None,
-                data: &data,
+            let (sealed, tag) = crypt(cipher, true, &key, &iv, b"aad", None, &data).unwrap();
+            let open = |key: &[u8], aad: &[u8], tag: Option<&[u8]>| {
+                crypt(cipher, false, key, &iv, aad, tag, &sealed).map(|(data, _)| data)
             };
-            let sealed = cipher.run(&seal).unwrap();
-            let tag = sealed.tag.clone();
-            let open = Job {
-                encrypt: false,
-                tag: tag.as_deref(),
-                data: &sealed.data,
-                ..seal
-            };
-            assert_eq!(cipher.run(&open).unwrap().data, data, "{name} {n}");
-            assert!(
-                cipher
-                    .run(&Job {
-                        key: b"short",
-                        ..open
-                    })
-                    .is_err()
-            );
+            assert_eq!(open(&key, b"aad", tag.as_deref()).unwrap(), data, "{name} {n}");
+            assert!(open(b"short", b"aad", tag.as_deref()).is_err());
             if tag.is_some() {
-                assert!(
-                    cipher
-                        .run(&Job {
-                            aad: b"other",
-                            ..open
-                        })
-                        .is_err()
-                );
-                assert!(cipher.run(&Job { tag: None, ..open }).is_err());
-                assert!(
-                    cipher
-                        .run(&Job {
-                            tag: Some(b"x"),
-                            ..open
-                        })
-                        .is_err()
-                );
+                assert!(open(&key, b"other", tag.as_deref()).is_err());
+                assert!(open(&key, b"aad", None).is_err());
+                assert!(open(&key, b"aad", Some(b"x")).is_err());
+            }
+            // in pieces the same comes out
+            for encrypt in [true, false] {
+                let (from, to) = if encrypt {
+                    (&data, &sealed)
+                } else {
+                    (&sealed, &data)
+                };
+                let setup = Setup {
+                    encrypt,
+                    padded: true,
+                    key: &key,
+                    iv: &iv,
+                };
+                let mut running = cipher.start(&setup).unwrap();
+                running.authenticate(b"aad");
+                running.set_tag(tag.as_deref().unwrap_or_default());
+                let mut out = Vec::new();
+                for piece in from.chunks(7) {
+                    out.extend(running.update(piece).unwrap());
+                }
+                out.extend(running.finish().unwrap());
+                assert_eq!(&out, to, "{name} {n}");
+                assert_eq!(running.made, if encrypt { tag.clone() } else { None });
             }
         }
     }
