@@ -98,7 +98,7 @@ impl Parts {
         for (n, item) in items.iter().enumerate() {
             let members = self.members(&format!("{key}:\n{item}"))?;
             let inner = members.strip_prefix(&*opening)?.strip_suffix(']')?;
-            self.made.push_str(if n == 0 { &*opening } else { "," });
+            self.made.push_str(if n == 0 { &opening } else { "," });
             self.made.push_str(inner);
         }
         self.made.push(']');
