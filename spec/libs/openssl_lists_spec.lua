@@ -427,6 +427,29 @@ describe("D4 resty.openssl", function()
     end
   end)
 
+  it("has one provider", function()
+    local provider = require "resty.openssl.provider"
+    local p = assert(provider.load("default"))
+    assert.is_true(p:self_test())
+    assert.equal("3.2.3", p:get_params("version"))
+    assert.same({ name = "OpenSSL Default Provider", status = 1 }, p:get_params("name", "status"))
+    assert.is_true(p:unload())
+    assert.is_true(provider.is_available("default"))
+    assert.is_false(provider.is_available("legacy"))
+    assert.is_nil((provider.load("legacy")))
+    assert.is_true(require("resty.openssl.ctx").new(true))
+  end)
+
+  it("makes keys as OpenSSL's words say", function()
+    assert.equal(715, pkey.new({ type = "EC", "ec_paramgen_curve:secp384r1" }):get_parameters().group)
+    assert.equal(409, pkey.new({ type = "EC" }):get_parameters().group)
+    assert.equal(128, pkey.new({ type = "RSA", "rsa_keygen_bits:1024" }):get_size())
+    assert.same({ nil, "pkey.new:new_key: unknown ctrl str: x" }, { pkey.new({ "x" }) })
+    local key = pkey.new({ type = "EC" })
+    assert.is_true(key:verify(key:sign("text", "sha512"), "text", "sha512"))
+    assert.equal(56, key:get_size())
+  end)
+
   it("derives keys as TLS 1 does, and keeps options", function()
     local kdf = require "resty.openssl.kdf"
     local options = { type = kdf.TLS1_PRF, outlen = 16, md = "md5", tls1_prf_secret = "secret", tls1_prf_seed = "seed" }

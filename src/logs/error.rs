@@ -47,7 +47,7 @@ pub struct ErrorContext<'a> {
 /// host: "h", request_id: "..."`
 ///
 /// The message goes in as it is, line ends included, as in nginx; control characters in what a client sent are
-/// escaped. A line is cut at [`MAX_LINE`].
+/// escaped. A line is cut at [`MAX_LINE`]. Behind a debug message there is nothing more, as in nginx.
 pub fn write_line(
     out: &mut Vec<u8>,
     stamp: &Stamp,
@@ -64,6 +64,14 @@ pub fn write_line(
         let _ = write!(out, "*{connection} ");
     }
     out.extend_from_slice(&message[..message.len().min(MAX_LINE)]);
+    if level != Level::Debug {
+        write_context(out, context);
+    }
+    out.truncate(start + MAX_LINE - 1);
+    out.push(b'\n');
+}
+
+fn write_context(out: &mut Vec<u8>, context: &ErrorContext<'_>) {
     for (name, value) in [(" while ", context.action), (", context: ", context.context)] {
         if let Some(value) = value {
             out.extend_from_slice(name.as_bytes());
@@ -89,8 +97,6 @@ pub fn write_line(
             out.push(b'"');
         }
     }
-    out.truncate(start + MAX_LINE - 1);
-    out.push(b'\n');
 }
 
 fn escape_controls(out: &mut Vec<u8>, value: &[u8]) {

@@ -79,6 +79,15 @@ fn error_line(message: &[u8], context: &ErrorContext<'_>) -> String {
 }
 
 #[test]
+fn d04_a_debug_line_is_its_message_only() {
+    let mut out = Vec::new();
+    write_line(&mut out, &stamp(), Level::Debug, 123, b"hello", &CONTEXT);
+    let line = String::from_utf8(out).unwrap();
+    assert_eq!(line, "2017/07/09 19:36:25 [debug] 123#0: *45 hello\n");
+    assert!(error_line(b"hello", &CONTEXT).contains("hello, client: 1.2.3.4"));
+}
+
+#[test]
 fn a07_stamps_are_local_times() {
     assert_eq!(stamp().error(), b"2017/07/09 19:36:25");
     assert_eq!(stamp().access(), b"09/Jul/2017:19:36:25 +0200");

@@ -8,8 +8,7 @@ local lower, gsub = string.lower, string.gsub
 local native = require "moongate.native"
 local c_get, c_set = native.ngx_header.get, native.ngx_header.set
 local c_all, collect, new = native.ngx_header.get_all, native.collect, require "table.new"
-local reply, bytes, ffi_string = native.reply, native.bytes, require("ffi").string
-local NONE = -1
+local reply, text = native.reply, native.text
 
 local function texts(values)
   local list = {}
@@ -22,15 +21,11 @@ end
 
 ngx.header = setmetatable({}, {
   __index = function(t, key)
-    if type(key) == "string" then
-      local n = c_get(key, #key, nil, 0, reply, 0, 0, 0, 0)
-      if n >= 0 then
-        return ffi_string(bytes, n)
-      elseif n == NONE then
-        return nil
-      end
+    local v = text(c_get, key)
+    if v == false then
+      return get(t, key)
     end
-    return get(t, key)
+    return v
   end,
   __newindex = function(_, key, value)
     local err

@@ -5,20 +5,15 @@ local ops = require("moongate.ops").ngx_var
 local get, set = ops.get, ops.set
 local type, tostring, error = type, tostring, error
 local native = require "moongate.native"
-local c_get, reply, bytes, ffi_string = native.ngx_var.get, native.reply, native.bytes, require("ffi").string
-local NONE = -1
+local c_get, text = native.ngx_var.get, native.text
 
 ngx.var = setmetatable({}, {
   __index = function(t, name)
-    if type(name) == "string" then
-      local n = c_get(name, #name, nil, 0, reply, 0, 0, 0, 0)
-      if n >= 0 then
-        return ffi_string(bytes, n)
-      elseif n == NONE then
-        return nil
-      end
+    local v = text(c_get, name)
+    if v == false then
+      return (get(t, name))
     end
-    return (get(t, name))
+    return v
   end,
   __newindex = function(_, name, value)
     if type(name) ~= "string" then

@@ -14,7 +14,7 @@ local native = require "moongate.native"
 local c, reply, bytes, ffi_string = native["kong.request"], native.reply, native.bytes, require("ffi").string
 local c_header = not foreign and c.get_header
 local c_headers, c_query, collect = c.get_headers, c.get_query, native.collect
-local NONE = -1
+local text_of = native.text
 local take = ops.vm.take
 local check, check_not = phases.check, phases.check_not
 local PHASES = phases.phases
@@ -190,15 +190,11 @@ function request.get_header(name)
   if type(name) ~= "string" then
     error("header name must be a string", 2)
   end
-  if c_header then
-    local n = c_header(name, #name, nil, 0, reply, 0, 0, 0, 0)
-    if n >= 0 then
-      return ffi_string(bytes, n)
-    elseif n == NONE then
-      return nil
-    end
+  local v = c_header and text_of(c_header, name)
+  if v == false then
+    return (op.get_header(name))
   end
-  return (op.get_header(name))
+  return v
 end
 
 function request.get_headers(max_headers)

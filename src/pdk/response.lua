@@ -8,7 +8,7 @@ local private = require("kong.pdk.request").private
 
 local native = require "moongate.native"
 local op, version = ops["kong.response"], ops["kong.request"].get_http_version
-local c, reply, bytes, ffi_string = native["kong.response"], native.reply, native.bytes, require("ffi").string
+local c, reply = native["kong.response"], native.reply
 local c_header, c_headers = c.get_header, c.get_headers
 local c_status, c_set_header, c_clear_header = c.get_status, c.set_header, c.clear_header
 local check = phases.check
@@ -24,7 +24,7 @@ local READ = phases.new(PHASES.response, PHASES.header_filter, PHASES.body_filte
 local WRITE = phases.new(PHASES.rewrite, PHASES.access, PHASES.response, PHASES.balancer, PHASES.header_filter,
                          PHASES.error, PHASES.admin_api)
 local BODY_FILTER = PHASES.body_filter
-local NONE = -1
+local text_of = native.text
 local MIN_STATUS, MIN_ERROR_STATUS, MAX_STATUS = 100, 400, 599
 
 local function check_unsent()
@@ -86,13 +86,11 @@ function response.get_header(name)
   if type(name) ~= "string" then
     error("header name must be a string", 2)
   end
-  local n = c_header(name, #name, nil, 0, reply, 0, 0, 0, 0)
-  if n >= 0 then
-    return ffi_string(bytes, n)
-  elseif n == NONE then
-    return nil
+  local v = text_of(c_header, name)
+  if v == false then
+    return (op.get_header(name))
   end
-  return (op.get_header(name))
+  return v
 end
 
 function response.get_headers(max_headers)

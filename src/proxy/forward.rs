@@ -170,6 +170,8 @@ async fn one_try(
             let mut x = cell.borrow_mut();
             let body = accept(generation, &mut x, conn, response, limits.silence.read);
             let answered = choice.attempt(addr, None, connect_time);
+            // mostly the only one: no room for more
+            x.attempts.reserve_exact(1);
             x.attempts.push(answered.with_traffic(body.traffic()));
             Ok(body)
         }

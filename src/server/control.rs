@@ -113,7 +113,7 @@ impl Ends {
 /// # Errors
 /// What kept it from starting.
 pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
-    super::process::without_huge_pages();
+    super::memory::without_huge_pages();
     let logs = LogWriter::start()?;
     let level = SharedLevel::new(level_of(&settings));
     let error_sink = logs.open(&target(&settings.proxy_error_log))?;
@@ -211,8 +211,6 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
         .for_each(|warning| running.log(Level::Warn, warning));
     running.tell_unserved();
     running.tell_unchecked();
-    // all that serve are there; from here on this thread serves the Admin API, whose answers may be long
-    super::process::be_nice();
     let (asks, mut asked) = mpsc::channel(8);
     let api = Api {
         asks,

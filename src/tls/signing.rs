@@ -32,7 +32,7 @@ impl OwnKey {
                 Curve::P256 => &[SignatureScheme::ECDSA_NISTP256_SHA256],
                 Curve::P384 => &[SignatureScheme::ECDSA_NISTP384_SHA384],
                 Curve::P521 => &[SignatureScheme::ECDSA_NISTP521_SHA512],
-                Curve::K256 => &[],
+                Curve::P192 | Curve::K256 => &[],
             },
             Key::Okp(k) if k.kind == Okp::Ed25519 => &[SignatureScheme::ED25519],
             Key::Okp(_) => &[],

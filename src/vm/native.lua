@@ -21,6 +21,21 @@ local M = {
   bytes = ffi.cast("char *", anchor.bytes),
 }
 
+local reply, result, NONE = M.reply, M.bytes, -1
+
+-- What native `f` says of `name`: a text, nil, or false when the op is to be asked.
+function M.text(f, name)
+  if type(name) == "string" then
+    local n = f(name, #name, nil, 0, reply, 0, 0, 0, 0)
+    if n >= 0 then
+      return text(result, n)
+    elseif n == NONE then
+      return nil
+    end
+  end
+  return false
+end
+
 function M.add(room, name, f)
   M[room] = M[room] or {}
   M[room][name] = ffi.cast(native, f)

@@ -159,13 +159,13 @@ local function operand(v, verb)
   if type(v) == "number" then
     local ctx = wrap(ops.bn_new(v))
     if not ctx then
-      error("BN_set_word() failed", 4)
+      error("BN_set_word() failed", 3)
     end
     return ctx
   elseif type(v) == "table" and istype(v) then
     return v.ctx
   end
-  error("cannot " .. verb .. " a " .. type(v) .. " to bignum", 4)
+  error("cannot " .. verb .. " a " .. type(v) .. " to bignum", 3)
 end
 
 local function operation(op, verb, failure)

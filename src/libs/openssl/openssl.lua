@@ -40,12 +40,9 @@ end
 -- what there is, by OpenSSL's names
 local CIPHERS, DIGESTS = {}, { "MD5", "SHA1", "SHA2-224", "SHA2-256", "SHA2-384", "SHA2-512" }
 for _, bits in ipairs({ 128, 192, 256 }) do
-  for _, mode in ipairs({ "CBC", "CTR", "ECB" }) do
+  for _, mode in ipairs({ "CBC", "CTR", "ECB", "GCM", "WRAP", "WRAP-PAD" }) do
     insert(CIPHERS, ("AES-%d-%s"):format(bits, mode))
   end
-  insert(CIPHERS, ("id-aes%d-GCM"):format(bits))
-  insert(CIPHERS, ("id-aes%d-wrap"):format(bits))
-  insert(CIPHERS, ("id-aes%d-wrap-pad"):format(bits))
 end
 
 local function listed(names)

@@ -1,5 +1,5 @@
---- `resty.openssl.pkey`: keys of the kinds RSA, EC (P-256, P-384, P-521, secp256k1), Ed25519, Ed448 and
---- X25519.
+--- `resty.openssl.pkey`: keys of the kinds RSA, EC (P-192, P-256, P-384, P-521, secp256k1), Ed25519, Ed448
+--- and X25519.
 
 local ops = require("moongate.ops").openssl
 local object = require "moongate.openssl.object"
@@ -108,8 +108,18 @@ local function compose(config)
   return id
 end
 
+-- OpenSSL's words for what a key is to be, and ours
+local WORDS = { ec_paramgen_curve = "curve", rsa_keygen_bits = "bits", rsa_keygen_pubexp = "exp" }
+
 local function generate(config)
   local kind = config.type or "RSA"
+  for _, word in ipairs(config) do
+    local k, v = tostring(word):match("^([%w_]+):(.+)$")
+    if not WORDS[k] then
+      return nil, "unknown ctrl str: " .. tostring(word)
+    end
+    config = setmetatable({ [WORDS[k]] = tonumber(v) or v }, { __index = config })
+  end
   if kind == "RSA" then
     local exp = config.exp
     exp = type(exp) == "table" and exp:to_number() or tonumber(exp)
@@ -381,7 +391,7 @@ function _M:sign(s, md, padding, opts)
   return signature
 end
 
-local RAW_SIZES = { prime256v1 = 64, secp256k1 = 64, secp384r1 = 96, secp521r1 = 132 }
+local RAW_SIZES = { prime192v1 = 48, prime256v1 = 64, secp256k1 = 64, secp384r1 = 96, secp521r1 = 132 }
 
 --- Whether `signature` is the key's for a string (`md` names the digest) or a digest object.
 function _M:verify(signature, s, md, padding, opts)

@@ -1,4 +1,4 @@
-//! Keys as values: RSA, three NIST curves and secp256k1, Ed25519, X25519 and Ed448; public, or with the private part.
+//! Keys as values: RSA, four NIST curves and secp256k1, Ed25519, X25519 and Ed448; public, or with the private part.
 //!
 //! What a key needs for an operation (tables of a modulus, a validated private key) is made at the first
 //! operation, so that judging a configuration of many keys only reads them. Must not: know Lua, PEM labels or
@@ -148,6 +148,8 @@ fn secret_of(key: &rsa::PrivateKey) -> Option<RsaSecret> {
 /// A curve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Curve {
+    /// Not in TLS.
+    P192,
     P256,
     P384,
     P521,
@@ -157,12 +159,13 @@ pub enum Curve {
 
 impl Curve {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::P256, Self::P384, Self::P521, Self::K256];
+    pub const ALL: [Self; 5] = [Self::P192, Self::P256, Self::P384, Self::P521, Self::K256];
 
     /// OpenSSL's short name.
     pub fn name(self) -> &'static str {
         match self {
             Self::K256 => "secp256k1",
+            Self::P192 => "prime192v1",
             Self::P256 => "prime256v1",
             Self::P384 => "secp384r1",
             Self::P521 => "secp521r1",
@@ -173,6 +176,7 @@ impl Curve {
     pub fn jose_name(self) -> &'static str {
         match self {
             Self::K256 => "secp256k1",
+            Self::P192 => "P-192",
             Self::P256 => "P-256",
             Self::P384 => "P-384",
             Self::P521 => "P-521",
@@ -190,6 +194,7 @@ impl Curve {
     /// The bytes of a coordinate, and of a scalar.
     pub fn size(self) -> usize {
         match self {
+            Self::P192 => 24,
             Self::P256 | Self::K256 => 32,
             Self::P384 => 48,
             Self::P521 => 66,
@@ -208,6 +213,10 @@ macro_rules! with_curve {
         match $curve {
             $crate::tls::pki::key::Curve::K256 => {
                 use k256 as $c;
+                $body
+            }
+            $crate::tls::pki::key::Curve::P192 => {
+                use $crate::tls::pki::p192 as $c;
                 $body
             }
             $crate::tls::pki::key::Curve::P256 => {

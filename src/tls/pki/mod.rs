@@ -15,6 +15,7 @@ pub mod key_code;
 pub mod name;
 pub mod objects;
 pub mod ocsp;
+pub(crate) mod p192;
 pub mod path;
 pub mod pem;
 mod pkcs12;

@@ -79,6 +79,21 @@ def ask(port, count, more):
             time.sleep(0.1)
 
 
+def end(children):
+    for child in children:
+        child.terminate()
+    for child in children:
+        try:
+            child.wait(10)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def interrupted(number, _):
+    raise SystemExit(128 + number)
+
+
 def main():
     args = argparse.ArgumentParser()
     args.add_argument("--turns", type=int, default=3)
@@ -89,6 +104,9 @@ def main():
     if not os.environ.get("BENCH_LOCKED"):
         lock = open(os.path.join(tempfile.gettempdir(), "bench.lock"), "w")
         fcntl.flock(lock, fcntl.LOCK_EX)
+    # `timeout` ends this with SIGTERM: the servers must not stay
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupted)
     best = [{}, {}]
     with tempfile.TemporaryDirectory() as dir:
         os.chmod(dir, 0o755)
@@ -104,9 +122,7 @@ def main():
                     for name, ns in ask(BASE + i, args.count, args.more).items():
                         best[i][name] = min(ns, best[i].get(name, ns))
         finally:
-            for child in children:
-                child.send_signal(signal.SIGTERM)
-                child.wait()
+            end(children)
     loop = [b["an empty loop"] for b in best]
     if args.markdown:
         print("| call | nginx + Lua, ns | Moongate, ns | ratio |\n|---|--:|--:|--:|")
