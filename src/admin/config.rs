@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use super::http::{Answer, Asked, Content};
+use super::http::{Answer, Asked, Content, Paced};
 use super::{Api, Ask, Load, Loaded};
 use crate::db::Refused;
 use crate::pdk::multipart;
@@ -58,7 +58,7 @@ async fn load(asked: Asked, api: &Api) -> Answer {
     match told.await {
         Ok(Loaded::Done(snapshot)) => Answer {
             status: StatusCode::CREATED,
-            body: Content::Pieces(Box::new(JsonPieces::new(snapshot))),
+            body: Content::Pieces(Box::new(Paced::new(JsonPieces::new(snapshot)))),
             headers: Vec::new(),
         },
         Ok(Loaded::Unchanged) => Answer {

@@ -59,7 +59,37 @@ pub(super) enum Content {
     /// JSON text.
     Text(String),
     /// JSON text that is made while it is sent.
-    Pieces(Box<JsonPieces>),
+    Pieces(Box<Paced>),
+}
+
+/// How long the next piece of a configuration is waited with. Workers that have just got it fill their caches, and
+/// come first.
+const PACE: Duration = Duration::from_millis(2);
+/// The next piece of a configuration is waited with after one of this length, in bytes: not in small ones.
+const LONG: usize = 32 << 10;
+
+/// The pieces of a configuration, one after another in their time.
+#[derive(Debug)]
+pub(super) struct Paced {
+    pieces: JsonPieces,
+    /// Until the next piece is due.
+    pause: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl Paced {
+    pub(super) fn new(pieces: JsonPieces) -> Self {
+        Self { pieces, pause: None }
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<String>> {
+        if let Some(pause) = &mut self.pause {
+            std::task::ready!(pause.as_mut().poll(cx));
+        }
+        let piece = self.pieces.next();
+        let long = piece.as_ref().is_some_and(|piece| piece.len() >= LONG);
+        self.pause = long.then(|| Box::pin(tokio::time::sleep(PACE)));
+        Poll::Ready(piece)
+    }
 }
 
 /// An answer: status, JSON text, further headers.
@@ -217,12 +247,12 @@ impl Body for Content {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let text = match &mut *self {
             Self::None => None,
             Self::Text(text) => Some(std::mem::take(text)),
-            Self::Pieces(pieces) => pieces.next(),
+            Self::Pieces(pieces) => std::task::ready!(pieces.poll_next(cx)),
         };
         if !matches!(*self, Self::Pieces(_)) {
             *self = Self::None;

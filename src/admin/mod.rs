@@ -9,6 +9,7 @@
 mod config;
 mod http;
 mod patient;
+mod places;
 
 use std::sync::Arc;
 
@@ -16,6 +17,9 @@ use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio_rustls::TlsAcceptor;
+
+use places::Place;
+pub use places::Places;
 
 use crate::store::Snapshot;
 
@@ -64,6 +68,8 @@ pub struct Api {
     pub asks: Asks,
     /// Longest body, in bytes; 0 for no limit.
     pub max_body: u64,
+    /// How many clients there may be at once.
+    pub places: Places,
 }
 
 /// How long a client may take for a TLS handshake.
@@ -73,14 +79,17 @@ const HANDSHAKE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60
 pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, api: Api) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => drop(tokio::spawn(connection(stream, tls.clone(), api.clone()))),
+            Ok((stream, _)) => match api.places.take() {
+                Some(place) => drop(tokio::spawn(connection(stream, tls.clone(), api.clone(), place))),
+                None => api.places.refuse(stream, tls.is_some()),
+            },
             // out of file descriptors, most likely: try again when some were given back
             Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
         }
     }
 }
 
-async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, api: Api) {
+async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, api: Api, _place: Place) {
     let Some(tls) = tls else {
         return http::connection(stream, api).await;
     };

@@ -13,9 +13,10 @@ use serde_json::Value;
 
 use super::keeper::Keeper;
 use super::pieces::{Kinds, Pieces};
+use crate::libs::cjson::lent::{self, Lent, lend};
 use crate::schema::Converter;
 use crate::store::syntax::{self, Format, MakeNothing};
-use crate::store::{Builder, EntityKind, MakeText, Snapshot, StoreError};
+use crate::store::{Builder, EntityKind, Snapshot, StoreError, yaml_to_json};
 use crate::vm::Vm;
 
 /// What the judge is told beside the text.
@@ -70,8 +71,8 @@ pub fn hash(text: &str) -> String {
 const MUCH: usize = 96 << 20;
 
 /// How far the garbage grows before it is collected, in percent of what lives. Little lives while a text is judged
-/// item by item, and to collect it costs no more than to touch new memory.
-const PAUSE: &str = "collectgarbage('setpause', 150)";
+/// item by item: to collect it as often as elsewhere would be a fifth of the work.
+const PAUSE: &str = "collectgarbage('setpause', 300)";
 
 /// Reads and judges a declarative text. `make` is given the snapshot, on the thread that made it.
 ///
@@ -94,7 +95,7 @@ pub fn load<T: Send + 'static>(
             let whole = scope
                 .create_function(|_, ()| reader.read(&text_of, format).map_err(mlua::Error::external))?;
             let source = source(lua, scope, &text_of, &pieces, &reader)?;
-            judge(lua, whole, source, options, hash(text), make)
+            judge(lua, (whole, source), &pieces, &reader, options, hash(text), make)
         })
     });
     let keeper = judged.map_err(|e| {
@@ -127,25 +128,42 @@ fn plain(e: &mlua::Error) -> String {
     }
 }
 
-/// Rows cross over as JSON text: that is one call a row, and the encoder reads tables without asking Lua.
-const SINK: &str = "local add = ...
-    local cjson = require('cjson.safe').new()
-    cjson.encode_number_precision(16)
-    cjson.encode_sparse_array(true)
-    cjson.encode_max_depth(100)
-    cjson.encode_escape_forward_slash(false)
-    local encode = cjson.encode
-    local null = ngx.null
+/// How rows cross over: as JSON text, without what is null.
+const SINK: &str = "local json = ...
+    json.encode_number_precision(16)
+    json.encode_sparse_array(true)
+    json.encode_max_depth(100)
+    json.encode_escape_forward_slash(false)
+    local add = json.row
     return function(kind, row)
-        for field, value in pairs(row) do
-            if value == null then row[field] = nil end
-        end
-        local text, err = encode(row)
-        if not text then
+        local _, err = add(kind, row)
+        if err then
             error(err:find('excessive depth', 1, true) and 'it nests too deep' or err, 0)
         end
-        add(kind, text)
     end";
+
+/// What the judge's decoder and encoder are lent: the document's pieces, and where rows go.
+struct Traffic<'p, 't, T> {
+    pieces: &'p RefCell<Option<Pieces<'t>>>,
+    keeper: Rc<RefCell<Option<Keeper<T>>>>,
+    /// The text of the newest item.
+    item: String,
+}
+
+impl<T: Send + 'static> Lent for Traffic<'_, '_, T> {
+    fn item(&mut self, list: usize, at: usize) -> Option<&str> {
+        let mut pieces = self.pieces.borrow_mut();
+        self.item.clear();
+        self.item.push_str(pieces.as_mut()?.item(list, at)?);
+        Some(&self.item)
+    }
+
+    /// What does not fit is told at the end; until then the rest is judged for nothing.
+    fn row(&mut self, kind: &str, text: &str) -> bool {
+        let mut keeper = self.keeper.borrow_mut();
+        keeper.as_mut().is_some_and(|keeper| keeper.add(kind, text))
+    }
+}
 
 /// What Lua takes a document apart by: a function of the kinds of entities that answers nothing where the document is
 /// not taken apart. An item's lists of entities are numbers there.
@@ -156,18 +174,12 @@ fn source<'s, 't: 's>(
     pieces: &'s RefCell<Option<Pieces<'t>>>,
     reader: &Reader,
 ) -> mlua::Result<Function> {
-    let got = |at: usize| at.wrapping_sub(1);
     let top = scope.create_function(move |_, kind: LuaString| {
         let pieces = pieces.borrow();
         Ok(pieces.as_ref().and_then(|p| p.top(&kind.to_str().ok()?)))
     })?;
     let count = scope
         .create_function(move |_, list: usize| Ok(pieces.borrow().as_ref().map_or(0, |p| p.len(list))))?;
-    let item = scope.create_function(move |lua, (list, at): (usize, usize)| {
-        let mut pieces = pieces.borrow_mut();
-        let text = pieces.as_mut().and_then(|p| p.item(list, got(at)));
-        text.map(|text| lua.create_string(text.as_bytes())).transpose()
-    })?;
     let done = scope.create_function(move |_, list: usize| {
         if let Some(p) = pieces.borrow_mut().as_mut() {
             p.done(list);
@@ -177,7 +189,7 @@ fn source<'s, 't: 's>(
     let methods = lua.create_table()?;
     methods.set("top", top)?;
     methods.set("count", count)?;
-    methods.set("item", item)?;
+    methods.set("item", reader.instance.get::<Function>("item")?)?;
     methods.set("done", done)?;
     methods.set("decode", &reader.json)?;
     scope.create_function(move |_, (kinds, unless): (Kinds, Vec<String>)| {
@@ -192,8 +204,9 @@ fn source<'s, 't: 's>(
 
 fn judge<T: Send + 'static>(
     lua: &Lua,
-    input: Function,
-    source: Function,
+    (input, source): (Function, Function),
+    pieces: &RefCell<Option<Pieces<'_>>>,
+    reader: &Reader,
     options: &Options,
     hash: String,
     make: impl FnOnce(Snapshot) -> T + Send + 'static,
@@ -208,15 +221,13 @@ fn judge<T: Send + 'static>(
     let kinds = kinds_of(lua, &options.plugins)?;
     let keeper = Keeper::start(kinds, hash, make).map_err(|e| mlua::Error::RuntimeError(e.to_string()))?;
     let keeper = Rc::new(RefCell::new(Some(keeper)));
-    let rows = keeper.clone();
-    let add = lua.create_function(move |_, (kind, row): (LuaString, LuaString)| {
-        let (kind, row) = (kind.to_str()?, row.to_str()?);
-        let mut rows = rows.borrow_mut();
-        // what did not fit is told at the end; until then the rest is judged for nothing
-        Ok(rows.as_mut().is_some_and(|rows| rows.add(&kind, &row)))
-    })?;
     told.set("source", source)?;
-    told.set("sink", lua.load(SINK).set_name("=sink").call::<Function>(add)?)?;
+    told.set(
+        "sink",
+        lua.load(SINK)
+            .set_name("=sink")
+            .call::<Function>(&reader.instance)?,
+    )?;
     let again = keeper.clone();
     told.set(
         "reset",
@@ -227,7 +238,12 @@ fn judge<T: Send + 'static>(
     )?;
     type Loaded = (mlua::Value, mlua::Value, mlua::Value, Option<String>, mlua::Value);
     let load = function(&require, "moongate.db.declarative", "load")?;
-    let (done, _, _, text, error): Loaded = load.call((input, told))?;
+    let mut traffic = Traffic {
+        pieces,
+        keeper: keeper.clone(),
+        item: String::new(),
+    };
+    let (done, _, _, text, error): Loaded = lend(&mut traffic, || load.call((input, told)))?;
     if done.is_nil() {
         let text = text.unwrap_or_default();
         // what a schema's own function answered as its error may be anything, and still has its text
@@ -290,14 +306,18 @@ pub fn install_daos(vm: &Vm, plugins: &[String]) -> mlua::Result<()> {
 
 /// Reads texts into Lua tables: null is `ngx.null`, lists are marked as arrays.
 struct Reader {
+    /// The decoder, and what it is of.
     json: Function,
+    instance: Table,
 }
 
 impl Reader {
     fn new(lua: &Lua) -> mlua::Result<Self> {
+        let instance = lent::open(lua)?;
         let json = lua.load(JSON).set_name("=reader");
         Ok(Self {
-            json: json.call(syntax::MAX_DEPTH)?,
+            json: json.call((&instance, syntax::MAX_DEPTH))?,
+            instance,
         })
     }
 
@@ -319,7 +339,7 @@ impl Reader {
         {
             return Ok(Cow::Borrowed(text));
         }
-        yaml(text).map(Cow::Owned)
+        yaml_to_json(text).map(Cow::Owned)
     }
 
     /// The tables of a JSON text. JSON goes through the decoder that Lua has anyway, which is the fastest way into
@@ -339,18 +359,12 @@ impl Reader {
         if format == Format::Json {
             return Err(told());
         }
-        let text = yaml(text).map_err(|_| told())?;
+        let text = yaml_to_json(text).map_err(|_| told())?;
         decoded(&text).map(|(value, _)| value)
     }
 }
 
 type Answer = (mlua::Value, Option<String>);
-
-fn yaml(text: &str) -> Result<String, StoreError> {
-    let make = MakeText::default();
-    syntax::parse(text, Format::Yaml, &make)?;
-    Ok(make.into_text())
-}
 
 /// What the decoder says, which is Kong's word for it, with line and column by another reader.
 fn placed(problem: String, text: &str) -> String {
@@ -361,8 +375,8 @@ fn placed(problem: String, text: &str) -> String {
 }
 
 /// A decoder of its own: limits as for YAML, empty lists stay lists, no NaN.
-const JSON: &str = "local cjson = require('cjson.safe').new()
+const JSON: &str = "local cjson, max_depth = ...
     cjson.decode_array_with_array_mt(true)
     cjson.decode_invalid_numbers(false)
-    cjson.decode_max_depth(...)
+    cjson.decode_max_depth(max_depth)
     return cjson.decode";

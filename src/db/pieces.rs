@@ -5,7 +5,6 @@
 //! whole document is decoded then), and what is no JSON inside a piece is found when the piece is decoded. Must not:
 //! judge, or accept what the decoder of whole documents would not.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -34,6 +33,8 @@ pub(super) struct Pieces<'t> {
     pub(super) head: String,
     top: HashMap<String, usize>,
     lists: Vec<List>,
+    /// The text of the newest item that was put together.
+    own: String,
 }
 
 impl<'t> Pieces<'t> {
@@ -46,6 +47,7 @@ impl<'t> Pieces<'t> {
             head: String::from("{"),
             top: HashMap::new(),
             lists: Vec::new(),
+            own: String::new(),
         };
         let mut scan = Scan::new(text, 0);
         let mut seen = std::collections::HashSet::new();
@@ -105,17 +107,17 @@ impl<'t> Pieces<'t> {
 
     /// The JSON text of an item, in which the number of a list stands for a list of entities; none where there is
     /// no such item or it is unusual.
-    pub(super) fn item(&mut self, list: usize, at: usize) -> Option<Cow<'t, str>> {
+    pub(super) fn item(&mut self, list: usize, at: usize) -> Option<&str> {
         let list = self.lists.get(list)?;
         let range = list.items.get(at)?;
         let (start, end) = (range.start as usize, range.end as usize);
         let text: &'t str = &self.text[start..end];
         let inner = self.kinds.get(&list.kind)?;
         if inner.is_empty() || !text.starts_with('{') {
-            return Some(Cow::Borrowed(text));
+            return Some(text);
         }
-        let lists = &mut self.lists;
-        let mut own = String::with_capacity(text.len().min(512));
+        let (lists, own) = (&mut self.lists, &mut self.own);
+        own.clear();
         let mut scan = Scan::new(&self.text[..end], start);
         own.push('{');
         scan.object(|scan, key, whole| {
@@ -137,7 +139,7 @@ impl<'t> Pieces<'t> {
             Some(())
         })?;
         own.push('}');
-        Some(Cow::Owned(own))
+        Some(own)
     }
 }
 

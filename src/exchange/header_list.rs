@@ -126,18 +126,13 @@ impl HeaderList {
         self.entries.push(Entry { name, value });
     }
 
-    /// Replaces all lines of `name` by one, where the first stood (at the end if there was none).
+    /// Replaces all lines of `name` by one, where the first stood and spelled like it (at the end if there was none).
     pub fn set(&mut self, name: &[u8], value: &[u8]) {
         let Some(first) = self.entries.iter().position(|e| self.is(e, name)) else {
             self.add(name, value);
             return;
         };
-        let new_name = self.store(name);
-        let new_value = self.store(value);
-        self.entries[first] = Entry {
-            name: new_name,
-            value: new_value,
-        };
+        self.entries[first].value = self.store(value);
         let (raw, added, mut at) = (&self.raw, &self.added, 0);
         self.entries.retain(|e| {
             let keep = at <= first || !same(text(raw, added, e.name), name);
@@ -188,7 +183,7 @@ mod tests {
         assert_eq!(list.get_all(b"X-a").collect::<Vec<_>>(), [b"1", b"3"]);
         list.set(b"x-a", b"9");
         let all: Vec<_> = list.iter().collect();
-        assert_eq!(all, [(&b"x-a"[..], &b"9"[..]), (b"x-b", b"2")]);
+        assert_eq!(all, [(&b"X-A"[..], &b"9"[..]), (b"x-b", b"2")]);
         list.remove(b"X-B");
         assert_eq!(list.len(), 1);
     }

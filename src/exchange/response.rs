@@ -7,6 +7,7 @@ use http::header::Entry;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::output::Output;
+use crate::net::spelling::{Spelling, is_usual};
 
 /// Who made the response (`kong.response.get_source`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,6 +43,8 @@ pub struct Response {
     pub bare: bool,
     /// The headers (`ngx.header`).
     pub headers: HeaderMap,
+    /// How their names are written, where that is not the usual way.
+    pub spelling: Spelling,
     /// Who made it.
     pub source: Source,
     /// Set once header_filter has seen the head (`ngx.headers_sent`).
@@ -105,6 +108,30 @@ impl Response {
             None => return false,
         }
         true
+    }
+
+    /// Notes how Lua writes the name of a header that it is about to set: `_` stands for `-`. One that is there keeps its
+    /// spelling, as on nginx.
+    #[inline]
+    pub fn spell(&mut self, name: &HeaderName, written: &[u8]) {
+        if !self.spelling.is_empty() || !is_usual(written) {
+            self.spell_anew(name, written);
+        }
+    }
+
+    fn spell_anew(&mut self, name: &HeaderName, written: &[u8]) {
+        let mut room = [0; 64];
+        let dashed = room.get_mut(..written.len());
+        // what no name may hold is written in another way
+        let Some(dashed) =
+            dashed.filter(|_| written.len() == name.as_str().len() && !self.headers.contains_key(name))
+        else {
+            return;
+        };
+        for (to, from) in dashed.iter_mut().zip(written) {
+            *to = if *from == b'_' { b'-' } else { *from };
+        }
+        self.spelling.note(dashed);
     }
 
     /// Sets a header, and notes it where the upstream sent none of the name.

@@ -5,7 +5,7 @@
 //! `ngx.*` when they run.
 
 mod ada;
-mod cjson;
+pub(crate) mod cjson;
 mod files;
 mod gzip;
 mod openssl;

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use hyper::rt::Write;
 
 /// Slices handed to one vectored write.
-const MAX_SLICES: usize = 64;
+const MAX_SLICES: usize = 16;
 
 /// A larger buffer is not kept for the next head.
 const MAX_SPARE: usize = 16 << 10;
@@ -77,13 +77,14 @@ fn end_of_head(before: &[u8], bytes: &[u8]) -> Option<usize> {
     memchr::memmem::find(&joined, END).map(|at| at + END.len() - known)
 }
 
-/// `first` and then what stands behind `skipped` bytes of `slices`.
+/// Lays `first` and then what stands behind `skipped` bytes of `slices` into `out`; how many there are then.
+#[inline]
 fn behind<'a>(
+    out: &mut [IoSlice<'a>; MAX_SLICES],
     first: &'a [u8],
     slices: &'a [IoSlice<'_>],
     mut skipped: usize,
-) -> ([IoSlice<'a>; MAX_SLICES], usize) {
-    let mut out = [IoSlice::new(&[]); MAX_SLICES];
+) -> usize {
     out[0] = IoSlice::new(first);
     let mut count = 1;
     for slice in slices {
@@ -94,7 +95,7 @@ fn behind<'a>(
             count += 1;
         }
     }
-    (out, count)
+    count
 }
 
 impl HeadSwap {
@@ -184,7 +185,8 @@ impl HeadSwap {
                     taken.extend_from_slice(&first[..end]);
                     finish(head, taken);
                 }
-                let (joined, count) = behind(head, slices, end);
+                let mut joined = [IoSlice::new(&[]); MAX_SLICES];
+                let count = behind(&mut joined, head, slices, end);
                 // the skeleton counts as written in any case: the rest of the head is ours to write
                 let written = match Pin::new(io).poll_write_vectored(cx, &joined[..count])? {
                     Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),

@@ -19,10 +19,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::counted::Counted;
 use super::head_swap::{HeadSwap, Slot};
+use super::spelling::{Ears, Overheard, Spelling};
 
 #[derive(Debug, Default)]
 struct Shared {
     slot: Rc<Slot>,
+    ears: Ears,
     received: Rc<Cell<u64>>,
     sent: Rc<Cell<u64>>,
 }
@@ -34,7 +36,7 @@ pub struct HeadHandle(Rc<Shared>);
 /// An upstream's stream as hyper's client sees it.
 #[derive(Debug)]
 pub struct UpstreamIo<S> {
-    io: TokioIo<Counted<S>>,
+    io: TokioIo<Overheard<Counted<S>>>,
     swap: HeadSwap,
 }
 
@@ -44,11 +46,17 @@ impl HeadHandle {
     /// Sets the complete head, empty line included, for the next request; before the request is sent.
     pub fn set_head(&self, head: Vec<u8>) {
         self.0.slot.set(head);
+        self.0.ears.open();
     }
 
     /// An empty buffer to build the next head in: the last one written, where there was one.
     pub fn take_buffer(&self) -> Vec<u8> {
         self.0.slot.buffer()
+    }
+
+    /// How the names of the answer's headers are written.
+    pub fn take_spelling(&self) -> Spelling {
+        self.0.ears.take()
     }
 
     /// Bytes read from the upstream so far.
@@ -70,7 +78,7 @@ impl<S> UpstreamIo<S> {
         let shared = Rc::new(Shared::default());
         let counted = Counted::new(stream, Rc::clone(&shared.received), Rc::clone(&shared.sent));
         let upstream = Self {
-            io: TokioIo::new(counted),
+            io: TokioIo::new(Overheard::new(counted, shared.ears.clone())),
             swap: HeadSwap::new(Rc::clone(&shared.slot)),
         };
         (upstream, HeadHandle(shared))
@@ -78,12 +86,12 @@ impl<S> UpstreamIo<S> {
 
     /// Gives the stream back (after an upgrade).
     pub fn into_inner(self) -> S {
-        self.io.into_inner().into_inner()
+        self.io.into_inner().into_inner().into_inner()
     }
 
     /// The stream itself.
     pub fn get_ref(&self) -> &S {
-        self.io.inner().get_ref()
+        self.io.inner().get_ref().get_ref()
     }
 }
 

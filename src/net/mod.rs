@@ -22,6 +22,7 @@ pub mod plain;
 pub mod raw;
 pub mod real_ip;
 mod skeleton;
+pub mod spelling;
 mod target;
 
 #[cfg(test)]

@@ -158,6 +158,7 @@ fn set_native(g: &Given, _: &mut Reply) -> c_int {
             let Ok(value) = HeaderValue::from_bytes(g.b) else {
                 return native::OP;
             };
+            x.response.spell(name, g.a);
             x.response.set_header(name, value);
             0
         });
@@ -224,6 +225,7 @@ fn change(a: &Args, r: &mut Ret, replace: bool) {
             x.response.headers.remove(&name);
             return Ok(());
         }
+        x.response.spell(&name, &key);
         put(x, name, a, 2, replace).map_err(Some)
     });
     match result {
@@ -268,7 +270,7 @@ fn get_all(a: &Args, r: &mut Ret) {
                 left -= values.len();
                 let values = values.iter().map(|v| v.as_bytes());
                 if raw {
-                    one_or_many(t, spelled(name.as_str()).as_bytes(), values);
+                    one_or_many(t, &spelled(&x.response.spelling, name), values);
                 } else {
                     one_or_many(t, name.as_str().as_bytes(), values);
                 }
@@ -303,7 +305,7 @@ fn all_native(g: &Given, reply: &mut Reply) -> c_int {
             if g.i == 0 {
                 pairs.add(name.as_str().as_bytes(), Some(value.as_bytes()));
             } else {
-                pairs.add(spelled(name.as_str()).as_bytes(), Some(value.as_bytes()));
+                pairs.add(&spelled(&x.response.spelling, name), Some(value.as_bytes()));
             }
         }
         pairs.done()

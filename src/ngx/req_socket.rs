@@ -184,11 +184,7 @@ fn head(x: &mut Exchange) -> Vec<u8> {
     let reason = reason.and_then(|s| s.canonical_reason()).unwrap_or_default();
     let mut out = format!("HTTP/1.1 {status} {reason}\r\n").into_bytes();
     for (name, value) in &x.response.headers {
-        let mut up = true;
-        for b in name.as_str().bytes() {
-            out.push(if up { b.to_ascii_uppercase() } else { b });
-            up = b == b'-';
-        }
+        x.response.spelling.write(&mut out, name.as_str().as_bytes());
         out.extend_from_slice(b": ");
         out.extend_from_slice(value.as_bytes());
         out.extend_from_slice(b"\r\n");

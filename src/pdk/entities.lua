@@ -7,6 +7,7 @@ local scope = require "moongate.scope"
 local balancer = require "moongate.balancer"
 local timings = require "moongate.timings"
 local slots = require "moongate.slots"
+local decode = require("cjson.safe").new().decode
 
 local running = require "moongate.running"
 local rawget, getmetatable, setmetatable = rawget, getmetatable, setmetatable
@@ -22,7 +23,7 @@ local function cache_of(generation)
         caches[known] = nil
       end
     end
-    cache = { route = {}, service = {}, consumer = {} }
+    cache = { routes = {}, services = {}, consumers = {} }
     caches[generation] = cache
   end
   return cache
@@ -32,7 +33,8 @@ local function entity(kind, generation, at)
   local known = cache_of(generation)[kind]
   local found = known[at]
   if found == nil then
-    found = op[kind](at)
+    local text = op.text(kind, at)
+    found = text and decode(text) or op.row(kind, at)
     known[at] = found
   end
   return found
@@ -51,7 +53,7 @@ function entities.route()
     end
   end
   local generation, at = matched()
-  return generation and entity("route", generation, at)
+  return generation and entity("routes", generation, at)
 end
 
 -- The matched route's service, or what ngx.ctx.service was made.
@@ -65,13 +67,13 @@ function entities.service()
     end
   end
   local generation, _, at = matched()
-  return at and entity("service", generation, at)
+  return at and entity("services", generation, at)
 end
 
 -- The consumer at a place of the request's snapshot.
 function entities.consumer(at)
   local generation = op.generation()
-  return generation and entity("consumer", generation, at)
+  return generation and entity("consumers", generation, at)
 end
 
 local function captures()
@@ -119,10 +121,10 @@ local function fill(ctx, tables)
   local generation, route, service = matched()
   if generation then
     if ctx.route == nil then
-      ctx.route = entity("route", generation, route)
+      ctx.route = entity("routes", generation, route)
     end
     if ctx.service == nil and service then
-      ctx.service = entity("service", generation, service)
+      ctx.service = entity("services", generation, service)
     end
     tables.routed = true
   end

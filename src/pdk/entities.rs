@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 use std::sync::{Arc, Weak};
 
-use crate::store::Snapshot;
+use crate::store::{Rows, Snapshot};
 use crate::vm::json;
 use crate::vm::{Args, Registrar, Ret, op, scope};
 
@@ -16,9 +16,8 @@ const ROOM: &str = "moongate.entities";
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op(ROOM, "generation", op::raw(generation))?;
     r.op(ROOM, "is_alive", op::raw(is_alive))?;
-    r.op(ROOM, "route", op::raw(route))?;
-    r.op(ROOM, "service", op::raw(service))?;
-    r.op(ROOM, "consumer", op::raw(consumer))?;
+    r.op(ROOM, "text", op::raw(text))?;
+    r.op(ROOM, "row", op::raw(row))?;
     r.module("moongate.entities", crate::embed!("entities.lua"))
 }
 
@@ -70,25 +69,34 @@ fn is_alive(a: &Args, r: &mut Ret) {
     r.bool(alive);
 }
 
-fn push(a: &Args, r: &mut Ret, kind: &str) {
-    let at = a.int(1).and_then(|n| u32::try_from(n).ok()).unwrap_or(u32::MAX);
-    let row = scope::read(|x| x.snapshot.rows(kind)?.value(at));
-    match row.flatten() {
+/// Reads a row of the request's snapshot, named by its kind and place.
+fn read<T>(a: &Args, f: impl FnOnce(&Rows, u32) -> Option<T>) -> Option<T> {
+    let kind = std::str::from_utf8(a.str(1)?).ok()?;
+    let at = u32::try_from(a.int(2)?).ok()?;
+    scope::read(|x| f(x.snapshot.rows(kind)?, at))?
+}
+
+/// A row as JSON text, for Lua's own decoder, which is the shortest way into tables; nil where that would not make
+/// the same table: a null in it is absent to plugins.
+fn text(a: &Args, r: &mut Ret) {
+    let plain = |rows: &Rows, at| {
+        let text = rows.text(at)?.as_bytes();
+        let has_null = memchr::memmem::find(text, b"null").is_some();
+        (!has_null).then(|| {
+            r.str(text);
+        })
+    };
+    if read(a, plain).is_none() {
+        r.nil();
+    }
+}
+
+/// A row as a table, or nil.
+fn row(a: &Args, r: &mut Ret) {
+    match read(a, Rows::value) {
         Some(row) => json::push(r, &row),
         None => {
             r.nil();
         }
     }
-}
-
-fn route(a: &Args, r: &mut Ret) {
-    push(a, r, "routes");
-}
-
-fn service(a: &Args, r: &mut Ret) {
-    push(a, r, "services");
-}
-
-fn consumer(a: &Args, r: &mut Ret) {
-    push(a, r, "consumers");
 }

@@ -176,7 +176,10 @@ fn pair(a: &Args) -> Option<(HeaderName, HeaderValue)> {
 
 fn set_header(a: &Args, _: &mut Ret) {
     if let Some((name, value)) = pair(a) {
-        scope::write(|x| x.response.set_header(&name, value));
+        scope::write(|x| {
+            x.response.spell(&name, a.str(1).unwrap_or_default());
+            x.response.set_header(&name, value);
+        });
     }
 }
 
@@ -192,7 +195,10 @@ fn set_header_native(g: &Given, _: &mut Reply) -> c_int {
         if is_sent(x) {
             return 1;
         }
-        let set = header_names::with(g.a, |name| x.response.set_header(name, value));
+        let set = header_names::with(g.a, |name| {
+            x.response.spell(name, g.a);
+            x.response.set_header(name, value);
+        });
         set.map_or(native::OP, |()| 0)
     });
     done.unwrap_or(native::OP)
@@ -206,6 +212,7 @@ fn set_header_unsent(a: &Args, r: &mut Ret) {
             return true;
         }
         if let Some((name, value)) = pair {
+            x.response.spell(&name, a.str(1).unwrap_or_default());
             x.response.set_header(&name, value);
         }
         false
@@ -222,6 +229,7 @@ fn add_header(a: &Args, _: &mut Ret) {
     };
     let single = name == http::header::CONTENT_TYPE || name == http::header::CONTENT_LENGTH;
     scope::write(|x| {
+        x.response.spell(&name, a.str(1).unwrap_or_default());
         if single || !x.response.headers.contains_key(&name) {
             x.response.set_header(&name, value);
         } else if !x.response.is_full() {

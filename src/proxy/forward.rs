@@ -170,6 +170,8 @@ async fn one_try(
             let mut x = cell.borrow_mut();
             let body = accept(generation, &mut x, conn, response, limits.silence.read);
             let answered = choice.attempt(addr, None, connect_time);
+            // mostly the only one: no room for more
+            x.attempts.reserve_exact(1);
             x.attempts.push(answered.with_traffic(body.traffic()));
             Ok(body)
         }
@@ -227,6 +229,10 @@ fn accept(
     x.response.status = parts.status.as_u16();
     x.response.upstream_status = Some(parts.status.as_u16());
     x.response.source = Source::Service;
+    let written_early = std::mem::replace(&mut x.response.spelling, conn.take_spelling());
+    if !written_early.is_empty() {
+        x.response.spelling.add(&written_early);
+    }
     let mut headers = parts.headers;
     strip_hop_by_hop(&mut headers);
     // what plugins set before the response came wins over the upstream's, as with ngx.header in access

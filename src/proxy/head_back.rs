@@ -12,6 +12,7 @@ use crate::net::guard::GuardHandle;
 /// Sets the head of `x` for the client behind `guard`, and makes the response that hyper frames `body` by.
 pub fn send(x: &Exchange, guard: &GuardHandle, head_only: bool, body: ClientBody) -> Response<ClientBody> {
     let mut head = guard.head_buffer();
+    head.reserve(512);
     status_line(&mut head, x);
     let mut kept = Kept::default();
     let mut dated = false;
@@ -21,7 +22,7 @@ pub fn send(x: &Exchange, guard: &GuardHandle, head_only: bool, body: ClientBody
             Taken::Date => dated = true,
             Taken::No => {}
         }
-        title_case(&mut head, name.as_str().as_bytes());
+        x.response.spelling.write(&mut head, name.as_str().as_bytes());
         head.extend_from_slice(b": ");
         head.extend_from_slice(value.as_bytes());
         head.extend_from_slice(b"\r\n");
@@ -97,17 +98,4 @@ fn status_line(head: &mut Vec<u8>, x: &Exchange) {
         }
     }
     head.extend_from_slice(b"\r\n");
-}
-
-/// A name as it is usually written.
-fn title_case(head: &mut Vec<u8>, name: &[u8]) {
-    let start = head.len();
-    head.extend_from_slice(name);
-    let mut up = true;
-    for b in &mut head[start..] {
-        if up {
-            b.make_ascii_uppercase();
-        }
-        up = *b == b'-';
-    }
 }

@@ -149,8 +149,7 @@ fn client_headers(out: &mut Vec<u8>, x: &Exchange, own_id: bool) {
     }
     let mut via_seen = o.via.is_some();
     for (name, value) in headers.iter() {
-        let written = !headers.is_raw(name);
-        if written && !is_token(name) {
+        if !headers.is_raw(name) && !is_token(name) {
             continue;
         }
         if is_own(name, own_id) || dropped.iter().any(|d| d.eq_ignore_ascii_case(name)) {
@@ -167,10 +166,10 @@ fn client_headers(out: &mut Vec<u8>, x: &Exchange, own_id: bool) {
         }
         out.extend_from_slice(name);
         out.extend_from_slice(b": ");
-        if written {
-            put_value(out, value);
-        } else {
+        if headers.is_raw(value) {
             out.extend_from_slice(value);
+        } else {
+            put_value(out, value);
         }
         if !via_seen && name.len() == 3 && name.eq_ignore_ascii_case(b"via") {
             via_seen = true;
@@ -262,7 +261,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::exchange::testing;
+    use crate::exchange::header_list::Span;
+    use crate::exchange::{HeaderList, testing};
 
     fn written(change: impl FnOnce(&mut Exchange)) -> String {
         let mut x = testing::exchange("GET / HTTP/1.1");
@@ -281,8 +281,11 @@ mod tests {
             x.request.method = "GET / HTTP/1.1\r\nX: y\r\n\r\nPUT".into();
             x.outbound.uri = "/a b\r\nX-Evil: 1?q=\0".into();
             x.outbound.x_forwarded_for = "1.1.1.1\r\nX-Evil: 1".into();
+            let raw = bytes::Bytes::from_static(b"X-Raw: a");
+            x.request.headers = HeaderList::from_raw(raw, [(Span::new(0, 5), Span::new(7, 1))]);
             x.request.headers.add(b"X-Evil\r\nX-More", b"1");
             x.request.headers.add(b"X-Good", b"a\r\nX-Evil: 1\0");
+            x.request.headers.set(b"x-raw", b"b\r\nX-Evil: 1\0");
         });
         assert!(
             head.starts_with("GET /a%20b%0D%0AX-Evil:%201?q=%00 HTTP/1.1\r\n"),
@@ -290,6 +293,7 @@ mod tests {
         );
         assert!(!head.contains("\nX-Evil"), "{head}");
         assert!(head.contains("\r\nX-Good: a  X-Evil: 1 \r\n"), "{head}");
+        assert!(head.contains("\r\nX-Raw: b  X-Evil: 1 \r\n"), "{head}");
     }
 
     #[test]

@@ -59,10 +59,14 @@ async fn whole(g: Rc<Generation>, scope: Rc<Scope>) -> Captured {
         Ok(response) => {
             let (parts, mut body) = response.into_parts();
             let (bytes, truncated) = collect(&mut body).await;
-            let bare = scope.exchange.as_ref().is_some_and(|x| x.borrow().response.bare);
+            let (bare, spelling) = scope.exchange.as_ref().map_or_else(Default::default, |x| {
+                let x = x.borrow();
+                (x.response.bare, x.response.spelling.clone())
+            });
             Captured {
                 status: parts.status.as_u16(),
                 headers: parts.headers,
+                spelling,
                 body: bytes.into(),
                 truncated: truncated || bare,
                 cut: None,
@@ -91,6 +95,7 @@ fn broken_off(scope: &Scope) -> Captured {
         let mut body = output.take();
         body.append(&mut x.response.body.take().unwrap_or_default());
         captured.headers = std::mem::take(&mut x.response.headers);
+        captured.spelling = std::mem::take(&mut x.response.spelling);
         captured.body = body.into();
     }
     captured

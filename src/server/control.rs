@@ -16,7 +16,7 @@ use super::judge::Judge;
 use super::listeners::{self, Bound};
 use super::worker::{self, Order, Start};
 use super::{Error, Source, pidfile, tls};
-use crate::admin::{self, Api, Ask, Loaded};
+use crate::admin::{self, Api, Ask, Loaded, Places};
 use crate::logs::Level;
 use crate::logs::LogWriter;
 use crate::logs::Target;
@@ -113,7 +113,7 @@ impl Ends {
 /// # Errors
 /// What kept it from starting.
 pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
-    super::process::without_huge_pages();
+    super::memory::without_huge_pages();
     let logs = LogWriter::start()?;
     let level = SharedLevel::new(level_of(&settings));
     let error_sink = logs.open(&target(&settings.proxy_error_log))?;
@@ -211,12 +211,11 @@ pub fn run(settings: Settings, declared: Source) -> Result<(), Error> {
         .for_each(|warning| running.log(Level::Warn, warning));
     running.tell_unserved();
     running.tell_unchecked();
-    // all that serve are there; from here on this thread serves the Admin API, whose answers may be long
-    super::process::be_nice();
     let (asks, mut asked) = mpsc::channel(8);
     let api = Api {
         asks,
         max_body: running.settings.admin_client_max_body_size,
+        places: Places::new(running.settings.admin_limit_conn),
     };
     let result = runtime.block_on(async {
         for Bound { socket, tls, .. } in admins {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::config::Prepared;
-use super::process::give_memory_back;
+use super::memory;
 
 /// How long after its work it tidies up: right after a swap the workers fill their caches, and come first.
 const REST: Duration = Duration::from_secs(2);
@@ -73,7 +73,7 @@ impl Untidy {
         self.replaced
             .retain(|prepared| Arc::strong_count(&prepared.snapshot) > 1);
         if self.replaced.len() < before || std::mem::take(&mut self.freed) {
-            give_memory_back();
+            memory::give_back();
         }
         if !self.replaced.is_empty() {
             self.later(LOOK);

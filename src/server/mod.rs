@@ -19,6 +19,7 @@ mod tls;
 mod tls_error;
 mod worker;
 
+pub mod memory;
 pub mod pidfile;
 pub mod process;
 

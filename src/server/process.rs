@@ -80,23 +80,6 @@ pub fn be_nice() {
     }
 }
 
-/// Has memory in small pages only: in huge ones a Lua state or a configuration takes up to half as much again, and
-/// no workload of the benchmark was faster with them. Child processes inherit it.
-pub fn without_huge_pages() {
-    // SAFETY: PR_SET_THP_DISABLE takes integers and touches no memory of ours. That an old kernel refuses it is all
-    // right.
-    unsafe {
-        libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0);
-    }
-}
-
-/// Gives memory that was freed back to the system: the allocator does so only when it is asked for more.
-pub fn give_memory_back() {
-    // SAFETY: mi_collect takes a flag, works on the calling thread's heap and on what no thread owns, and may be
-    // called by any thread at any time.
-    unsafe { libmimalloc_sys::mi_collect(true) }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -64,6 +64,7 @@ const HONOURED: &[&str] = &[
     "nginx_main_worker_processes",
     "nginx_http_lua_shared_dict",
     "nginx_admin_client_max_body_size",
+    "nginx_admin_limit_conn",
     "nginx_http_lua_max_pending_timers",
     "nginx_http_lua_max_running_timers",
     "nginx_http_lua_capture_error_log",

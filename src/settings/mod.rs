@@ -188,6 +188,8 @@ pub struct Settings {
     pub client_body_buffer_size: u64,
     /// `nginx_admin_client_max_body_size` in bytes; 0 means no limit.
     pub admin_client_max_body_size: u64,
+    /// `nginx_admin_limit_conn`: connections of the Admin API at once.
+    pub admin_limit_conn: usize,
     /// `nginx_http_keepalive_requests` per client connection.
     pub keepalive_requests: u64,
     /// `nginx_http_lua_regex_match_limit`: how far `ngx.re` backtracks; 0 for PCRE2's own limit.

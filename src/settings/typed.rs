@@ -93,6 +93,7 @@ impl Reader<'_> {
             client_max_body_size: r.directive("client_max_body_size", "", 0, parse_size),
             client_body_buffer_size: r.directive("client_body_buffer_size", "", 8192, parse_size),
             admin_client_max_body_size: r.size("nginx_admin_client_max_body_size"),
+            admin_limit_conn: r.admin_limit_conn(),
             keepalive_requests: r.directive("keepalive_requests", "", 10_000, |t| t.parse().ok()),
             regex_match_limit: r.directive("lua_regex_match_limit", "", 100_000, |t| t.parse().ok()),
             regex_cache_max_entries: r.directive("lua_regex_cache_max_entries", "", 8192, |t| t.parse().ok()),
@@ -329,6 +330,15 @@ impl Reader<'_> {
         // keepalive_timeout may carry a second time, which is only told to clients.
         let first = |text: &str| parse_time(text.split_whitespace().next().unwrap_or_default());
         self.directive(name, &format!("moongate_{name}"), Duration::ZERO, first)
+    }
+
+    fn admin_limit_conn(&mut self) -> usize {
+        // nginx's has the name of a zone before the number
+        let text = self.text("nginx_admin_limit_conn");
+        match text.split_whitespace().last().unwrap_or("128").parse() {
+            Ok(most @ 1..=65_536) => most,
+            _ => self.invalid("nginx_admin_limit_conn", &text, 128),
+        }
     }
 
     fn keepalive_header(&mut self) -> u64 {

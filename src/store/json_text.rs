@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::syntax::Make;
 
 /// Longest JSON text made: aliases can make much of little.
-const MAX_MADE: usize = 256 << 20;
+pub(super) const MAX_MADE: usize = 256 << 20;
 /// What is said of more.
 const TOO_MUCH: &str = "expands to too much";
 

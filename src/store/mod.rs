@@ -23,12 +23,13 @@ pub mod testing;
 mod tests;
 mod texts;
 mod yaml;
+mod yaml_parts;
 
 pub use builder::Builder;
 pub use error::StoreError;
 pub use export::JsonPieces;
-pub use json_text::MakeText;
 pub use material::{Identities, Identity};
 pub use plugin_index::{Blind, PluginId, PluginIndex, PluginOrder};
 pub use rows::{EntityKind, Foreign, Rows};
 pub use snapshot::{EMPTY_HASH, Snapshot};
+pub use yaml_parts::yaml_to_json;

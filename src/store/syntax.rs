@@ -252,8 +252,12 @@ fn read_json<M: Make>(text: &str, make: &M) -> Result<M::Made, serde_json::Error
 
 fn yaml<M: Make>(text: &str, make: &M) -> Result<M::Made, StoreError> {
     bounded(text).map_err(StoreError::Syntax)?;
-    let budget = budget(text);
-    Node::new(make, &budget, Some(text))
+    parse_yaml(text, make, &budget(text))
+}
+
+/// Reads YAML that is [`bounded`], at the cost of a budget.
+pub(super) fn parse_yaml<M: Make>(text: &str, make: &M, budget: &Cell<usize>) -> Result<M::Made, StoreError> {
+    Node::new(make, budget, Some(text))
         .deserialize(serde_norway::Deserializer::from_str(text))
         .map_err(|e| StoreError::Syntax(placed(&e)))
 }
@@ -278,7 +282,8 @@ fn has_many_tag_directives(text: &str) -> bool {
     text.lines().filter(|line| line.starts_with("%TAG")).count() > MAX_TAG_DIRECTIVES
 }
 
-fn budget(text: &str) -> Cell<usize> {
+/// What a text may expand to.
+pub(super) fn budget(text: &str) -> Cell<usize> {
     Cell::new(text.len() * 2 * NODE_COST + (1 << 20))
 }
 

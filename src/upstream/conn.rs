@@ -22,6 +22,7 @@ use super::pool::InUse;
 use super::stream::{Stream, Writing};
 use super::{AttemptError, ConnectPlan};
 use crate::net::head_writer::{HeadHandle, UpstreamIo};
+use crate::net::spelling::Spelling;
 
 /// Set while the upstream waits for the client's next bytes: that silence is not the upstream's.
 pub type Starved = Rc<Cell<bool>>;
@@ -188,6 +189,11 @@ impl Conn {
             self.head.bytes_received() - received,
             self.head.bytes_sent() - sent,
         )
+    }
+
+    /// How the names of the last response's headers are written.
+    pub fn take_spelling(&self) -> Spelling {
+        self.head.take_spelling()
     }
 
     /// Sends a request, whose head on the wire is `head`, and waits for the response's head.

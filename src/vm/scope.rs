@@ -99,6 +99,8 @@ pub struct Captured {
     pub status: u16,
     /// The headers.
     pub headers: http::HeaderMap,
+    /// How their names are written.
+    pub spelling: crate::net::spelling::Spelling,
     /// The body.
     pub body: bytes::Bytes,
     /// The body is not whole.

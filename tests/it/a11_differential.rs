@@ -168,13 +168,13 @@ fn answer(port: u16, request: &str) -> String {
     let mut headers: Vec<String> = r
         .headers
         .iter()
-        .map(|(n, v)| (n.to_lowercase(), v))
+        .map(|(n, v)| (n.to_lowercase(), format!("{n}: {v}")))
         .filter(|(n, _)| {
             n == "content-type" && r.status != 204
                 || n == "connection"
                 || n.starts_with("x-") && !n.starts_with("x-kong")
         })
-        .map(|(n, v)| format!("{n}: {v}"))
+        .map(|(_, line)| line)
         .collect();
     headers.sort();
     format!("{}\n{}\n\n{}", r.status, headers.join("\n"), r.text())

@@ -232,6 +232,126 @@ fn d02_connections_last_as_long_as_they_are_said_to() {
     assert!(client.closed());
 }
 
+#[test]
+fn d02_names_leave_as_they_are_spelled() {
+    let origin = Origin::answering(
+        "HTTP/1.1 200 OK\r\nx-lower: 1\r\nX-UPPER: 2\r\nX-Usual: 3\r\nx-MiXed: 4\r\nETag: \"5\"\r\ncontent-type: a/b\r\n\
+         x_under: 6\r\nset-COOKIE: a=1\r\nset-COOKIE: b=2\r\ncontent-length: 2\r\n\r\nok",
+    );
+    let gateway = Setup::probe(origin.port).start();
+    let mut client = gateway.connect();
+    let names = |lines: &str, client: &mut Client| {
+        client.send(format!(
+            "GET /a HTTP/1.1\r\nhOsT: a\r\nx-FORWARD-me: 1\r\n{lines}\r\n"
+        ));
+        let r = client.answer(false).is(200);
+        r.headers.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    let upstreams = [
+        "x-lower",
+        "X-UPPER",
+        "X-Usual",
+        "x-MiXed",
+        "ETag",
+        "Content-Type",
+        "x_under",
+        "set-COOKIE",
+        "set-COOKIE",
+    ];
+    for _ in 0..2 {
+        let all = names("", &mut client);
+        assert_eq!(all[..upstreams.len()], upstreams);
+        assert!(
+            all.contains(&"Content-Length".into()) && all.contains(&"X-Kong-Request-Id".into()),
+            "{all:?}"
+        );
+        assert!(origin.last().head.contains("x-FORWARD-me: 1\r\n"));
+    }
+    // before the answer and after it, by ngx and by kong, one and many; what is there keeps its spelling
+    for (phase, lua, wanted, gone) in [
+        ("Access", "ngx.header['X-aB'] = 1", "X-aB", "X-Ab"),
+        (
+            "Access",
+            "ngx.header.x_some_thing = 1",
+            "x-some-thing",
+            "X-Some-Thing",
+        ),
+        (
+            "Access",
+            "ngx.header['x-Before'] = 1 ngx.header['X-BEFORE'] = 2",
+            "x-Before",
+            "X-BEFORE",
+        ),
+        ("Access", "ngx.header['x-LOWER'] = 1", "x-LOWER", "x-lower"),
+        (
+            "Header-Filter",
+            "ngx.header['X-Lower'] = { 1, 2 }",
+            "x-lower",
+            "X-Lower",
+        ),
+        (
+            "Header-Filter",
+            "kong.response.set_header('x-uPPER', 1)",
+            "X-UPPER",
+            "x-uPPER",
+        ),
+        (
+            "Header-Filter",
+            "kong.response.add_header('x-nEw', '1')",
+            "x-nEw",
+            "X-New",
+        ),
+        (
+            "Header-Filter",
+            "kong.response.set_headers { ['x-one-TWO'] = '1' }",
+            "x-one-TWO",
+            "X-One-Two",
+        ),
+        (
+            "Header-Filter",
+            "ngx.header['x-UPPER'] = nil ngx.header['x-uPPER'] = 1",
+            "x-uPPER",
+            "X-UPPER",
+        ),
+        ("Header-Filter", "ngx.header['x-a b'] = 1", "X-A%20b", "x-a b"),
+        (
+            "Access",
+            "kong.response.exit(200, 'x', { ['x-eXit'] = '1' })",
+            "x-eXit",
+            "X-Exit",
+        ),
+        (
+            "Access",
+            "ngx.header['x-PRINT'] = 1 ngx.print('x') ngx.exit(200)",
+            "x-PRINT",
+            "X-Print",
+        ),
+    ] {
+        let all = names(&format!("X-{phase}: {lua}\r\n"), &mut client);
+        assert!(
+            all.contains(&wanted.into()) && !all.contains(&gone.into()),
+            "{lua} {all:?}"
+        );
+    }
+    // what Lua sees of it
+    let lua = "local h = ngx.resp.get_headers(0, true) ngx.header.x_seen = tostring(h['x-lower']) .. tostring(h['X-Lower']) .. \
+               tostring(h['X-UPPER']) .. tostring(h['X-Usual']) .. tostring(h.ETag)";
+    client.send(format!(
+        "GET /a HTTP/1.1\r\nHost: a\r\nX-Header-Filter: {lua}\r\n\r\n"
+    ));
+    assert_eq!(client.answer(false).header("x-seen"), Some("1nil23\"5\""));
+    let lua = "local r = ngx.location.capture('/in') local all = {} for n in pairs(r.header) do all[#all + 1] = n end table.sort(all) \
+               ngx.say(table.concat(all, ' '), ' ', r.header['x-lower'], r.header['X-Lower']) ngx.exit(200)";
+    client.send(format!(
+        "GET /a HTTP/1.1\r\nHost: a\r\nX-Access: if ngx.is_subrequest then return end {lua}\r\n\r\n"
+    ));
+    let seen = client.answer(false).is(200).text();
+    assert!(
+        seen.contains(" x-MiXed x-lower") && seen.contains("X-UPPER") && seen.ends_with(" 11\n"),
+        "{seen}"
+    );
+}
+
 fn draining(gateway: &Gateway) -> Vec<String> {
     let lua = "kong.log.warn('WAITS') ngx.sleep(0.5) ngx.say('x') ngx.exit(200)";
     let mut client = gateway.connect();

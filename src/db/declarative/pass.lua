@@ -112,17 +112,13 @@ local function tables(input, drop)
 end
 
 local function pieces(source)
-  local text_of, decode = source.item, source.decode
   return {
     top = source.top,
     is_list = function(list)
       return type(list) == "number"
     end,
     count = source.count,
-    item = function(list, i)
-      local text = text_of(list, i)
-      return text and decode(text)
-    end,
+    item = source.item,
     done = source.done,
   }
 end

@@ -88,6 +88,12 @@ impl Buffer {
         self.len += n;
     }
 
+    /// The bytes.
+    pub(super) fn written(&self) -> &[u8] {
+        // SAFETY: as in `push`.
+        unsafe { std::slice::from_raw_parts(self.ptr, self.len) }
+    }
+
     /// Pushes the bytes as a Lua string.
     pub(super) fn push(&self) {
         // SAFETY: ptr..len is initialised and alive (own frame or anchored userdata).

@@ -1,6 +1,6 @@
 //! JSON text to Lua value.
 //!
-//! The text stays at stack index 1 while it is read. The fields of a small object and the items of a small array
+//! The text stays at stack index 1 while it is read, or is not Lua's at all. The fields of a small object and the items of a small array
 //! are gathered on the stack first, so that the table is made in its final size. Strings with escapes are undone
 //! on the C stack, or in a Lua userdata when they are long.
 #![allow(unsafe_code)]
@@ -36,7 +36,19 @@ pub(super) unsafe extern "C-unwind" fn decode(l: *mut ffi::lua_State) -> c_int {
         let mut len = 0usize;
         let p = ffi::luaL_checklstring(l, 1, &mut len).cast::<u8>();
         let text = std::slice::from_raw_parts(p, len);
-        if len >= 2 && (text[0] == 0 || text[1] == 0) {
+        self::text(l, text, &*cfg)
+    }
+}
+
+/// Decodes a text and pushes its value, or fails as the instance does; what is on the stack from index 2 on may go.
+///
+/// # Safety
+/// The text stays in place until this is left, whatever the collector does.
+pub(super) unsafe fn text(l: *mut ffi::lua_State, text: &[u8], cfg: &Config) -> c_int {
+    let safe = cfg.safe != 0;
+    // SAFETY: nothing on this frame owns anything.
+    unsafe {
+        if text.len() >= 2 && (text[0] == 0 || text[1] == 0) {
             let failure = Failure::Text(c"JSON parser does not support UTF-16 or UTF-32");
             return fail(l, safe, failure);
         }

@@ -29,6 +29,7 @@ pub(super) unsafe extern "C-unwind" fn encode(l: *mut ffi::lua_State) -> c_int {
             l,
             cfg,
             buf: Buffer::new(l, 1, &mut first),
+            own_nulls: true,
         };
         let written = if enc.skipped() { Ok(()) } else { enc.value(0) };
         match written {
@@ -41,10 +42,33 @@ pub(super) unsafe extern "C-unwind" fn encode(l: *mut ffi::lua_State) -> c_int {
     }
 }
 
+/// Writes the value on top of the stack into a buffer, and gives the buffer back; nulls among an object's own fields,
+/// not deeper ones, are left out.
+///
+/// # Safety
+/// `cfg` is the instance of the running function.
+pub(super) unsafe fn without_own_nulls(
+    l: *mut ffi::lua_State,
+    cfg: *const Config,
+    buf: Buffer,
+) -> Result<Buffer, Failure> {
+    let mut enc = Encoder {
+        l,
+        cfg,
+        buf,
+        own_nulls: false,
+    };
+    // SAFETY: as the caller's.
+    unsafe { enc.value(0)? };
+    Ok(enc.buf)
+}
+
 struct Encoder {
     l: *mut ffi::lua_State,
     cfg: *const Config,
     buf: Buffer,
+    /// Whether nulls among the outermost object's fields are written.
+    own_nulls: bool,
 }
 
 type Step = Result<(), Failure>;
@@ -248,7 +272,7 @@ impl Encoder {
         unsafe {
             ffi::lua_pushnil(l);
             while ffi::lua_next(l, -2) != 0 {
-                if self.skipped() {
+                if self.skipped() || depth == 1 && !self.own_nulls && self.is_null() {
                     ffi::lua_settop(l, -2);
                     continue;
                 }
@@ -277,6 +301,14 @@ impl Encoder {
         }
         self.buf.byte(b'}');
         Ok(())
+    }
+
+    /// Whether the value on top is null.
+    unsafe fn is_null(&self) -> bool {
+        // SAFETY: only asks for the value's type and address.
+        unsafe {
+            ffi::lua_type(self.l, -1) == ffi::LUA_TLIGHTUSERDATA && ffi::lua_touserdata(self.l, -1).is_null()
+        }
     }
 
     /// Whether the value on top is to be left out (`encode_skip_unsupported_value_types`).

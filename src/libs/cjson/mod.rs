@@ -14,6 +14,7 @@ mod buffer;
 mod config;
 mod decode;
 mod encode;
+pub(crate) mod lent;
 mod number;
 #[cfg(test)]
 mod tests;
