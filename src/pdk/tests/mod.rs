@@ -20,15 +20,9 @@ pub(super) struct Bench {
     pub lines: Rc<RefCell<Vec<(u8, String)>>>,
 }
 
-/// Lua that every snippet may use: a check of errors, and a stand-in for the JSON library of another room.
+/// Lua that every snippet may use: checks of values and of errors.
 const PRELUDE: &str = r#"
     package.loaded["moongate.ngx.log"] = { write = ..., get_level = function() return 7 end }
-    package.preload["cjson.safe"] = function()
-      return {
-        encode = function(t) return '{"message":"' .. tostring(t.message) .. '"}' end,
-        decode = function(s) if s:sub(1, 1) == "{" then return { decoded = s } end end,
-      }
-    end
     function eq(got, want)
       if got ~= want then error(("got %s, want %s"):format(tostring(got), tostring(want)), 2) end
     end
@@ -42,7 +36,11 @@ const PRELUDE: &str = r#"
 impl Bench {
     pub fn new(exchange: Exchange) -> Self {
         let lines = Rc::new(RefCell::new(Vec::new()));
-        let vm = Vm::new(&VmOptions::default(), &[crate::pdk::install]).unwrap();
+        let vm = Vm::new(
+            &VmOptions::default(),
+            &[crate::libs::install, crate::pdk::install],
+        )
+        .unwrap();
         let sink = lines.clone();
         let write = vm.lua().create_function(move |_, (level, line): (u8, String)| {
             sink.borrow_mut().push((level, line));
