@@ -472,6 +472,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuardedIo<S> {
         let finish = |head: &mut Vec<u8>, shown: &[u8]| skeleton::finish(head, shown, dated, keepalive);
         let written = self.swap.poll_write(&mut self.io, cx, slices, finish);
         self.shared.blocked.set(written.is_pending());
+        // of a 100 Continue a part may be left, which the next head must not take for its skeleton
+        let all: usize = slices.iter().map(|slice| slice.len()).sum();
+        if !matches!(&written, Poll::Ready(Ok(n)) if *n == all) {
+            self.shared.unwritten.set(true);
+        }
         written
     }
 }

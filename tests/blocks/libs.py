@@ -37,7 +37,8 @@ LIMIT = 120  # seconds for a file of specs
 BESIDE = {
     "lua-resty-acme": ["lua-resty-openssl"],
     "lua-resty-aws": ["Penlight", "luatz", "lua-resty-luasocket"],
-    "lua-resty-healthcheck": ["lua-resty-worker-events", "lua-resty-events", "Penlight"],
+    "lua-resty-gcp": ["lua-resty-luasocket", "lua-resty-jwt", "lua-resty-hmac"],
+    "lua-resty-healthcheck": ["lua-resty-worker-events", "lua-resty-timer", "Penlight"],
     "lua-resty-jwt": ["lua-resty-hmac"],
     "lua-resty-openidc": ["lua-resty-session", "lua-resty-jwt"],
     "lua-resty-radixtree": ["lua-resty-ipmatcher"],

@@ -12,6 +12,7 @@ import ssl
 import subprocess
 import threading
 import time
+import types
 
 from wire import parse
 
@@ -286,7 +287,7 @@ class Memcached:
     """What blocks use of memcached, over TCP and UDP."""
 
     def __init__(self, port):
-        self.items, self.port = {}, port
+        self.items, self.stored, self.port = {}, 0, port
         self.tcp = Server(listener("127.0.0.1:%d" % port), self._serve)
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.udp.bind(("127.0.0.1", port))
@@ -316,37 +317,81 @@ class Memcached:
 
     def _answer(self, words, f):
         name = words[0] if words else ""
-        if name in ("set", "add", "replace"):
-            value = f.read(int(words[4]) + 2)[:-2]
-            if name == "add" and words[1] in self.items or name == "replace" and words[1] not in self.items:
-                return b"NOT_STORED\r\n"
-            self.items[words[1]] = (words[2], value)
-            return b"STORED\r\n"
+        if name in ("set", "add", "replace", "append", "prepend", "cas"):
+            return self._store(name, words, f.read(int(words[4]) + 2)[:-2])
         if name in ("get", "gets"):
             out = b""
             for key in words[1:]:
-                if key in self.items:
-                    flags, value = self.items[key]
-                    cas = " 1" if name == "gets" else ""
-                    out += ("VALUE %s %s %d%s\r\n" % (key, flags, len(value), cas)).encode("latin1") + value + b"\r\n"
+                item = self._item(key)
+                if item:
+                    cas = " %d" % item.cas if name == "gets" else ""
+                    head = "VALUE %s %s %d%s\r\n" % (key, item.flags, len(item.value), cas)
+                    out += head.encode("latin1") + item.value + b"\r\n"
             return out + b"END\r\n"
         if name == "delete":
-            return b"DELETED\r\n" if self.items.pop(words[1], None) else b"NOT_FOUND\r\n"
+            found = self._item(words[1])
+            self.items.pop(words[1], None)
+            return b"DELETED\r\n" if found else b"NOT_FOUND\r\n"
         if name in ("incr", "decr"):
-            if words[1] not in self.items:
+            item = self._item(words[1])
+            if not item:
                 return b"NOT_FOUND\r\n"
-            flags, value = self.items[words[1]]
-            n = int(value) + (1 if name == "incr" else -1) * int(words[2])
-            self.items[words[1]] = (flags, b"%d" % n)
+            n = int(item.value) + (1 if name == "incr" else -1) * int(words[2])
+            self._put(words[1], item.flags, b"%d" % n, item.until)
             return b"%d\r\n" % n
+        if name == "touch":
+            item = self._item(words[1])
+            if not item:
+                return b"NOT_FOUND\r\n"
+            item.until = _until(words[2])
+            return b"TOUCHED\r\n"
         if name == "flush_all":
-            self.items.clear()
+            end = time.time() + int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
+            for item in self.items.values():
+                item.until = min(item.until or end, end) if end else 1
             return b"OK\r\n"
         if name == "version":
             return b"VERSION 1.6.18\r\n"
+        if name == "verbosity":
+            return b"OK\r\n"
+        if name == "stats":
+            line = {"items": "items:1:number %d" % len(self.items), "sizes": "96 %d" % len(self.items)}
+            return ("STAT %s\r\nEND\r\n" % line.get("".join(words[1:]), "pid %d" % os.getpid())).encode()
         if name == "quit":
             return None
         return b"ERROR\r\n"
+
+    def _item(self, key):
+        item = self.items.get(key)
+        if item and item.until and item.until <= time.time():
+            del self.items[key]
+            return None
+        return item
+
+    def _put(self, key, flags, value, until):
+        self.stored += 1
+        self.items[key] = types.SimpleNamespace(flags=flags, value=value, until=until, cas=self.stored)
+
+    def _store(self, name, words, value):
+        key, item = words[1], self._item(words[1])
+        if name == "cas":
+            if not item:
+                return b"NOT_FOUND\r\n"
+            if str(item.cas) != words[5]:
+                return b"EXISTS\r\n"
+        elif item and name == "add" or not item and name in ("replace", "append", "prepend"):
+            return b"NOT_STORED\r\n"
+        if name in ("append", "prepend"):
+            item.value = item.value + value if name == "append" else value + item.value
+        else:
+            self._put(key, words[2], value, _until(words[3]))
+        return b"STORED\r\n"
+
+
+def _until(text):
+    """When an item of memcached ends; 0 for never."""
+    n = int(text)
+    return 0 if n == 0 else 1 if n < 0 else n if n > 30 * 86400 else time.time() + n
 
 
 def redis(folder, port, password=""):

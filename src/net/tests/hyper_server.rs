@@ -189,3 +189,36 @@ async fn a04_a_refused_client_can_read_the_answer_though_it_goes_on_sending() {
     assert!(answer.starts_with("HTTP/1.1 414 URI Too Long"), "{answer}");
     assert!(answer.ends_with("client sent too long URI"), "{answer}");
 }
+
+#[tokio::test]
+async fn d02_a_head_waits_for_what_is_left_of_100_continue() {
+    use hyper::rt::Write as _;
+    const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+    let script = super::script::Script::writing(vec![10, 0, 15, 3, 0, 500]);
+    let (mut guard, handle) = GuardedIo::new(script, Limits::default());
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    let mut at = 0;
+    let mut waited = 0;
+    while at < CONTINUE.len() {
+        match Pin::new(&mut guard).poll_write(&mut cx, &CONTINUE[at..]) {
+            Poll::Ready(n) => at += n.unwrap(),
+            Poll::Pending => {}
+        }
+        waited += usize::from(handle.poll_written(&mut cx).is_pending());
+    }
+    assert!(waited >= 2);
+    while Pin::new(&mut guard).poll_flush(&mut cx).is_pending() {}
+    assert!(handle.poll_written(&mut cx).is_ready());
+    handle.set_head(b"HTTP/1.1 200 OK\r\nx-Own: 1\r\n".to_vec(), false);
+    handle.send_head();
+    let skeleton = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    let mut at = 0;
+    while at < skeleton.len() {
+        if let Poll::Ready(n) = Pin::new(&mut guard).poll_write(&mut cx, &skeleton[at..]) {
+            at += n.unwrap();
+        }
+    }
+    while Pin::new(&mut guard).poll_flush(&mut cx).is_pending() {}
+    let expected = b"HTTP/1.1 200 OK\r\nx-Own: 1\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n";
+    assert_eq!(guard.get_ref().written, [CONTINUE, expected].concat());
+}
