@@ -148,9 +148,9 @@ impl Stand {
     fn new(name: &str, script: &str) -> Self {
         let prefix = std::env::temp_dir().join(format!("moongate-cli-{}-{name}", std::process::id()));
         std::fs::create_dir_all(prefix.join("pids")).unwrap();
-        let mut child = std::process::Command::new("sh")
-            .arg("-c")
-            .arg(script)
+        // a shell sets no trap for what was ignored when it began, as HUP is under nohup
+        let mut child = std::process::Command::new("env")
+            .args(["--default-signal=HUP", "sh", "-c", script])
             .current_dir(&prefix)
             .spawn()
             .unwrap();
