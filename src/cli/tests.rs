@@ -148,9 +148,9 @@ impl Stand {
     fn new(name: &str, script: &str) -> Self {
         let prefix = std::env::temp_dir().join(format!("moongate-cli-{}-{name}", std::process::id()));
         std::fs::create_dir_all(prefix.join("pids")).unwrap();
-        // a shell sets no trap for what was ignored when it began, as HUP is under nohup
+        // signals that were ignored stay so in a child, as HUP does under nohup and QUIT in the background
         let mut child = std::process::Command::new("env")
-            .args(["--default-signal=HUP", "sh", "-c", script])
+            .args(["--default-signal", "sh", "-c", script])
             .current_dir(&prefix)
             .spawn()
             .unwrap();

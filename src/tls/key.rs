@@ -9,7 +9,7 @@ use rustls::sign::SigningKey;
 use zeroize::Zeroizing;
 
 use super::pki::asn1::Asn1Error;
-use super::pki::key::Key;
+use super::pki::key::{Key, Okp};
 use super::pki::key_code;
 pub use super::pki::key_code::KeyError;
 use super::signing;
@@ -51,7 +51,13 @@ impl PrivateKey {
         if key_code::write_pkcs8(&key).is_none() {
             return Err(Asn1Error::Value.into());
         }
-        if matches!(&*key, Key::Ec(k) if !k.curve.in_tls()) {
+        // kinds that are read for other uses, and that TLS here has none for
+        let in_tls = match &*key {
+            Key::Ec(k) => k.curve.in_tls(),
+            Key::Okp(k) => k.kind != Okp::Ed448,
+            Key::Rsa(_) => true,
+        };
+        if !in_tls {
             return Err(KeyError::Unsupported);
         }
         Ok(Self(Arc::new(Inner {
