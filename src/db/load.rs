@@ -72,7 +72,7 @@ const MUCH: usize = 96 << 20;
 
 /// How far the garbage grows before it is collected, in percent of what lives. Little lives while a text is judged
 /// item by item: to collect it as often as elsewhere would be a fifth of the work.
-const PAUSE: &str = "collectgarbage('setpause', 300)";
+const PAUSE: &str = "collectgarbage('setpause', 250)";
 
 /// Reads and judges a declarative text. `make` is given the snapshot, on the thread that made it.
 ///

@@ -361,7 +361,7 @@ impl Running {
 
     async fn serve(&mut self, signals: &mut Signals, asked: &mut mpsc::Receiver<Ask>) -> Result<(), Error> {
         // the Admin API, exports of a whole configuration above all, lets requests go first
-        super::process::be_nice();
+        super::process::be_nice(super::process::TELLS);
         let Signals {
             ends,
             hup,
@@ -445,7 +445,7 @@ impl Running {
         let keeps = matches!(purpose, Purpose::Swap(..));
         let before = self.current.secured.clone();
         let judge = move || {
-            super::process::be_nice();
+            super::process::be_nice(super::process::JUDGES);
             if keeps {
                 let mut prepared = config::prepare(settings, &source, &loaded)?;
                 prepared.secured = before;

@@ -68,15 +68,18 @@ pub fn new_session() -> io::Result<()> {
     }
 }
 
-/// A third of the share that others get: late enough to be no burden, soon enough to be done.
-const NICENESS: libc::c_int = 5;
+/// Of who judges a configuration: a third of the share that others get, late enough to be no burden, soon enough to
+/// be done.
+pub const JUDGES: libc::c_int = 5;
+/// Of who tells a configuration: a tenth of the share. It is told right after a swap, when the workers have most to do.
+pub const TELLS: libc::c_int = 10;
 
 /// Lets every other thread go before the calling one, where the processors do not suffice for all.
-pub fn be_nice() {
+pub fn be_nice(niceness: libc::c_int) {
     // SAFETY: setpriority(2) takes integers; who = 0 is the calling thread on Linux. That it may be refused is all
     // right: the thread then competes like any other.
     unsafe {
-        libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS);
+        libc::setpriority(libc::PRIO_PROCESS, 0, niceness);
     }
 }
 
