@@ -50,15 +50,35 @@ local function update(places)
   end
 end
 
--- A consumer that a plugin wrote into ngx.ctx itself: configurations for it apply from then on.
-local function take_consumer()
+-- After an access handler: a consumer that it wrote into ngx.ctx itself, for whom configurations apply from then on.
+-- True if it left its answer there (`delayed_response`), as Kong's loop takes it: then no other handler runs.
+local function look_after()
   local tables = slots[running[1]]
   local ctx = tables and tables.ctx
-  local consumer = ctx and rawget(ctx, "authenticated_consumer")
+  if not ctx then
+    return false
+  end
+  local consumer = rawget(ctx, "authenticated_consumer")
   if consumer ~= nil and consumer ~= tables.consumer and set_consumer then
     tables.consumer = consumer
     set_consumer(type(consumer) == "table" and consumer.id or nil)
   end
+  return rawget(ctx, "delayed_response") and true or false
+end
+
+-- Answers with what a handler left: by its own callback, else as an error.
+local function answer()
+  running[3] = false
+  local ctx = slots[running[1]].ctx
+  ctx.delay_response = false
+  local callback = ctx.delayed_response_callback
+  if type(callback) == "function" then
+    callback(ctx)
+    return
+  end
+  local left = ctx.delayed_response
+  local content = left.content
+  kong.response.error(left.status_code, content and content.message or content, left.headers)
 end
 
 -- Which plugin comes next, and the number of its configuration; nil behind the last.
@@ -94,8 +114,8 @@ local function runner(field)
     while p do
       local handler = handlers[p]
       handler[field](handler, conf)
-      if access then
-        take_consumer()
+      if access and look_after() then
+        return answer()
       end
       p, conf = advance()
     end
@@ -122,8 +142,8 @@ local function traced_runner(field, tracing)
       else
         handler[field](handler, conf)
       end
-      if access then
-        take_consumer()
+      if access and look_after() then
+        return answer()
       end
       p, conf = advance()
     end

@@ -1,6 +1,9 @@
 //! D2: what `ngx.exit` leads to, phase by phase.
 
-use crate::support::{Origin, Setup};
+use serde_json::json;
+
+use crate::support::gateway::PROBE;
+use crate::support::{Origin, Setup, service, with};
 
 #[test]
 fn d02_exit_answers_by_phase_and_status() {
@@ -203,4 +206,46 @@ fn d02_each_try_has_its_times() {
     assert_eq!(response.split(", ").count(), 3, "{line}");
     assert!(response.split(", ").all(|t| t.parse::<f64>().is_ok()), "{line}");
     assert!(rest.starts_with("-, -, -."), "{line}");
+}
+
+#[test]
+fn d01_what_a_handler_leaves_in_delayed_response_is_the_answer() {
+    const LATER: &str = "return { PRIORITY = -5, access = function() kong.log.err('LATER RAN') end,
+      log = function() kong.log.err('LATER LOGS ', kong.response.get_status()) end }";
+    for instrumentations in ["off", "all"] {
+        let origin = Origin::echo();
+        let config = with(with(service(origin.port), "probe", json!({})), "later", json!({}));
+        let gateway = Setup::new(&config)
+            .plugin("probe", PROBE)
+            .plugin("later", LATER)
+            .set("tracing_instrumentations", instrumentations)
+            .start();
+        let r = gateway
+            .access(
+                "assert(ngx.ctx.delay_response)
+                 ngx.ctx.delayed_response = { status_code = 418, content = 'mine', headers = { ['X-Left'] = 'a' } }
+                 ngx.ctx.delayed_response_callback = function(ctx)
+                   local left = ctx.delayed_response
+                   assert(ctx == ngx.ctx and not ctx.delay_response)
+                   ngx.status = left.status_code ngx.header['X-Left'] = left.headers['X-Left']
+                   ngx.print(left.content) return ngx.exit(left.status_code) end",
+            )
+            .is(418);
+        assert_eq!((r.header("x-left"), &*r.text()), (Some("a"), "mine"));
+        gateway.logged("LATER LOGS 418");
+        // without a callback it is an error
+        for content in ["{ message = 'sorry' }", "'sorry'"] {
+            let left = format!(
+                "ngx.ctx.delayed_response = {{ status_code = 409, content = {content}, headers = {{ ['X-Left'] = 'b' }} }}"
+            );
+            let r = gateway.access(&left).is(409);
+            assert_eq!(r.header("x-left"), Some("b"));
+            assert_eq!(r.json()["message"], "sorry");
+        }
+        gateway.logged("LATER LOGS 409");
+        assert!(!gateway.errors().contains("LATER RAN"));
+        assert!(origin.seen().is_empty());
+        gateway.access("ngx.ctx.delayed_response = false").is(200);
+        gateway.logged("LATER RAN");
+    }
 }
