@@ -21,7 +21,11 @@ use crate::vm::loader::Source;
 
 const MODULES: &[(&str, Source)] = &[
     ("inspect", crate::embed!("lua/inspect.lua")),
+    ("ltn12", crate::embed!("socket/ltn12.lua")),
+    ("mime", crate::embed!("socket/mime.lua")),
+    ("socket", crate::embed!("socket/init.lua")),
     ("socket.url", crate::embed!("lua/socket_url.lua")),
+    ("kong.plugins.jwt.jwt_parser", crate::embed!("lua/jwt_parser.lua")),
     ("kong.constants", crate::embed!("lua/constants.lua")),
     ("kong.plugins.base_plugin", crate::embed!("lua/base_plugin.lua")),
     ("kong.vendor.classic", crate::embed!("lua/classic.lua")),
@@ -285,6 +289,11 @@ const BUNDLES: &[(&str, Source, &[&str])] = &[
             "resty.core.shdict",
             "resty.core.ndk",
         ],
+    ),
+    (
+        "moongate.libs.socket_http",
+        crate::embed!("socket/http.lua"),
+        &["socket.http", "ssl.https"],
     ),
     (
         "moongate.libs.absent",

@@ -66,10 +66,21 @@ end)
 
 -- Libraries of others that are embedded too: a user's own copy, in lua_package_path or the Lua folder, comes first.
 -- What is the gateway's part of Kong and OpenResty stays its own.
-local OTHERS = { inspect = true, date = true, luatz = true, multipart = true, tablepool = true, ["socket.url"] = true }
+local OTHERS = {
+  inspect = true, date = true, luatz = true, multipart = true, tablepool = true,
+  ltn12 = true, mime = true, socket = true, ["socket.url"] = true, ["socket.http"] = true, ["ssl.https"] = true,
+}
 local OWN = { core = true, openssl = true, kong = true, signal = true, timerng = true }
 
 table.insert(package.loaders, 1, function(name)
+  if name:find("^kong%.plugins%.") and package.preload[name] then
+    -- of Kong's own plugins: who brings the plugin has its files
+    local file = package.searchpath(name, user_path)
+    for _, place in ipairs(file and {} or candidates(name)) do
+      file = file or readable(place) and place
+    end
+    return file and load_file(name, file) or nil
+  end
   local first = name:match("^resty%.([^.]+)")
   if not (OTHERS[name] or name:find("^pl%.") or (first and not OWN[first])) or not package.preload[name] then
     return nil
@@ -85,3 +96,8 @@ table.insert(package.loaders, 1, function(name)
     end
   end
 end)
+
+-- A name may be written as a path ("pl/tablex"): for files it is the same, so it is for what is embedded.
+package.loaders[#package.loaders + 1] = function(name)
+  return name:find("/", 1, true) and package.preload[(name:gsub("/", "."))] or nil
+end
