@@ -51,6 +51,26 @@ function scope.ctx()
   return ctx
 end
 
+-- The table of ngx.ctx as it lies there, made where nobody has yet: to note something in it. What the router found
+-- is put into it when somebody looks.
+function scope.noted()
+  local n = running[1]
+  if n == 0 then
+    return nil
+  end
+  local tables = slots[n]
+  if not tables then
+    tables = {}
+    slots[n] = tables
+  end
+  local ctx = tables.ctx
+  if not ctx then
+    ctx = {}
+    tables.ctx = ctx
+  end
+  return ctx
+end
+
 -- ngx.ctx as it lies there, if somebody made it.
 function scope.written()
   local tables = slots[running[1]]
