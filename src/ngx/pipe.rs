@@ -19,6 +19,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe::Receiver;
 use tokio::process::{Child, ChildStdin, Command};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 use super::call;
@@ -288,6 +289,15 @@ fn sweep() {
     dead.iter().for_each(|p| p.destroy());
 }
 
+/// Takes note of who has ended, as nginx does at once; how is kept for `wait`.
+fn reap() {
+    PROCESSES_OF.with_borrow(|all| {
+        for process in all.iter().filter_map(|(_, process)| process.upgrade()) {
+            process.ended();
+        }
+    });
+}
+
 struct Sweeping;
 
 impl Drop for Sweeping {
@@ -304,8 +314,17 @@ fn keep(process: Process) -> i64 {
         let mark = Sweeping;
         tokio::task::spawn_local(async move {
             let _mark = mark;
+            // where the signal cannot be heard, the clock does for it
+            let mut ended = signal(SignalKind::child()).ok();
             while count() > 0 {
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                reap();
+                let heard = async {
+                    match &mut ended {
+                        Some(signals) => drop(signals.recv().await),
+                        None => std::future::pending().await,
+                    }
+                };
+                let _ = tokio::time::timeout(Duration::from_millis(100), heard).await;
             }
         });
     }
