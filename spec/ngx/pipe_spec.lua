@@ -129,6 +129,16 @@ describe("D3 ngx.pipe", function()
     assert.same({ nil, "exited" }, { proc:kill(9) })
     assert.same({ false, "exit", 7 }, { proc:wait() })
     assert.same({ nil, "exited" }, { proc:wait() })
+    -- who waits already is told, whoever sees it first
+    for n = 1, 30 do
+      local short = spawn("sleep 0.00" .. n % 3 .. "; exit " .. n)
+      ngx.thread.spawn(function()
+        repeat
+          ngx.sleep(0)
+        until not short:kill(0)
+      end)
+      assert.same({ false, "exit", n }, { short:wait() })
+    end
     local talker = spawn("echo said; exit 2")
     ngx.sleep(0.05)
     assert.equal("said", talker:stdout_read_line())

@@ -218,6 +218,8 @@ struct Process {
     merged: bool,
     chunk: usize,
     child: RefCell<Option<Child>>,
+    /// Somebody else than who waits has seen its end.
+    ended: Notify,
     waiting: Cell<bool>,
     /// It was waited for, or its scope has ended.
     over: Cell<bool>,
@@ -249,7 +251,12 @@ impl Process {
     }
 
     fn ended(&self) -> Option<ExitStatus> {
-        self.child.borrow_mut().as_mut()?.try_wait().ok().flatten()
+        let status = self.child.borrow_mut().as_mut()?.try_wait().ok().flatten();
+        if status.is_some() {
+            // what would have woken who waits is gone with the child
+            self.ended.notify_one();
+        }
+        status
     }
 
     fn within(&self, which: usize) -> Duration {
@@ -396,6 +403,7 @@ fn spawn(a: &Args, r: &mut Ret) {
                 merged,
                 chunk,
                 child: RefCell::new(Some(child)),
+                ended: Notify::new(),
                 waiting: Cell::new(false),
                 over: Cell::new(false),
                 stdin: End::new(stdin),
@@ -622,10 +630,19 @@ fn wait(a: &Args, r: &mut Ret) {
     r.wait(async move {
         let p = &waiting.0;
         // the child stays where `kill` and the end of the scope find it
-        let ended = poll_fn(|cx| match p.child.borrow_mut().as_mut() {
-            Some(child) => pin!(child.wait()).poll(cx),
-            None => std::task::Poll::Ready(Err(io::ErrorKind::NotFound.into())),
-        });
+        let ended = async {
+            loop {
+                let seen = poll_fn(|cx| match p.child.borrow_mut().as_mut() {
+                    Some(child) => pin!(child.wait()).poll(cx),
+                    None => std::task::Poll::Ready(Err(io::ErrorKind::NotFound.into())),
+                });
+                tokio::select! {
+                    biased;
+                    status = seen => return status,
+                    () = p.ended.notified() => {}
+                }
+            }
+        };
         match tokio::time::timeout(p.within(3), ended).await {
             Ok(Ok(status)) => {
                 log::emit_outside(
