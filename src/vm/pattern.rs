@@ -343,6 +343,7 @@ pub fn ways(subject: usize, pattern: &[u8], anchored: bool) -> u64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use mlua::{Lua, Value};
 

@@ -4,6 +4,7 @@ local running, rawget = require "moongate.running", rawget
 local slots = require "moongate.slots"
 
 local ops = require "moongate.ops"
+local new_tab = require "table.new"
 
 local scope = {}
 
@@ -42,7 +43,7 @@ function scope.ctx()
   end
   local ctx = tables.ctx
   if not ctx then
-    ctx = {}
+    ctx = new_tab(0, 8)
     tables.ctx = ctx
   end
   if running[4] and scope.fill then
