@@ -239,6 +239,9 @@ class Run:
                 servers.append(OneAnswer(b))
             if b.section("udp_listen") is not None:
                 servers.append(OneDatagram(b, gateway.root))
+            if any(address.startswith("unix:") for address, _, _ in b.relays):
+                # nginx listens before its workers begin: who looks for the socket again and again is to find it first
+                time.sleep(0.1)
             at = 0 if len(gateway.blocks) == 1 else gateway.start_block(n)
             if len(gateway.blocks) == 1:
                 gateway.start_block(n)
