@@ -116,6 +116,35 @@ describe("D3 ngx.pipe", function()
     assert.same({ false, "signal", 15 }, { proc:wait() })
   end)
 
+  it("D3 who has ended is gone though nobody waits, and is known to who waits later", function()
+    local signal = require "resty.signal"
+    local proc = spawn("exit 7")
+    local pid = proc:pid()
+    local ended
+    comes(function()
+      ended = not signal.kill(pid, "NONE")
+      return ended
+    end)
+    assert.is_true(ended)
+    assert.same({ nil, "exited" }, { proc:kill(9) })
+    assert.same({ false, "exit", 7 }, { proc:wait() })
+    assert.same({ nil, "exited" }, { proc:wait() })
+    -- who waits already is told, whoever sees it first
+    for n = 1, 30 do
+      local short = spawn("sleep 0.00" .. n % 3 .. "; exit " .. n)
+      ngx.thread.spawn(function()
+        repeat
+          ngx.sleep(0)
+        until not short:kill(0)
+      end)
+      assert.same({ false, "exit", n }, { short:wait() })
+    end
+    local talker = spawn("echo said; exit 2")
+    ngx.sleep(0.05)
+    assert.equal("said", talker:stdout_read_line())
+    assert.same({ false, "exit", 2 }, { talker:wait() })
+  end)
+
   it("D3 what a killed thread waited for is free again", function()
     local function killed(f)
       for _, wait in ipairs({ 0, 0.02 }) do

@@ -2,7 +2,7 @@
 
 local buffer = require("string.buffer")
 local mlcache = require("kong.resty.mlcache")
-local worker_events = require("resty.events.compat")
+local worker_events = require("moongate.worker_events")
 
 local encode, max = buffer.encode, math.max
 local pairs, type, error, setmetatable, pcall = pairs, type, error, setmetatable, pcall

@@ -47,7 +47,7 @@ end
 
 --- Puts the caches into `kong`; not where there are no shared dictionaries for them.
 function M.attach(kong)
-  kong.worker_events = require("resty.events.compat")
+  kong.worker_events = require("moongate.worker_events")
   kong.cluster_events = require("kong.cluster_events").new()
   local shared = ngx.shared
   if not (shared.kong_db_cache and shared.kong_core_db_cache and shared.kong_locks) then

@@ -24,7 +24,7 @@ const MODULES: &[(&str, Source)] = &[
     ("moongate.cache.options", crate::embed!("options.lua")),
     ("moongate.cache.tiers", crate::embed!("tiers.lua")),
     ("moongate.cache.turn", crate::embed!("turn.lua")),
-    ("resty.events.compat", crate::embed!("worker_events.lua")),
+    ("moongate.worker_events", crate::embed!("worker_events.lua")),
     ("resty.lock", crate::embed!("lock.lua")),
 ];
 
@@ -40,6 +40,7 @@ pub fn install(r: &Registrar) -> mlua::Result<()> {
     r.lua
         .load(
             "package.preload['resty.mlcache'] = function() return require('kong.resty.mlcache') end
+             package.preload['resty.events.compat'] = function() return require('moongate.worker_events') end
              require('moongate.cache.instances').attach(kong)",
         )
         .set_name("@moongate/cache/mod.rs")

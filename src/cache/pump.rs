@@ -81,6 +81,6 @@ fn find(vm: &Rc<Vm>) -> Option<Func> {
         .ok()?
         .get("loaded")
         .ok()?;
-    let module: mlua::Table = loaded.get("resty.events.compat").ok()?;
+    let module: mlua::Table = loaded.get("moongate.worker_events").ok()?;
     vm.keep(module.get("deliver").ok()?).ok()
 }

@@ -1,4 +1,4 @@
--- kong.worker_events (resty.events.compat): news between workers. What is posted reaches the handlers of
+-- kong.worker_events (and, unless a user brings another, resty.events.compat): news between workers. What is posted reaches the handlers of
 -- every worker, the poster's too, a moment later, one event after the other; nobody waits for that. What is posted
 -- to this worker alone is heard at once.
 
@@ -88,7 +88,7 @@ local function check(source, event)
 end
 
 -- Posts to all workers; with `unique`, only one of those who post the same is heard, by one worker.
-local function post(source, event, data, unique)
+local function post(source, event, data, unique, limit)
   local to
   if unique then
     local dict = ngx.shared.kong
@@ -102,7 +102,7 @@ local function post(source, event, data, unique)
   if not ok then
     return nil, "failed to publish event: " .. posted
   end
-  local limit = M.max_payload
+  limit = limit or M.max_payload
   if limit and #posted > limit then
     return nil, "failed to publish event: payload exceeds the limitation (" .. limit .. ")"
   end
@@ -117,6 +117,9 @@ local function done(ok, err)
   end
   return "done"
 end
+
+--- The same with a limit of its own, for `resty.events`.
+M._post = post
 
 --- Posts an event to all workers; with `unique`, only one of those who post the same is heard, by one worker.
 -- "done", or nil and an error.

@@ -170,6 +170,7 @@ const MODULES: &[(&str, Source)] = &[
     ("pl.dir", crate::embed!("pl/dir.lua")),
     ("pl.stringio", crate::embed!("pl/stringio.lua")),
     ("pl.template", crate::embed!("pl/template.lua")),
+    ("resty.events", crate::embed!("resty/events.lua")),
     ("resty.counter", crate::embed!("resty/counter.lua")),
     ("resty.dns.resolver", crate::embed!("resty/dns_resolver.lua")),
     ("resty.http", crate::embed!("http/init.lua")),

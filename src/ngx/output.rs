@@ -84,7 +84,7 @@ fn append(a: &Args, r: &mut Ret) {
         }
         if output
             .as_ref()
-            .is_some_and(|o| o.replaced.get() || o.failure().is_some())
+            .is_some_and(|o| o.replaced.get() || o.is_closed() || o.failure().is_some())
         {
             return -1.0;
         }
@@ -233,7 +233,8 @@ fn started(_: &Args, r: &mut Ret) {
     }
     let standing = scope::read(|x| {
         let output = x.response.output.as_ref();
-        let why = if x.response.body.is_some() && header_only(x) {
+        // what follows the head of 101 is whoever's took the socket: nginx flushes there
+        let why = if x.response.body.is_some() && header_only(x) && x.response.status != 101 {
             Some("header only")
         } else if x.response.body.is_some() && is_buffering(x) {
             Some("buffering")

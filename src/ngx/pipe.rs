@@ -19,6 +19,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe::Receiver;
 use tokio::process::{Child, ChildStdin, Command};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 use super::call;
@@ -217,6 +218,8 @@ struct Process {
     merged: bool,
     chunk: usize,
     child: RefCell<Option<Child>>,
+    /// Somebody else than who waits has seen its end.
+    ended: Notify,
     waiting: Cell<bool>,
     /// It was waited for, or its scope has ended.
     over: Cell<bool>,
@@ -248,7 +251,12 @@ impl Process {
     }
 
     fn ended(&self) -> Option<ExitStatus> {
-        self.child.borrow_mut().as_mut()?.try_wait().ok().flatten()
+        let status = self.child.borrow_mut().as_mut()?.try_wait().ok().flatten();
+        if status.is_some() {
+            // what would have woken who waits is gone with the child
+            self.ended.notify_one();
+        }
+        status
     }
 
     fn within(&self, which: usize) -> Duration {
@@ -288,6 +296,15 @@ fn sweep() {
     dead.iter().for_each(|p| p.destroy());
 }
 
+/// Takes note of who has ended, as nginx does at once; how is kept for `wait`.
+fn reap() {
+    PROCESSES_OF.with_borrow(|all| {
+        for process in all.iter().filter_map(|(_, process)| process.upgrade()) {
+            process.ended();
+        }
+    });
+}
+
 struct Sweeping;
 
 impl Drop for Sweeping {
@@ -304,8 +321,17 @@ fn keep(process: Process) -> i64 {
         let mark = Sweeping;
         tokio::task::spawn_local(async move {
             let _mark = mark;
+            // where the signal cannot be heard, the clock does for it
+            let mut ended = signal(SignalKind::child()).ok();
             while count() > 0 {
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                reap();
+                let heard = async {
+                    match &mut ended {
+                        Some(signals) => drop(signals.recv().await),
+                        None => std::future::pending().await,
+                    }
+                };
+                let _ = tokio::time::timeout(Duration::from_millis(100), heard).await;
             }
         });
     }
@@ -377,6 +403,7 @@ fn spawn(a: &Args, r: &mut Ret) {
                 merged,
                 chunk,
                 child: RefCell::new(Some(child)),
+                ended: Notify::new(),
                 waiting: Cell::new(false),
                 over: Cell::new(false),
                 stdin: End::new(stdin),
@@ -603,10 +630,19 @@ fn wait(a: &Args, r: &mut Ret) {
     r.wait(async move {
         let p = &waiting.0;
         // the child stays where `kill` and the end of the scope find it
-        let ended = poll_fn(|cx| match p.child.borrow_mut().as_mut() {
-            Some(child) => pin!(child.wait()).poll(cx),
-            None => std::task::Poll::Ready(Err(io::ErrorKind::NotFound.into())),
-        });
+        let ended = async {
+            loop {
+                let seen = poll_fn(|cx| match p.child.borrow_mut().as_mut() {
+                    Some(child) => pin!(child.wait()).poll(cx),
+                    None => std::task::Poll::Ready(Err(io::ErrorKind::NotFound.into())),
+                });
+                tokio::select! {
+                    biased;
+                    status = seen => return status,
+                    () = p.ended.notified() => {}
+                }
+            }
+        };
         match tokio::time::timeout(p.within(3), ended).await {
             Ok(Ok(status)) => {
                 log::emit_outside(

@@ -94,7 +94,7 @@ local function module(name, what)
 end
 
 function M.init_worker_events(configuration)
-  local events = module("resty.events.compat", "init_worker_events")
+  local events = module("moongate.worker_events", "init_worker_events")
   local ok, err = events.configure {
     unique_timeout = 5,
     max_payload_len = configuration.worker_events_max_payload,

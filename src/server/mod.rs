@@ -105,6 +105,7 @@ fn run_specs(mut settings: Settings, args: &[String]) -> Result<i32, String> {
     crate::ngx::worker::set_prefix(&settings.prefix.to_string_lossy());
     crate::ngx::worker_thread::set(rooms::worker_threads(&settings));
     let vm = rooms::state(&settings).map_err(|e| e.to_string())?;
+    crate::ngx::timer::count_program(&vm);
     let program = crate::busted::Program::new(vm.lua(), args).map_err(|e| e.to_string())?;
     let function = vm.keep(program.function.clone()).map_err(|e| e.to_string())?;
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -54,7 +54,8 @@ impl PrivateKey {
         // kinds that are read for other uses, and that TLS here has none for
         let in_tls = match &*key {
             Key::Ec(k) => k.curve.in_tls(),
-            Key::Okp(k) => k.kind != Okp::Ed448,
+            Key::Okp(k) => !matches!(k.kind, Okp::Ed448 | Okp::X448),
+            Key::Dh(_) => false,
             Key::Rsa(_) => true,
         };
         if !in_tls {

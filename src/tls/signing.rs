@@ -35,7 +35,7 @@ impl OwnKey {
                 Curve::P192 | Curve::K256 => &[],
             },
             Key::Okp(k) if k.kind == Okp::Ed25519 => &[SignatureScheme::ED25519],
-            Key::Okp(_) => &[],
+            Key::Okp(_) | Key::Dh(_) => &[],
         }
     }
 }
@@ -63,7 +63,7 @@ impl SigningKey for OwnKey {
         match &*self.0 {
             Key::Rsa(_) => SignatureAlgorithm::RSA,
             Key::Ec(_) => SignatureAlgorithm::ECDSA,
-            Key::Okp(_) => SignatureAlgorithm::ED25519,
+            Key::Okp(_) | Key::Dh(_) => SignatureAlgorithm::ED25519,
         }
     }
 }

@@ -217,6 +217,7 @@ fn suits(key: &Key, scheme: SignatureScheme, tls13: bool) -> bool {
         },
         Key::Ec(k) => curve.is_some_and(|c| k.curve.in_tls() && (!tls13 || c == k.curve)),
         Key::Okp(k) => k.kind == Okp::Ed25519 && scheme == SignatureScheme::ED25519,
+        Key::Dh(_) => false,
     }
 }
 

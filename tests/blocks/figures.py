@@ -62,11 +62,11 @@ def write(path, name, skips, table, partly=False):
     before = sections.get(name, {})
     rows = {f: list(t) + [before.get(f, [0, 0, 0, ""])[3] if t[1] or t[2] and partly else ""] for f, t in table.items()}
     sections[name] = dict(sorted({**before, **rows}.items(), key=lambda r: r[0].lower())) if partly else rows
-    kept = _notes(path)
+    kept, said = _notes(path), _said(path)
     if skips:
         kept[name] = "Skipped: " + "; ".join("%s %d" % (why, n) for why, n in skips.most_common()) + "."
     with open(path, "w", encoding="utf-8") as f:
-        f.write(HEAD)
+        f.write(HEAD + said)
         for title, rows in sections.items():
             total = [sum(r[i] for r in rows.values()) for i in range(3)]
             f.write("\n## %s\n\n%d passed, %d failed, %d skipped.\n\n%s\n\n%s" % (
@@ -86,6 +86,16 @@ def _notes(path):
         m = re.search(r"(?ms)^(Skipped: .*?)\n\n", text)
         notes[title] = " ".join(m.group(1).split()) if m else ""
     return notes
+
+
+def _said(path):
+    """What stands before the first section beside the head: which builds the figures are of."""
+    if not os.path.exists(path):
+        return ""
+    with open(path, encoding="utf-8") as f:
+        text = f.read().split("\n## ")[0]
+    paragraphs = [p.strip("\n") for p in text.split("\n\n")][2:]
+    return "".join("\n" + p + "\n" for p in paragraphs if p)
 
 
 def _wrapped(text):

@@ -17,6 +17,7 @@ Nothing of a checkout's text is kept.
 
 import argparse
 import collections
+import contextlib
 import glob
 import os
 import re
@@ -30,6 +31,7 @@ sys.path.insert(0, HERE)
 from convert import Library, lua  # noqa: E402
 from figures import LIBRARIES, compare, write  # noqa: E402
 from peers import Memcached, redis  # noqa: E402
+from ports import Alone  # noqa: E402
 from run import Run, report  # noqa: E402
 
 LIMIT = 120  # seconds for a file of specs
@@ -81,7 +83,11 @@ PRINTED = """it(%s, function()
 end)
 """
 # Settings of the gateway, as variables of the environment.
-SETTINGS = {"lua-resty-session": {"KONG_NGINX_HTTP_LUA_SHARED_DICT": "sessions 1m"}}
+SETTINGS = {
+    "lua-resty-session": {"KONG_NGINX_HTTP_LUA_SHARED_DICT": "sessions 1m"},
+    # rounds of the same: two, or its files last for minutes
+    "lua-resty-timer-ng": {"TIMER_SPEC_TEST_ROUND": "2"},
+}
 # Redis as tests look for it (ports and passwords), and those that look for memcached where it is by default.
 REDIS = {"lua-resty-session": [(6379, "password")], "lua-resty-acme": [(6379, ""), (6380, "passdefault")]}
 MEMCACHED = ["lua-resty-session"]
@@ -247,7 +253,9 @@ def run(args, checkout):
         at = args.folder + "/" + other
         behind += [f for f in (at + "/lib", at + "/lua", at) if os.path.isdir(f)]
     name, servers = os.path.basename(checkout), []
-    with tempfile.TemporaryDirectory(prefix="moongate-libs") as work:
+    # servers where tests look for them: one run at a time
+    alone = Alone("servers") if name in REDIS or name in MEMCACHED else contextlib.nullcontext()
+    with alone, tempfile.TemporaryDirectory(prefix="moongate-libs") as work:
         try:
             for port, password in REDIS.get(name, []):
                 servers.append(redis(work, port, password))

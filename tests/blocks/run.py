@@ -46,6 +46,7 @@ from debug_lines import DebugLines  # noqa: E402
 from figures import compare, suite, write  # noqa: E402
 from gateway import Gateway  # noqa: E402
 from peers import Front, Memcached, OneAnswer, OneDatagram, black_hole, redis, relay  # noqa: E402
+from ports import Ports  # noqa: E402
 from wire import exchange, parse, requests  # noqa: E402
 
 BATCH = 40
@@ -57,27 +58,6 @@ FOREIGN = {
     "init": "a section init", "reload_fails": "reload", "SKIP": "marked SKIP",
     "shutdown_error_log": "the log at shutdown", "no_shutdown_error_log": "the log at shutdown",
 }
-
-
-class Ports:
-    """Free ports, one after the other."""
-
-    def __init__(self, first):
-        self.next, self.lock = first, threading.Lock()
-
-    def __call__(self):
-        import socket
-        with self.lock:
-            while True:
-                self.next += 1
-                if self.next > 31900:
-                    self.next = 20001
-                with socket.socket() as s:
-                    try:
-                        s.bind(("127.0.0.1", self.next))
-                        return self.next
-                    except OSError:
-                        continue
 
 
 class Result:
@@ -114,7 +94,7 @@ class Run:
         self.checkout = os.path.realpath(args.checkout)
         self.work = os.path.realpath(args.keep) if args.keep else tempfile.mkdtemp(prefix="moongate-blocks")
         os.makedirs(self.work, exist_ok=True)
-        self.ports, self.perls, self.gateways = Ports(20000 + os.getpid() * 37 % 11000), threading.local(), 0
+        self.ports, self.perls, self.gateways = Ports(), threading.local(), 0
         self.results, self.debug = [], DebugLines(self.checkout)
         self.memcached = Memcached(self.ports())
         self.silent = black_hole("127.0.0.2", 12345)
@@ -259,6 +239,9 @@ class Run:
                 servers.append(OneAnswer(b))
             if b.section("udp_listen") is not None:
                 servers.append(OneDatagram(b, gateway.root))
+            if any(address.startswith("unix:") for address, _, _ in b.relays):
+                # nginx listens before its workers begin: who looks for the socket again and again is to find it first
+                time.sleep(0.1)
             at = 0 if len(gateway.blocks) == 1 else gateway.start_block(n)
             if len(gateway.blocks) == 1:
                 gateway.start_block(n)
@@ -323,6 +306,7 @@ class Run:
         if self.redis:
             self.redis.terminate()
             self.redis.wait()
+        self.ports.close()
         if not self.args.keep:
             shutil.rmtree(self.work, ignore_errors=True)
         return self.results

@@ -112,8 +112,8 @@ fn d03_raw_sockets_have_the_connection() {
     client.send("efg\nxy\n");
     assert_eq!(rest(&mut client), "got abcdefg\nand xy\nduplicate call\nnil");
     // after a head of its own
-    let lua = "ngx.status = 101 ngx.header['Upgrade'] = 'mine' ngx.send_headers() ngx.flush(true)
-        local s = assert(ngx.req.socket(true)) s:settimeout(2000) s:send(s:receive(3):upper())";
+    let lua = "ngx.status = 101 ngx.header['Upgrade'] = 'mine' assert(ngx.send_headers())
+        assert(ngx.flush(true)) local s = assert(ngx.req.socket(true)) s:settimeout(2000) s:send(s:receive(3):upper())";
     let mut client = gateway.connect();
     client.send(head(lua, "Upgrade: mine\r\nConnection: upgrade\r\n"));
     let answer = client.head().unwrap();

@@ -198,11 +198,11 @@ _M.mod_sub = operation("mod_sub", "sub", "BN_mod_sub")
 _M.mod_mul = operation("mod_mul", "mul", "BN_mod_mul")
 _M.mod_exp = operation("mod_exp", "exp", "BN_mod_exp")
 
-local mod_mul = _M.mod_mul
+local square = operation("mod_mul", "mod_sqr", "BN_mod_sqr")
 
 --- The square of `a` modulo `m`.
 function _M.mod_sqr(a, m)
-  return mod_mul(a, a, m)
+  return square(a, a, m)
 end
 
 local negate = operation("unm", "negate", "BN_dup")
@@ -246,12 +246,21 @@ function _M:is_odd()
   return odd
 end
 
-function _M.generate_prime()
-  error("not supported: resty.openssl.bn.generate_prime", 2)
+--- A random prime of `bits` bits; `safe`: one of which half is a prime, too.
+function _M.generate_prime(bits, safe)
+  local id, err = ops.bn_prime(bits, safe and true or false)
+  if not id then
+    return nil, "bn.BN_generate_prime_ex: " .. err
+  end
+  return from(id)
 end
 
-function _M.is_prime()
-  error("not supported: resty.openssl.bn.is_prime", 2)
+--- Whether the number is a prime; how often it is tried is not the caller's matter.
+function _M:is_prime(checks)
+  if checks and type(checks) ~= "number" then
+    return nil, "bn:is_prime: expect a number at #1"
+  end
+  return ops.bn_is_prime(self.ctx.id)
 end
 
 return _M

@@ -2,6 +2,7 @@
 
 local ops = require("moongate.ops").openssl
 local object = require "moongate.openssl.object"
+local params = require "moongate.openssl.params"
 local wrap = object.kind()
 
 local ipairs, rawget, setmetatable = ipairs, rawget, setmetatable
@@ -49,7 +50,7 @@ function _M:init(key, iv, opts)
   if self.iv_size > 0 and (not iv or #iv ~= self.iv_size) then
     return false, ("cipher:init: incorrect iv size, expect %d"):format(self.iv_size)
   end
-  self._encrypt = opts.is_encrypt or false
+  self._encrypt, self._padded, self._iv = opts.is_encrypt or false, not opts.no_padding, iv
   local running, err = ops.cipher_start(self.algo, self._encrypt, not opts.no_padding, key, iv or "")
   if not running then
     return false, "cipher:init: " .. err
@@ -198,6 +199,39 @@ function _M:get_provider_name()
   return "default"
 end
 
-object.missing(_M, "resty.openssl.cipher:", object.PARAMS)
+local U, OCTETS = params.UNSIGNED, params.OCTETS
+local SIZES = { { "keylen", U, 8 }, { "ivlen", U, 8 } }
+local GETTABLE = { SIZES[1], SIZES[2], { "padding", U, 4 }, { "num", U, 4 }, { "iv", OCTETS } }
+local GETTABLE_AEAD = { SIZES[1], SIZES[2], { "taglen", U, 8 }, { "iv", OCTETS }, { "tag", OCTETS } }
+local SETTABLE, SETTABLE_AEAD = { { "padding", U, 4 } }, { { "tag", OCTETS } }
+local TAG_SIZE = 16
+
+params.install(_M, "cipher", function(self)
+  return self._aead and GETTABLE_AEAD or GETTABLE
+end, function(self, name)
+  if name == "keylen" then
+    return self.key_size
+  elseif name == "ivlen" then
+    return self.iv_size
+  elseif name == "taglen" then
+    return TAG_SIZE
+  elseif name == "padding" then
+    return self._padded == false and 0 or 1
+  elseif name == "num" then
+    return 0
+  elseif name == "iv" then
+    return self._iv
+  end
+  return self._running and ops.cipher_tag(self._running.id)
+end, function(self)
+  return self._aead and SETTABLE_AEAD or SETTABLE
+end, function(self, name, value)
+  if not self.initialized then
+    return nil, "cipher not initalized, call cipher:init first"
+  elseif name == "tag" then
+    return self:set_aead_tag(value)
+  end
+  return ops.cipher_padding(self._running.id, value ~= 0)
+end)
 
 return _M

@@ -139,7 +139,8 @@ struct Sealing {
 pub struct Running {
     mode: Mode,
     encrypt: bool,
-    padded: bool,
+    /// Whether what ends within a block is padded.
+    pub padded: bool,
     blocks: Option<Blocks>,
     whole: Option<Whole>,
     sealing: Sealing,

@@ -2,6 +2,7 @@
 
 local ops = require("moongate.ops").openssl
 local object = require "moongate.openssl.object"
+local params = require "moongate.openssl.params"
 local wrap, istype = object.kind()
 
 local error, select, setmetatable, tostring, type = error, select, setmetatable, tostring, type
@@ -67,6 +68,10 @@ function _M:get_provider_name()
   return "default"
 end
 
-object.missing(_M, "resty.openssl.digest:", object.PARAMS)
+-- the digests that are here have no parameters
+local function none()
+  return {}
+end
+params.install(_M, "digest", none, none, none, none)
 
 return _M

@@ -4,7 +4,9 @@
 local ops = require("moongate.ops").openssl
 local version_text = require("resty.openssl.version").version_text
 local hmac = require "resty.openssl.hmac"
-local object = require "moongate.openssl.object"
+local bn = require "resty.openssl.bn"
+local digest = require "resty.openssl.digest"
+local params = require "moongate.openssl.params"
 
 local ipairs, pairs, rawget, setmetatable = ipairs, pairs, rawget, setmetatable
 local concat, tonumber, tostring, type = table.concat, tonumber, tostring, type
@@ -197,13 +199,36 @@ function _M:derive(length, options)
   return out
 end
 
---- Keeps options for `derive`.
-function _M:set_params(options)
-  for k, v in pairs(options) do
-    self._params[k] = v
+local U, TEXT, OCTETS = params.UNSIGNED, params.UTF8, params.OCTETS
+local DIGEST, PROPERTIES = { "digest", TEXT }, { "properties", TEXT }
+local SETTABLE = {
+  [pbkdf2] = { PROPERTIES, DIGEST, { "pass", OCTETS }, { "salt", OCTETS }, { "iter", U, 8 },
+    { "pkcs5", params.INTEGER, 4 } },
+  [hkdf] = { { "mode", TEXT }, { "mode", params.INTEGER, 4 }, PROPERTIES, DIGEST, { "key", OCTETS },
+    { "salt", OCTETS }, { "info", OCTETS } },
+  [scrypt] = { { "pass", OCTETS }, { "salt", OCTETS }, { "n", U, 8 }, { "r", U, 4 }, { "p", U, 4 },
+    { "maxmem_bytes", U, 8 }, PROPERTIES },
+  [tls1_prf] = { PROPERTIES, DIGEST, { "secret", OCTETS }, { "seed", OCTETS } },
+}
+local GETTABLE = { { "size", U, 8 } }
+-- what C calls SIZE_MAX: the most that may be derived
+local UNLIMITED = bn.new("18446744073709551615")
+
+-- `set_params` keeps options for `derive`
+params.install(_M, "kdf", function()
+  return GETTABLE
+end, function(self)
+  local o = self._params
+  if self._derive == hkdf and (MODES[o.mode] or tonumber(o.mode)) == EXTRACT_ONLY then
+    return #digest.new(o.digest):final("")
   end
+  return UNLIMITED
+end, function(self)
+  return SETTABLE[self._derive]
+end, function(self, name, value)
+  self._params[name] = value
   return true
-end
+end)
 
 --- Forgets what was kept.
 function _M:reset()
@@ -215,7 +240,5 @@ end
 function _M:get_provider_name()
   return "default"
 end
-
-object.missing(_M, "resty.openssl.kdf:", { "gettable_params", "settable_params", "get_param" })
 
 return _M

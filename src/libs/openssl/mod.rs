@@ -14,14 +14,15 @@ mod ops_csr;
 mod ops_key;
 mod ops_lists;
 mod ops_misc;
+mod ops_more;
 mod ops_signed;
 mod ops_store;
 #[cfg(test)]
 mod tests;
 
 use crate::tls::pki::{
-    asn1, cert, crl, csr, extension, general, key, key_code, name, objects, path, pem, places, revocation,
-    sign, signed,
+    asn1, cert, crl, csr, extension, general, key, key_code, name, objects, p12, path, pem, places, prime,
+    revocation, sign, signed,
 };
 use crate::vm::loader::Source;
 use crate::vm::{Registrar, cdata};
@@ -29,6 +30,8 @@ use crate::vm::{Registrar, cdata};
 const MODULES: &[(&str, Source)] = &[
     ("moongate.openssl.list", crate::embed!("list.lua")),
     ("moongate.openssl.object", crate::embed!("object.lua")),
+    ("moongate.openssl.params", crate::embed!("params.lua")),
+    ("moongate.openssl.pkey_params", crate::embed!("pkey_params.lua")),
     ("moongate.openssl.signed", crate::embed!("signed.lua")),
     ("moongate.openssl.jwk", crate::embed!("jwk.lua")),
     ("resty.openssl", crate::embed!("openssl.lua")),
@@ -42,7 +45,11 @@ const MODULES: &[(&str, Source)] = &[
     ("resty.openssl.objects", crate::embed!("objects.lua")),
     ("resty.openssl.pkey", crate::embed!("pkey.lua")),
     ("resty.openssl.ctx", crate::embed!("ctx.lua")),
-    ("resty.openssl.pkcs12", crate::embed!("missing.lua")),
+    ("resty.openssl.pkcs12", crate::embed!("pkcs12.lua")),
+    ("resty.openssl.dh", crate::embed!("numbers.lua")),
+    ("resty.openssl.ec", crate::embed!("numbers.lua")),
+    ("resty.openssl.ecx", crate::embed!("numbers.lua")),
+    ("resty.openssl.rsa", crate::embed!("numbers.lua")),
     ("resty.openssl.provider", crate::embed!("provider.lua")),
     ("resty.openssl.ssl", crate::embed!("missing.lua")),
     ("resty.openssl.ssl_ctx", crate::embed!("missing.lua")),
@@ -69,6 +76,7 @@ const MODULES: &[(&str, Source)] = &[
         "resty.openssl.x509.extensions",
         crate::embed!("x509_extensions.lua"),
     ),
+    ("moongate.openssl.luaossl", crate::embed!("luaossl.lua")),
     ("resty.openssl.x509.name", crate::embed!("x509_name.lua")),
     ("resty.openssl.x509.revoked", crate::embed!("x509_revoked.lua")),
     ("resty.openssl.x509.store", crate::embed!("x509_store.lua")),
@@ -85,6 +93,7 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     ops_key::install(r)?;
     ops_lists::install(r)?;
     ops_misc::install(r)?;
+    ops_more::install(r)?;
     ops_store::install(r)?;
     for (name, source) in MODULES {
         r.module(name, *source)?;

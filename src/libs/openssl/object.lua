@@ -46,9 +46,6 @@ function _M.missing(module, label, names)
   end
 end
 
---- OpenSSL's parameters of a context by name.
-_M.PARAMS = { "gettable_params", "settable_params", "get_param", "set_params" }
-
 --- `prefix: text`, or that `prefix` failed when there is nothing to say.
 function _M.message(prefix, text)
   if not text then

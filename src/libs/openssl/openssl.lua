@@ -1,9 +1,9 @@
 --- `resty.openssl`: the modules that are here.
 
-local object = require "moongate.openssl.object"
 local version = require "resty.openssl.version"
 
-local insert, ipairs, pairs, sort = table.insert, ipairs, pairs, table.sort
+local ipairs, pairs, tostring, type = ipairs, pairs, tostring, type
+local concat, insert, sort = table.concat, table.insert, table.sort
 
 local _M = {
   _VERSION = "1.5.2",
@@ -27,7 +27,8 @@ end
 
 function _M.set_fips_mode(enable)
   if enable then
-    return false, "openssl.set_fips_mode: not supported"
+    local _, err = require("resty.openssl.provider").load("fips")
+    return false, err
   end
   return true
 end
@@ -62,7 +63,62 @@ _M.list_digest_algorithms = listed(DIGESTS)
 _M.list_mac_algorithms = listed({ "HMAC" })
 _M.list_kdf_algorithms = listed({ "HKDF", "PBKDF2", "SCRYPT", "TLS1-PRF" })
 
-object.missing(_M, "resty.openssl.", { "list_ssl_ciphers", "luaossl_compat", "get_fips_version_text" })
+--- The version of the FIPS module: there is none.
+function _M.get_fips_version_text()
+  return false, "FIPS mode is not enabled"
+end
+
+-- OpenSSL's names of the suites that the gateway's TLS has
+local SUITES_13 = { "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_128_GCM_SHA256" }
+local SUITES_12 = {
+  "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305",
+  "ECDHE-RSA-CHACHA20-POLY1305", "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256",
+}
+
+--- The suites of a list, with `:` between them, that there are: those of TLS 1.3 first. `protocol` "TLSv1.2" leaves
+--- the former out.
+function _M.list_ssl_ciphers(list, suites, protocol)
+  local out, known = {}, {}
+  local before_13 = type(protocol) == "string" and protocol:find("^TLSv1%.?[012]?$") ~= nil
+  for _, name in ipairs(SUITES_13) do
+    known[name] = true
+    if not before_13 and not suites then
+      insert(out, name)
+    end
+  end
+  if suites and not before_13 then
+    for name in tostring(suites):gmatch("[^:]+") do
+      if not known[name] then
+        return nil, "openssl.list_ssl_ciphers: SSL_set_ciphersuites failed"
+      end
+      insert(out, name)
+    end
+  end
+  known = {}
+  for _, name in ipairs(SUITES_12) do
+    known[name] = true
+    if not list then
+      insert(out, name)
+    end
+  end
+  local before = #out
+  for name in tostring(list or ""):gmatch("[^:]+") do
+    if known[name] then
+      insert(out, name)
+    end
+  end
+  if list and #out == before then
+    return nil, "openssl.list_ssl_ciphers: SSL_set_cipher_list: error:A0000B9:SSL routines:SSL_set_cipher_list:"
+      .. "no cipher match:ssl/ssl_lib.c:3269:"
+  end
+  return concat(out, ":")
+end
+
+--- Gives the modules luaossl's names and manners: `getSubject` for `get_subject_name`, and what fails raises.
+function _M.luaossl_compat()
+  _M.load_modules()
+  require("moongate.openssl.luaossl")(_M)
+end
 
 --- OpenSSL's choice among providers: there is one.
 function _M.set_default_properties()
@@ -81,6 +137,9 @@ function _M.load_modules()
     name = "x509.name",
     revoked = "x509.revoked",
     store = "x509.store",
+    ctx = "ctx",
+    pkcs12 = "pkcs12",
+    provider = "provider",
   }) do
     _M[name] = require("resty.openssl." .. path)
   end

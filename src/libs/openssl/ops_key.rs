@@ -239,6 +239,14 @@ fn part(a: &Args, r: &mut Ret) {
             "private" | "priv_key" => r.opt(k.secret.as_ref().map(|s| s.as_slice())),
             _ => r.nil(),
         },
+        Key::Dh(k) => match name {
+            "p" => r.str(&k.group.p),
+            "q" => r.opt((!k.group.q.is_empty()).then_some(&k.group.q)),
+            "g" => r.str(&k.group.g),
+            "public" => r.str(&k.public),
+            "private" => r.opt(k.secret.as_ref().map(|s| s.as_slice())),
+            _ => r.nil(),
+        },
     };
 }
 

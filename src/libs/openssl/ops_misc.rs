@@ -40,6 +40,7 @@ pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("openssl", "cipher_start", op::raw(cipher_start))?;
     r.op("openssl", "cipher_seal", op::raw(cipher_seal))?;
     r.op("openssl", "cipher_tag", op::raw(cipher_tag))?;
+    r.op("openssl", "cipher_padding", op::raw(cipher_padding))?;
     r.op("openssl", "cipher_update", op::raw(cipher_update))?;
     r.op("openssl", "cipher_final", op::raw(cipher_final))?;
     r.op("openssl", "bn_new", op::raw(bn_new))?;
@@ -221,6 +222,14 @@ fn cipher_seal(a: &Args, r: &mut Ret) {
 /// `cipher_tag(cipher)`: the tag that was made, or nil.
 fn cipher_tag(a: &Args, r: &mut Ret) {
     r.opt(cdata::object::<HeldCipher>(a, 1).and_then(|c| c.borrow().made.clone()));
+}
+
+/// `cipher_padding(cipher, padded)`
+fn cipher_padding(a: &Args, r: &mut Ret) {
+    if let Some(cipher) = cdata::object::<HeldCipher>(a, 1) {
+        cipher.borrow_mut().padded = a.truthy(2);
+    }
+    r.bool(true);
 }
 
 /// `cipher_update(cipher, data)`: what comes out, or nil and why.

@@ -1,5 +1,5 @@
---- `resty.openssl.pkey`: keys of the kinds RSA, EC (P-192, P-256, P-384, P-521, secp256k1), Ed25519, Ed448
---- and X25519.
+--- `resty.openssl.pkey`: keys of the kinds RSA, EC (P-192, P-256, P-384, P-521, secp256k1), Ed25519, Ed448,
+--- X25519, X448 and DH.
 
 local ops = require("moongate.ops").openssl
 local object = require "moongate.openssl.object"
@@ -7,7 +7,8 @@ local jwk = require "moongate.openssl.jwk"
 local bn = require "resty.openssl.bn"
 local digest = require "resty.openssl.digest"
 
-local ipairs, setmetatable, tonumber, tostring, type = ipairs, setmetatable, tonumber, tostring, type
+local ipairs, pairs, setmetatable = ipairs, pairs, setmetatable
+local tonumber, tostring, type = tonumber, tostring, type
 
 local wrap, istype, is_ctx = object.kind()
 local message = object.message
@@ -30,7 +31,7 @@ local FORMATS = { PEM = true, DER = true, JWK = true, ["*"] = true }
 local TYPES = { pu = true, pr = true, ["*"] = true }
 
 -- key types' names in the tables that make keys
-local OKP = { Ed25519 = true, Ed448 = true, X25519 = true, ED25519 = true, ED448 = true }
+local OKP = { Ed25519 = true, Ed448 = true, X25519 = true, X448 = true, ED25519 = true, ED448 = true }
 
 local function load(text, opts)
   local format = opts.format or "*"
@@ -97,6 +98,14 @@ local function compose(config)
     end
     local group = params.group and ops.object(params.group)
     id, err = ops.key_from_ec(group and group.sn, got[3] or got[1], got[2], got[4])
+  elseif kind == "DH" then
+    for i, name in ipairs({ "p", "q", "g", "public", "private" }) do
+      got[i], err = octets(params, name)
+      if err then
+        return nil, "failed to construct DH key from parameters: " .. err
+      end
+    end
+    id, err = ops.key_from_dh(got[1], got[2], got[3], got[4], got[5])
   elseif OKP[kind] then
     id, err = ops.key_from_okp(kind, params.public, params.private)
   else
@@ -109,16 +118,35 @@ local function compose(config)
 end
 
 -- OpenSSL's words for what a key is to be, and ours
-local WORDS = { ec_paramgen_curve = "curve", rsa_keygen_bits = "bits", rsa_keygen_pubexp = "exp" }
+local WORDS = {
+  dh_param = "group",
+  dh_paramgen_prime_len = "bits",
+  ec_paramgen_curve = "curve",
+  rsa_keygen_bits = "bits",
+  rsa_keygen_pubexp = "exp",
+}
 
-local function generate(config)
-  local kind = config.type or "RSA"
+local function worded(config)
+  local all = config
   for _, word in ipairs(config) do
     local k, v = tostring(word):match("^([%w_]+):(.+)$")
     if not WORDS[k] then
       return nil, "unknown ctrl str: " .. tostring(word)
     end
-    config = setmetatable({ [WORDS[k]] = tonumber(v) or v }, { __index = config })
+    all = setmetatable({ [WORDS[k]] = tonumber(v) or v }, { __index = all })
+  end
+  return all
+end
+
+local function generate(config)
+  local kind, err = config.type or "RSA", nil
+  config, err = worded(config)
+  if not config then
+    return nil, err
+  elseif config.param and (kind == "EC" or kind == "DH") then
+    return ops.params_key(config.param)
+  elseif kind == "DH" then
+    return ops.key_generate_dh(config.group, config.bits)
   end
   if kind == "RSA" then
     local exp = config.exp
@@ -197,7 +225,7 @@ end
 --- The digest that signatures are made over unless another is named.
 function _M:get_default_digest_type()
   local name = ops.key_info(self.ctx.id)
-  if name == "X25519" then
+  if name == "X25519" or name == "X448" or name == "dhKeyAgreement" then
     return nil, "operation is not supported by the public key algorithm"
   end
   local okp = name == "ED25519" or name == "ED448"
@@ -222,7 +250,7 @@ function _M:get_parameters()
         return ops.object(curve).nid
       end
       local bytes = ops.key_part(holder.id, k)
-      if not bytes or (name ~= "rsaEncryption" and not curve) then
+      if not bytes or (name ~= "rsaEncryption" and name ~= "dhKeyAgreement" and not curve) then
         return bytes
       end
       return bn.from_binary(bytes)
@@ -230,8 +258,39 @@ function _M:get_parameters()
   })
 end
 
-function _M.set_parameters()
-  error("not supported: resty.openssl.pkey:set_parameters", 2)
+local KINDS = { rsaEncryption = "RSA", ["id-ecPublicKey"] = "EC", dhKeyAgreement = "DH" }
+local NAMES = {
+  RSA = { "n", "e", "d", "p", "q", "dmp1", "dmq1", "iqmp" },
+  EC = { "group", "public", "private" },
+  DH = { "p", "q", "g", "public", "private" },
+  OKP = { "public", "private" },
+}
+
+--- Gives the key other numbers; those that are not named stay, but for what another prime or private part says.
+function _M:set_parameters(new)
+  local name = ops.key_info(self.ctx.id)
+  local kind = KINDS[name] or name
+  local old, params = self:get_parameters(), {}
+  for _, k in ipairs(NAMES[kind] or NAMES.OKP) do
+    params[k] = old[k]
+  end
+  if new.private and not new.public then
+    params.public = nil
+  elseif new.x or new.y or new.public then
+    params.public, params.private = nil, nil
+  end
+  if new.p and kind == "DH" then
+    params.q = nil
+  end
+  for k, v in pairs(new) do
+    params[k] = v
+  end
+  local id, err = compose({ type = kind, params = params })
+  if not id then
+    return false, "pkey:set_parameters: " .. err
+  end
+  self.ctx = wrap(id)
+  return true
 end
 
 function _M:is_private()
@@ -427,6 +486,25 @@ function _M:verify(signature, s, md, padding, opts)
   return false, "pkey:verify failed"
 end
 
+require("moongate.openssl.pkey_params")(_M, KINDS)
+
+--- The parameters that keys of a type are made in, as PEM.
+function _M.paramgen(config)
+  local kind, err = config.type, nil
+  config, err = worded(config)
+  if not config then
+    return nil, "pkey.paramgen: generate_param: pkey:generate_param: " .. err
+  elseif kind ~= "EC" and kind ~= "DH" then
+    return nil, "pkey.paramgen: unsupported type " .. tostring(kind)
+  end
+  local pem
+  pem, err = ops.params_new(kind == "EC" and (config.curve or "prime192v1") or nil, config.group, config.bits)
+  if not pem then
+    return nil, "pkey.paramgen: generate_param: " .. err
+  end
+  return pem
+end
+
 local PRIVATE = { private = true, PrivateKey = true }
 local PUBLIC = { public = true, PublicKey = true }
 
@@ -459,11 +537,5 @@ end
 mt.__tostring = function(self)
   return self:tostring("public", "PEM")
 end
-
-function _M.paramgen()
-  error("not supported: resty.openssl.pkey.paramgen", 2)
-end
-
-object.missing(_M, "resty.openssl.pkey:", object.PARAMS)
 
 return _M

@@ -1,4 +1,5 @@
---- `resty.openssl.provider`: there is the one called "default", and no other.
+--- `resty.openssl.provider`: there is the one called "default", and "legacy" for those who ask for it before they read
+--- an old PKCS#12 file.
 
 local error, ipairs, setmetatable, tostring, type = error, ipairs, setmetatable, tostring, type
 
@@ -7,23 +8,27 @@ local mt = { __index = _M }
 
 local UNSUPPORTED = "error:12800067:DSO support routines:dlfcn_load:could not load the shared library:"
   .. "crypto/dso/dso_dlfcn.c:118:"
-local PARAMS = { name = "OpenSSL Default Provider", version = "3.2.3", buildinfo = "3.2.3", status = 1 }
+local NAMES = { default = "OpenSSL Default Provider", legacy = "OpenSSL Legacy Provider" }
+local PARAMS = { name = true, version = "3.2.3", buildinfo = "3.2.3", status = 1 }
+
+local loaded = { default = 1, legacy = 0 }
 
 --- Whether a provider is loaded.
 function _M.is_available(name)
-  return name == "default"
+  return (loaded[name] or 0) > 0
 end
 
 --- A provider by name.
 function _M.load(name)
-  if name ~= "default" then
+  if not loaded[name] then
     return nil, "provider.load: " .. UNSUPPORTED
   end
+  loaded[name] = loaded[name] + 1
   return setmetatable({ ctx = name, param_types = {} }, mt)
 end
 
 function _M.istype(v)
-  return type(v) == "table" and v.ctx == "default" and v.param_types ~= nil
+  return type(v) == "table" and NAMES[v.ctx] ~= nil and v.param_types ~= nil
 end
 
 --- Where providers would be looked for.
@@ -31,7 +36,9 @@ function _M.set_default_search_path()
   return true
 end
 
-function _M.unload()
+--- Takes it back: once for each time that it was loaded.
+function _M:unload()
+  loaded[self.ctx] = loaded[self.ctx] - 1
   return true
 end
 
@@ -49,7 +56,7 @@ function _M:get_params(...)
     if PARAMS[name] == nil then
       return nil, "provider:get_params: unknown key \"" .. tostring(name) .. "\""
     end
-    got[name] = PARAMS[name]
+    got[name] = name == "name" and NAMES[self.ctx] or PARAMS[name]
   end
   return #names == 1 and got[names[1]] or got
 end

@@ -3,6 +3,18 @@
 
 local TEXT = "OpenSSL 3.2.3 3 Sep 2024"
 
+-- what `info` is asked for by its own numbers
+local INFO = {
+  [1001] = "/usr/lib/ssl",
+  [1002] = "N/A",
+  [1003] = "N/A",
+  [1004] = ".so",
+  [1005] = "/",
+  [1006] = ":",
+  [1007] = "os-specific",
+  [1008] = "N/A",
+}
+
 local TEXTS = {
   [0] = TEXT,
   "compiler: rustc",
@@ -22,9 +34,17 @@ return {
   version = function(what)
     return TEXTS[what or 0] or "not available"
   end,
-  info = function()
-    return nil
+  info = function(what)
+    return INFO[what]
   end,
+  INFO_CONFIG_DIR = 1001,
+  INFO_ENGINES_DIR = 1002,
+  INFO_MODULES_DIR = 1003,
+  INFO_DSO_EXTENSION = 1004,
+  INFO_DIR_FILENAME_SEPARATOR = 1005,
+  INFO_LIST_SEPARATOR = 1006,
+  INFO_SEED_SOURCE = 1007,
+  INFO_CPU_SETTINGS = 1008,
   VERSION = 0,
   CFLAGS = 1,
   BUILT_ON = 2,

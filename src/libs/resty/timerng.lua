@@ -90,19 +90,29 @@ end
 
 function M:start()
   self.enable = true
-  -- what came due meanwhile
   for _, job in pairs(self.jobs) do
-    if job.due then
-      job.due = nil
-      job.schedule(0)
+    local left = job.left
+    if left then
+      job.left = nil
+      job.schedule(left)
     end
   end
   return true
 end
 
---- Nothing runs until the next start.
+--- Nothing runs until the next start, nor does anybody's time pass.
 function M:freeze()
+  if not self.enable then
+    return
+  end
   self.enable = false
+  ngx.update_time()
+  for _, job in pairs(self.jobs) do
+    if job.when then
+      job.left = max(0, job.when - ngx.now())
+      job.turn, job.when = job.turn + 1, nil
+    end
+  end
 end
 
 M.unfreeze = M.start
@@ -145,10 +155,8 @@ local function expire(self, job, turn, premature)
     return -- cancelled, or resumed anew
   elseif job.paused then
     return
-  elseif not self.enable and not premature then
-    job.due = true
-    return
   end
+  job.when = nil
   if job.once then
     self.jobs[job.name] = nil
   end
@@ -172,7 +180,12 @@ local function create(self, job)
   job.turn = 0
   function job.schedule(delay)
     job.turn = job.turn + 1
+    if not self.enable then
+      job.left = delay
+      return true
+    end
     local turn = job.turn
+    job.when = ngx.now() + delay
     return at(delay, function(premature)
       return expire(self, job, turn, premature)
     end)
@@ -270,7 +283,7 @@ function M:resume(name)
     self.jobs[name] = nil
     return false, "running"
   end
-  job.paused, job.due = nil, nil
+  job.paused, job.left = nil, nil
   local ok, failed = job.schedule(job.delay)
   return ok and true or false, failed
 end
@@ -281,7 +294,7 @@ function M:pause(name)
   if not job then
     return false, err
   end
-  job.paused = true
+  job.paused, job.when, job.left = true, nil, nil
   return true
 end
 

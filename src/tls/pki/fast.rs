@@ -52,7 +52,7 @@ pub fn sign(key: &Key, alg: Alg, text: &[u8], padding: Padding) -> Option<Vec<u8
             Some(signature)
         }
         Key::Ec(k) => sign_ec(k, alg, text),
-        Key::Okp(_) => None,
+        Key::Okp(_) | Key::Dh(_) => None,
     }
 }
 

@@ -1,4 +1,5 @@
-//! Keys as values: RSA, four NIST curves and secp256k1, Ed25519, X25519 and Ed448; public, or with the private part.
+//! Keys as values: RSA, four NIST curves and secp256k1, Ed25519, X25519, Ed448 and X448, Diffie-Hellman's; public, or
+//! with the private part.
 //!
 //! What a key needs for an operation (tables of a modulus, a validated private key) is made at the first
 //! operation, so that judging a configuration of many keys only reads them. Must not: know Lua, PEM labels or
@@ -9,6 +10,8 @@ use std::sync::OnceLock;
 use rsa::BoxedUint;
 use rsa::traits::{PrivateKeyParts as _, PublicKeyParts as _};
 use zeroize::Zeroizing;
+
+pub use super::dh::{DhGroup, DhKey};
 
 /// Bytes that are overwritten when dropped.
 pub type Secret = Zeroizing<Vec<u8>>;
@@ -21,6 +24,8 @@ pub enum Key {
     Rsa(RsaKey),
     Ec(EcKey),
     Okp(OkpKey),
+    /// Not in TLS.
+    Dh(DhKey),
 }
 
 /// An RSA key: big-endian numbers without leading zeros.
@@ -332,6 +337,7 @@ pub enum Okp {
     Ed25519,
     Ed448,
     X25519,
+    X448,
 }
 
 impl Okp {
@@ -341,12 +347,13 @@ impl Okp {
             Self::Ed25519 => "ED25519",
             Self::Ed448 => "ED448",
             Self::X25519 => "X25519",
+            Self::X448 => "X448",
         }
     }
 
     /// The one called `name`, in any case.
     pub fn by_name(name: &str) -> Option<Self> {
-        [Self::Ed25519, Self::Ed448, Self::X25519]
+        [Self::Ed25519, Self::Ed448, Self::X25519, Self::X448]
             .into_iter()
             .find(|o| o.name().eq_ignore_ascii_case(name))
     }
@@ -355,12 +362,13 @@ impl Okp {
     pub fn size(self) -> usize {
         match self {
             Self::Ed448 => 57,
+            Self::X448 => 56,
             Self::Ed25519 | Self::X25519 => 32,
         }
     }
 }
 
-/// An Ed25519, Ed448 or X25519 key.
+/// An Ed25519, Ed448, X25519 or X448 key.
 pub struct OkpKey {
     pub kind: Okp,
     /// As many octets as the kind has, as those of the private part.
@@ -390,6 +398,10 @@ impl OkpKey {
             Okp::X25519 => curve25519_dalek::MontgomeryPoint::mul_base_clamped(*octets()?)
                 .to_bytes()
                 .to_vec(),
+            Okp::X448 => {
+                let secret = <[u8; 56]>::try_from(secret.as_slice()).ok()?;
+                x448::x448(secret, x448::X448_BASEPOINT_BYTES)?.to_vec()
+            }
             Okp::Ed448 => ed448_goldilocks::SigningKey::try_from(secret.as_slice())
                 .ok()?
                 .verifying_key()
@@ -418,6 +430,7 @@ impl Key {
             Self::Rsa(k) => k.secret.is_some(),
             Self::Ec(k) => k.secret.is_some(),
             Self::Okp(k) => k.secret.is_some(),
+            Self::Dh(k) => k.secret.is_some(),
         }
     }
 
@@ -427,6 +440,7 @@ impl Key {
             Self::Rsa(_) => "rsaEncryption",
             Self::Ec(_) => "id-ecPublicKey",
             Self::Okp(k) => k.kind.name(),
+            Self::Dh(_) => "dhKeyAgreement",
         }
     }
 
@@ -443,7 +457,9 @@ impl Key {
                 Okp::Ed25519 => 64,
                 Okp::Ed448 => 114,
                 Okp::X25519 => 32,
+                Okp::X448 => 56,
             },
+            Self::Dh(k) => k.group.p.len(),
         }
     }
 
@@ -453,6 +469,7 @@ impl Key {
             (Self::Rsa(a), Self::Rsa(b)) => a.n == b.n && a.e == b.e,
             (Self::Ec(a), Self::Ec(b)) => a.curve == b.curve && a.point == b.point,
             (Self::Okp(a), Self::Okp(b)) => a.kind == b.kind && a.public == b.public,
+            (Self::Dh(a), Self::Dh(b)) => a.group.p == b.group.p && a.public == b.public,
             _ => false,
         }
     }

@@ -5,11 +5,12 @@
 
 use aes::cipher::block_padding::Pkcs7;
 use md5::{Digest as _, Md5};
-use pkcs8::EncryptedPrivateKeyInfoRef;
+use pkcs8::der::Decode as _;
+use pkcs8::pkcs5::EncryptionScheme;
 use zeroize::Zeroizing;
 
 use super::asn1::{self, Asn1Error, Reader};
-use super::key::{Curve, EcKey, Key, Okp, OkpKey, RsaKey, RsaSecret, Secret};
+use super::key::{Curve, DhGroup, DhKey, EcKey, Key, Okp, OkpKey, RsaKey, RsaSecret, Secret};
 use super::objects;
 use super::pem::{self, Block, PemError};
 use super::pkcs12;
@@ -30,7 +31,7 @@ pub enum KeyError {
 type Result<T> = std::result::Result<T, KeyError>;
 
 /// The most rounds of PBKDF2 that a file may ask for.
-const MAX_ROUNDS: u32 = 10_000_000;
+pub(super) const MAX_ROUNDS: u32 = 10_000_000;
 
 /// The most bytes that scrypt may take for a file.
 const MAX_SCRYPT: u64 = 64 << 20;
@@ -57,12 +58,76 @@ pub fn read_spki(der: &[u8]) -> Result<Key> {
             let key = EcKey::from_point(curve, bits).ok_or(KeyError::Unsupported)?;
             Ok(Key::Ec(key))
         }
+        "dhKeyAgreement" => {
+            let public = Reader::new(bits).unsigned()?;
+            let key = DhKey::new(read_dh_params(params)?, Some(public), None);
+            key.map(Key::Dh).ok_or(KeyError::Unsupported)
+        }
         _ => {
             let kind = Okp::by_name(name).ok_or(KeyError::Unsupported)?;
             let key = OkpKey::from_public(kind, bits).ok_or(KeyError::Unsupported)?;
             Ok(Key::Okp(key))
         }
     }
+}
+
+/// PKCS#3's DHParameter.
+fn read_dh_params(der: &[u8]) -> Result<DhGroup> {
+    let mut inner = asn1::first(der, asn1::SEQUENCE)?.reader();
+    let (p, g) = (inner.unsigned()?, inner.unsigned()?);
+    let length = match inner.is_empty() {
+        true => None,
+        false => u32::try_from(inner.small()?).ok(),
+    };
+    DhGroup::new(p, &[], g, length).ok_or(KeyError::Unsupported)
+}
+
+/// What keys are made in: the parameters of a curve or of a group.
+pub enum Params {
+    Ec(Curve),
+    Dh(DhGroup),
+}
+
+/// Reads the first block of parameters of a PEM text.
+///
+/// # Errors
+/// When there is none, or none that is known.
+pub fn read_params(text: &[u8]) -> Result<Params> {
+    let mut blocks = pem::blocks(text);
+    loop {
+        let block = match blocks.next_block() {
+            Ok(block) => block,
+            Err(PemError::NoStart) => return Err(KeyError::Unsupported),
+            Err(_) => continue,
+        };
+        match block.label.as_str() {
+            "EC PARAMETERS" => {
+                return curve_of(Reader::new(&block.data).expect(asn1::OID)?.body).map(Params::Ec);
+            }
+            "DH PARAMETERS" => return read_dh_params(&block.data).map(Params::Dh),
+            _ => {}
+        }
+    }
+}
+
+/// Parameters as PEM.
+pub fn write_params(params: &Params) -> String {
+    match params {
+        Params::Ec(curve) => pem::write("EC PARAMETERS", &curve_oid(*curve)),
+        Params::Dh(group) => pem::write("DH PARAMETERS", &write_dh_params(group)),
+    }
+}
+
+fn write_dh_params(group: &DhGroup) -> Vec<u8> {
+    let length = group.length.map(|l| asn1::unsigned(&l.to_be_bytes()));
+    asn1::list(
+        asn1::SEQUENCE,
+        &[
+            &asn1::unsigned(&group.p),
+            &asn1::unsigned(&group.g),
+            &length.unwrap_or_default(),
+        ],
+    )
 }
 
 fn read_pkcs1_public(der: &[u8]) -> Result<Key> {
@@ -113,7 +178,7 @@ fn read_sec1(der: &[u8], curve: Option<Curve>) -> Result<Key> {
     key.map(Key::Ec).ok_or(KeyError::Unsupported)
 }
 
-fn read_pkcs8(der: &[u8]) -> Result<Key> {
+pub(super) fn read_pkcs8(der: &[u8]) -> Result<Key> {
     let mut inner = asn1::first(der, asn1::SEQUENCE)?.reader();
     if inner.small()? > 1 {
         return Err(KeyError::Unsupported);
@@ -127,6 +192,11 @@ fn read_pkcs8(der: &[u8]) -> Result<Key> {
             let curve = curve_of(Reader::new(params).expect(asn1::OID)?.body)?;
             read_sec1(octets, Some(curve))
         }
+        "dhKeyAgreement" => {
+            let secret = Reader::new(octets).unsigned()?;
+            let key = DhKey::new(read_dh_params(params)?, None, Some(secret));
+            key.map(Key::Dh).ok_or(KeyError::Unsupported)
+        }
         _ => {
             let kind = Okp::by_name(name).ok_or(KeyError::Unsupported)?;
             let secret = asn1::first(octets, asn1::OCTET_STRING)?.body;
@@ -137,7 +207,7 @@ fn read_pkcs8(der: &[u8]) -> Result<Key> {
 }
 
 /// Whether the key derivation that a file asks for ends in a time and a memory that a gateway can give.
-fn affordable(scheme: &pkcs8::pkcs5::EncryptionScheme) -> bool {
+fn affordable(scheme: &EncryptionScheme) -> bool {
     let Some(kdf) = scheme.pbes2().map(|p| &p.kdf) else {
         return false;
     };
@@ -153,21 +223,27 @@ fn affordable(scheme: &pkcs8::pkcs5::EncryptionScheme) -> bool {
 
 fn read_encrypted_pkcs8(der: &[u8], passphrase: Option<&[u8]>) -> Result<Key> {
     let mut inner = asn1::first(der, asn1::SEQUENCE)?.reader();
-    if let Ok((oid, params)) = inner.algorithm()
-        && oid == pkcs12::SHA1_3DES
-    {
-        let passphrase = passphrase.ok_or(KeyError::NoPassphrase)?;
-        let data = inner.expect(asn1::OCTET_STRING)?.body;
-        let plain = pkcs12::open(params, data, passphrase, MAX_ROUNDS)?;
-        return read_pkcs8(&plain);
-    }
-    let info = EncryptedPrivateKeyInfoRef::try_from(der).map_err(|_| Asn1Error::Value)?;
+    let algorithm = inner.expect(asn1::SEQUENCE)?.whole;
+    let data = inner.expect(asn1::OCTET_STRING)?.body;
     let passphrase = passphrase.ok_or(KeyError::NoPassphrase)?;
-    if !affordable(&info.encryption_algorithm) {
+    read_pkcs8(&decipher(algorithm, data, passphrase, &pkcs12::wide(passphrase))?)
+}
+
+/// Deciphers by an AlgorithmIdentifier; `wide` is the passphrase as PKCS#12's own algorithms take it.
+///
+/// # Errors
+/// When it is not known or asks for too much, or the passphrase is wrong.
+pub(super) fn decipher(algorithm: &[u8], data: &[u8], passphrase: &[u8], wide: &[u8]) -> Result<Secret> {
+    let (oid, params) = Reader::new(algorithm).algorithm()?;
+    if pkcs12::known(oid) {
+        return pkcs12::open(oid, params, data, wide, MAX_ROUNDS);
+    }
+    let scheme = EncryptionScheme::from_der(algorithm).map_err(|_| Asn1Error::Value)?;
+    if !affordable(&scheme) {
         return Err(KeyError::Unsupported);
     }
-    let plain = info.decrypt(passphrase).map_err(|_| KeyError::BadDecrypt)?;
-    read_pkcs8(plain.as_bytes())
+    let plain = scheme.decrypt(passphrase, data);
+    plain.map(Zeroizing::new).map_err(|_| KeyError::BadDecrypt)
 }
 
 /// Reads a private key in any of its DER forms.
@@ -288,6 +364,7 @@ pub fn public_bits(key: &Key) -> Vec<u8> {
         Key::Rsa(k) => asn1::list(asn1::SEQUENCE, &[&asn1::unsigned(&k.n), &asn1::unsigned(&k.e)]),
         Key::Ec(k) => k.point.clone(),
         Key::Okp(k) => k.public.clone(),
+        Key::Dh(k) => asn1::unsigned(&k.public),
     }
 }
 
@@ -297,6 +374,7 @@ pub fn write_spki(key: &Key) -> Vec<u8> {
         Key::Rsa(_) => algorithm("rsaEncryption", &null()),
         Key::Ec(k) => algorithm("id-ecPublicKey", &curve_oid(k.curve)),
         Key::Okp(k) => algorithm(k.kind.name(), &[]),
+        Key::Dh(k) => algorithm("dhKeyAgreement", &write_dh_params(&k.group)),
     };
     asn1::list(asn1::SEQUENCE, &[&algorithm, &asn1::bits(&public_bits(key))])
 }
@@ -333,6 +411,10 @@ pub fn write_pkcs8(key: &Key) -> Option<Secret> {
             let secret = asn1::element(asn1::OCTET_STRING, k.secret.as_ref()?);
             (algorithm(k.kind.name(), &[]), Zeroizing::new(secret))
         }
+        Key::Dh(k) => (
+            algorithm("dhKeyAgreement", &write_dh_params(&k.group)),
+            Zeroizing::new(asn1::unsigned(k.secret.as_ref()?)),
+        ),
     };
     let octets = Zeroizing::new(asn1::element(asn1::OCTET_STRING, &octets));
     Some(Zeroizing::new(asn1::list(
@@ -346,6 +428,6 @@ pub fn write_traditional(key: &Key) -> Option<Secret> {
     match key {
         Key::Rsa(k) => write_pkcs1(k),
         Key::Ec(k) => write_sec1(k, true),
-        Key::Okp(_) => write_pkcs8(key),
+        Key::Okp(_) | Key::Dh(_) => write_pkcs8(key),
     }
 }

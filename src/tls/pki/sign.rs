@@ -75,7 +75,7 @@ pub fn sign_hash(key: &Key, alg: Alg, hash: &[u8], padding: Padding) -> Result<V
             signed.map_err(|_| OpError::Failed("RSA lib"))
         }
         Key::Ec(k) => sign_ec(k, hash),
-        Key::Okp(_) => Err(OpError::KeyType),
+        Key::Okp(_) | Key::Dh(_) => Err(OpError::KeyType),
     }
 }
 
@@ -163,7 +163,7 @@ pub fn verify_hash(key: &Key, alg: Alg, hash: &[u8], signature: &[u8], padding: 
             Ok(verified.is_ok())
         }
         Key::Ec(k) => Ok(verify_ec(k, hash, signature)),
-        Key::Okp(_) => Err(OpError::KeyType),
+        Key::Okp(_) | Key::Dh(_) => Err(OpError::KeyType),
     }
 }
 
@@ -249,9 +249,23 @@ pub fn derive(key: &Key, peer: &Key) -> Result<Secret> {
             }
             agreed.0.to_vec()
         }
+        (Key::Okp(a), Key::Okp(b)) if a.kind == Okp::X448 && b.kind == Okp::X448 => {
+            let secret = a.secret.as_ref().ok_or(OpError::NoPrivate)?;
+            let octets = |b: &[u8]| <[u8; 56]>::try_from(b).map_err(|_| OpError::Key);
+            let agreed = x448::x448(octets(secret)?, octets(&b.public)?);
+            agreed
+                .ok_or(OpError::Failed("failed during derivation"))?
+                .to_vec()
+        }
+        (Key::Dh(a), Key::Dh(b)) => {
+            a.secret.as_ref().ok_or(OpError::NoPrivate)?;
+            a.derive(b).ok_or(OpError::Failed("invalid public key"))?
+        }
         (Key::Ec(_), Key::Ec(_)) => return Err(OpError::Failed("different parameters")),
-        (Key::Okp(a), _) if a.kind == Okp::X25519 => return Err(OpError::Failed("different key types")),
-        (Key::Ec(_), _) => return Err(OpError::Failed("different key types")),
+        (Key::Okp(a), _) if matches!(a.kind, Okp::X25519 | Okp::X448) => {
+            return Err(OpError::Failed("different key types"));
+        }
+        (Key::Ec(_) | Key::Dh(_), _) => return Err(OpError::Failed("different key types")),
         _ => return Err(OpError::KeyType),
     };
     Ok(Zeroizing::new(shared))
@@ -274,7 +288,7 @@ pub fn sign_raw(key: &Key, octets: &[u8], padding: Padding) -> Result<Vec<u8>> {
             }
         }
         Key::Ec(k) => sign_ec(k, octets),
-        Key::Okp(_) => Err(OpError::KeyType),
+        Key::Okp(_) | Key::Dh(_) => Err(OpError::KeyType),
     }
 }
 
@@ -286,7 +300,7 @@ pub fn verify_raw(key: &Key, octets: &[u8], signature: &[u8], padding: Padding) 
     match key {
         Key::Rsa(_) => Ok(recover(key, signature, padding).is_ok_and(|found| found == octets)),
         Key::Ec(k) => Ok(verify_ec(k, octets, signature)),
-        Key::Okp(_) => Err(OpError::KeyType),
+        Key::Okp(_) | Key::Dh(_) => Err(OpError::KeyType),
     }
 }
 

@@ -159,7 +159,8 @@ impl<F: Fields> Signed<F> {
     /// When the key cannot, or a field cannot be written.
     pub fn sign(&mut self, key: &Key, alg: Option<Alg>) -> Result<(), OpError> {
         let alg = match key {
-            Key::Okp(k) if k.kind == Okp::X25519 => return Err(OpError::KeyType),
+            Key::Okp(k) if matches!(k.kind, Okp::X25519 | Okp::X448) => return Err(OpError::KeyType),
+            Key::Dh(_) => return Err(OpError::KeyType),
             Key::Okp(_) => None,
             _ => Some(alg.unwrap_or(Alg::Sha256)),
         };
@@ -225,7 +226,7 @@ impl Seal {
         let fits = match key {
             Key::Rsa(_) => name.starts_with("RSA"),
             Key::Ec(_) => name.starts_with("ecdsa"),
-            Key::Okp(_) => false,
+            Key::Okp(_) | Key::Dh(_) => false,
         };
         if !fits {
             return Err(OpError::Failed("wrong public key type"));

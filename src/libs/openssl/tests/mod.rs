@@ -16,13 +16,13 @@ use super::asn1::{self, Asn1Error, Reader};
 use super::cert::{Cert, Extension};
 use super::cipher::{Cipher, CipherError, Setup};
 use super::digest::{self, Alg, HkdfMode, Running};
-use super::key::{Curve, EcKey, Key, Okp, OkpKey, RsaKey};
+use super::key::{Curve, DhGroup, DhKey, EcKey, Key, Okp, OkpKey, RsaKey};
 use super::key_code::{self, KeyError};
 use super::name::Name;
 use super::path::{self, Terms};
 use super::pem::{self, PemError};
 use super::sign::{self, OpError, Padding};
-use super::{bignum, errors, extension, general, objects};
+use super::{bignum, errors, extension, general, objects, p12};
 use crate::tls::pki::{fast, time};
 
 const PRIVATE: &[(&str, &[u8])] = &[
@@ -175,7 +175,11 @@ fn d4_two_keys_of_a_kind_agree() {
         .into_iter()
         .map(|c| [0, 1].map(|_| Key::Ec(EcKey::generate(c).unwrap())))
         .collect();
-    kinds.push([0, 1].map(|_| Key::Okp(OkpKey::generate(Okp::X25519).unwrap())));
+    let group = || DhGroup::by_name("ffdhe2048").unwrap();
+    kinds.push([0, 1].map(|_| Key::Dh(DhKey::generate(group()).unwrap())));
+    for kind in [Okp::X448, Okp::X25519] {
+        kinds.push([0, 1].map(|_| Key::Okp(OkpKey::generate(kind).unwrap())));
+    }
     for (i, [a, b]) in kinds.iter().enumerate() {
         let public = |k: &Key| key_code::read_spki(&key_code::write_spki(k)).unwrap();
         let shared = sign::derive(a, &public(b)).unwrap();

@@ -3,6 +3,7 @@
 use super::super::csr::Csr;
 use super::certs::TERMS;
 use super::*;
+use crate::tls::pki::p12::P12Error;
 
 /// A small, plain generator: the same mutations in each run.
 struct Rng(u64);
@@ -122,6 +123,40 @@ fn b2_two_thousand_mutations_of_each_form_never_panic() {
             let _ =
                 key_code::read_pem(&rng.mutate(text), true, true, Some(b"secret")).map(|k| k.is_private());
         }
+    }
+}
+
+#[test]
+fn d1_mutations_of_a_pkcs12_file_never_panic() {
+    let mut rng = Rng(0x9e37_79b9_7f4a_7c15);
+    let key = key_code::read_pem(fixture!("p256"), true, true, None).unwrap();
+    let certs = [data(fixture!("cert"))];
+    for cipher in [p12::Cipher::Aes128, p12::Cipher::TripleDes] {
+        let options = p12::Options {
+            key: cipher,
+            certs: cipher,
+            rounds: 2,
+            mac_rounds: 2,
+        };
+        let der = p12::write(&key, &certs, Some("name"), b"secret", options).unwrap();
+        let whole = p12::read(&der, b"secret").unwrap();
+        assert!(whole.key.unwrap().same_public(&key));
+        assert_eq!(whole.certs, [(certs[0].clone(), Some("name".to_owned()))]);
+        assert!(matches!(p12::read(&der, b"other"), Err(P12Error::Mac)));
+        // the code at the end is left off, or hardly any change would be read further than it
+        let mut outer = asn1::first(&der, asn1::SEQUENCE).unwrap().reader();
+        let parts = [
+            outer.next_element().unwrap().whole,
+            outer.next_element().unwrap().whole,
+        ];
+        let open = asn1::list(asn1::SEQUENCE, &parts);
+        assert!(p12::read(&open, b"secret").unwrap().key.is_some());
+        let mut loaded = 0;
+        for _ in 0..2000 {
+            let _ = p12::read(&rng.mutate(&der), b"secret");
+            loaded += usize::from(p12::read(&rng.mutate(&open), b"secret").is_ok());
+        }
+        assert!(loaded > 10, "only {loaded} mutations were files at all");
     }
 }
 
