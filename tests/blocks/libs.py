@@ -40,7 +40,8 @@ BESIDE = {
     "lua-resty-acme": ["lua-resty-openssl"],
     "lua-resty-aws": ["Penlight", "luatz", "lua-resty-luasocket"],
     "lua-resty-gcp": ["lua-resty-luasocket", "lua-resty-jwt", "lua-resty-hmac"],
-    "lua-resty-healthcheck": ["lua-resty-worker-events", "lua-resty-timer", "Penlight"],
+    # of which it takes 0.3.3 only
+    "lua-resty-healthcheck": ["lua-resty-worker-events-0.3.3", "lua-resty-timer", "Penlight"],
     "lua-resty-jwt": ["lua-resty-hmac"],
     "lua-resty-openidc": ["lua-resty-session", "lua-resty-jwt"],
     "lua-resty-radixtree": ["lua-resty-ipmatcher"],
