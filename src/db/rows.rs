@@ -27,29 +27,34 @@ fn text(a: &Args, i: usize) -> Option<&str> {
     a.str(i).and_then(|s| std::str::from_utf8(s).ok())
 }
 
-/// Pushes the row that `find` finds among those of the kind in argument 1, or nil.
+/// Pushes the row that `find` finds among those of the kind in argument 1, or nil. It is JSON text, for Lua's own
+/// decoder, which is the shortest way into a table, unless something in it is null: that is absent to plugins.
 fn one(a: &Args, r: &mut Ret, find: impl FnOnce(&Rows) -> Option<u32>) {
-    let row = text(a, 1).and_then(|kind| {
-        CURRENT.with(|current| {
-            let current = current.borrow();
+    CURRENT.with(|current| {
+        let current = current.borrow();
+        let found = text(a, 1).and_then(|kind| {
             let rows = current.as_ref()?.rows(kind)?;
-            rows.value(find(rows)?)
-        })
-    });
-    match row {
-        Some(row) => json::push(r, &row),
-        None => {
+            Some((rows, find(rows)?))
+        });
+        let Some((rows, at)) = found else {
             r.nil();
+            return;
+        };
+        match rows.plain_text(at) {
+            Some(text) => {
+                r.str(text);
+            }
+            None => json::push(r, &rows.value(at).unwrap_or_default()),
         }
-    }
+    });
 }
 
-/// `get(kind, id)`: a row or nil.
+/// `get(kind, id)`: a row, see [`one`].
 fn get(a: &Args, r: &mut Ret) {
     one(a, r, |rows| rows.by_id(text(a, 2)?));
 }
 
-/// `get_by(kind, field, value)`: a row or nil; the field `cache_key` takes a composed key, workspace and all.
+/// `get_by(kind, field, value)`: a row, see [`one`]; the field `cache_key` takes a composed key, workspace and all.
 fn get_by(a: &Args, r: &mut Ret) {
     one(a, r, |rows| match (text(a, 2)?, text(a, 3)?) {
         ("cache_key", key) => rows.by_composed(key),

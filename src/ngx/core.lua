@@ -3,6 +3,7 @@
 local ngx = ...
 local ops = require("moongate.ops")
 local core, running, slots = ops.ngx_core, require("moongate.running"), require("moongate.slots")
+local new_tab = require("table.new")
 local error, rawset, type = error, rawset, type
 
 local constants = {
@@ -66,7 +67,7 @@ local function get_ctx(given)
   end
   local ctx = s.ctx
   if not ctx then
-    ctx = type(given) == "table" and given or {}
+    ctx = type(given) == "table" and given or new_tab(0, 8)
     s.ctx = ctx
   end
   if running[4] and routed.fill then

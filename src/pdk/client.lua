@@ -83,7 +83,7 @@ function client.authenticate(consumer, credential)
   elseif credential == nil and consumer == nil then
     error("either credential or consumer must be provided", 2)
   end
-  local ctx = scope.ctx()
+  local ctx = scope.noted()
   ctx.authenticated_consumer = consumer
   ctx.authenticated_credential = credential
   scope.tables().consumer = consumer

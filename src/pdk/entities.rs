@@ -80,11 +80,8 @@ fn read<T>(a: &Args, f: impl FnOnce(&Rows, u32) -> Option<T>) -> Option<T> {
 /// the same table: a null in it is absent to plugins.
 fn text(a: &Args, r: &mut Ret) {
     let plain = |rows: &Rows, at| {
-        let text = rows.text(at)?.as_bytes();
-        let has_null = memchr::memmem::find(text, b"null").is_some();
-        (!has_null).then(|| {
-            r.str(text);
-        })
+        r.str(rows.plain_text(at)?);
+        Some(())
     };
     if read(a, plain).is_none() {
         r.nil();

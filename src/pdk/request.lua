@@ -170,7 +170,7 @@ function request.get_query(max_args)
     args, err = op.get_query(max_args)
   end
   -- as on Kong one table serves all calls of a request
-  local ctx = scope.ctx()
+  local ctx = scope.noted()
   local known = ctx and rawget(ctx, "uri_args")
   if type(known) ~= "table" then
     if ctx then

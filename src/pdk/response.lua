@@ -3,6 +3,7 @@
 local ops = require "moongate.ops"
 local checks = require "kong.pdk.private.checks"
 local phases = require "kong.pdk.private.phases"
+local running = require "moongate.running"
 local scope = require "moongate.scope"
 local private = require("kong.pdk.request").private
 
@@ -16,7 +17,7 @@ local PHASES = phases.phases
 local with_names, listed, check_limit = private.with_names, private.listed, private.check_limit
 local normalize, validate_header, validate_headers =
   checks.normalize_multi_header, checks.validate_header, checks.validate_headers
-local type, error, pairs, ipairs, rawget = type, error, pairs, ipairs, rawget
+local type, error, pairs, ipairs, rawget, getmetatable = type, error, pairs, ipairs, rawget, getmetatable
 local lower, fmt, find = string.lower, string.format, string.find
 
 local READ = phases.new(PHASES.response, PHASES.header_filter, PHASES.body_filter, PHASES.log, PHASES.error,
@@ -291,10 +292,14 @@ local function has(headers, dashed, underscored)
 end
 
 local function send(status, body, headers)
-  local ctx = scope.ctx()
+  local ctx = scope.noted()
   if ctx then
     ctx.KONG_EXITED = true
-    if ctx.delay_response then
+    local delayed = ctx.delay_response
+    if delayed == nil and getmetatable(ctx) == nil then
+      delayed = running[2] == PHASES.access -- what the field says once ngx.ctx is looked at
+    end
+    if delayed then
       ctx.delayed_response = { status_code = status, content = body, headers = headers }
     end
   end

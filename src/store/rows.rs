@@ -250,6 +250,14 @@ impl Rows {
         self.rows.get(at as usize)
     }
 
+    /// The same where nothing in the row can be null.
+    pub fn plain_text(&self, at: u32) -> Option<&str> {
+        let text = self.text(at)?;
+        memchr::memmem::find(text.as_bytes(), b"null")
+            .is_none()
+            .then_some(text)
+    }
+
     /// A row by its place.
     pub fn value(&self, at: u32) -> Option<Value> {
         serde_json::from_str(self.text(at)?).ok()

@@ -14,7 +14,7 @@ use mlua::{Lua, LuaOptions, StdLib, Table, ffi};
 
 use super::scope::{NO_PLUGIN, Scope};
 use super::watchdog::Watch;
-use super::{cdata, loader, native, op, thread, trace};
+use super::{cdata, loader, native, op, strings, thread, trace};
 use crate::exchange::Phase;
 
 /// How a state is made.
@@ -153,6 +153,7 @@ impl Vm {
         running.raw_set(5, false)?;
         loaded.set("moongate.running", &running)?;
         let registrar = Registrar { lua: &lua, ops };
+        strings::install(&lua)?;
         native::install(&lua, &loaded)?;
         cdata::install(&registrar)?;
         registrar.op("vm", "take", op::take)?;

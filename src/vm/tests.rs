@@ -390,6 +390,48 @@ fn d03_a_handler_of_xpcall_cannot_hold_on_to_a_runaway() {
 }
 
 #[test]
+fn d05_a_pattern_that_backtracks_is_stopped() {
+    let vm = vm(64 << 20);
+    for src in [
+        "(' '):rep(30000):find('%s*%s*%s*%s*x')",
+        "('x' .. (' '):rep(1e6) .. 'y'):match('^%s*(.-)%s*$')",
+        "local s = ('a'):rep(60) .. 'c' string.find(s, ('a*'):rep(20) .. 'b')",
+        "('a'):rep(60):gsub(('a?'):rep(20) .. ('a*'):rep(20) .. 'b', '')",
+        "((' '):rep(1e6) .. 'x'):gsub('%s+$', '', 1)",
+        "for w in (' '):rep(1e6):gmatch('%s-%s-x') do end",
+        "pcall(function() ('('):rep(1e6):find('%b()') end) error('not here')",
+        "coroutine.wrap(function() while true do pcall(string.find, (' '):rep(1e6), '%s+x') end end)()",
+    ] {
+        match run(&vm, src) {
+            Flow::Failed(f) => assert_eq!(f.kind, driver::FaultKind::Runaway, "{src}: {f:?}"),
+            flow => panic!("{src}: {flow:?}"),
+        }
+        assert!(matches!(run(&vm, "sleep(1)"), Flow::Done));
+    }
+    // what may take long and does not has LuaJIT's own results and errors
+    let done = run(
+        &vm,
+        "local s = ('word '):rep(20000)
+         assert(s:find('%a+ x') == nil and s:find('%s+(%a*)', -5) == 100000 and select(2, s:gsub('%s+', ' ')) == 20000)
+         assert(s:match('^(%a+)%s+') == 'word' and select(2, s:gsub('%s+', '', 3)) == 3)
+         local n = 0 for w in s:gmatch('(%a+)%s*') do n = n + #w end assert(n == 80000)
+         local ok, e = pcall(function() local found = s:find('%a+(%s+') return found end)
+         assert(not ok and e:find('unfinished capture', 1, true), e)
+         ok, e = pcall(function() local made = s:gsub('%a+%s+%', '') return made end)
+         assert(not ok and e:find(\"malformed pattern (ends with '%')\", 1, true), e)
+         ok, e = pcall(function() local found = s:find() return found end)
+         assert(not ok and e:find(\"bad argument #1 to 'find' (string expected, got no value)\", 1, true), e)",
+    );
+    assert!(matches!(done, Flow::Done), "{done:?}");
+    let found: bool = vm
+        .lua()
+        .load("local t = 0 for i = 1, 1000 do t = t + string.find('a.b', '.', 1, true) end return t == 2000")
+        .eval()
+        .unwrap();
+    assert!(found);
+}
+
+#[test]
 fn d03_set_up_code_that_was_stopped_says_so() {
     let vm = vm(64 << 20);
     for src in [

@@ -4,7 +4,7 @@
 //!
 //! The hook is set on the worker's own thread (setting it from another races with the JIT), stays armed until
 //! the driver has control again (so a `pcall` cannot swallow it), and checks a generation number, so that a late
-//! one spares the next request. Needs LuaJIT built with CHECKHOOK; `string.find` backtracking stays unstoppable.
+//! one spares the next request. Needs LuaJIT built with CHECKHOOK; [`super::strings`] ask whether they may go on.
 //! Must not: judge anything but CPU time.
 #![allow(unsafe_code)]
 
@@ -117,6 +117,22 @@ pub(super) fn lap() {
     if !watch.is_null() {
         // SAFETY: as in `on_signal`.
         unsafe { (*watch).run.fetch_add(2, Ordering::Release) };
+    }
+}
+
+/// Whether what runs now on this thread is watched.
+pub(super) fn is_watching() -> bool {
+    !RUNNING.get().is_null()
+}
+
+/// Whether what runs now on this thread may go on: false once its end is due as soon as Lua goes on.
+pub(super) fn goes_on() -> bool {
+    let watch = RUNNING.get();
+    // SAFETY: as in `on_signal`.
+    watch.is_null() || {
+        let w = unsafe { &*watch };
+        !w.hooked.load(Ordering::Relaxed)
+            || w.run.load(Ordering::Relaxed) != w.condemned.load(Ordering::Relaxed)
     }
 }
 

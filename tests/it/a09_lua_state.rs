@@ -190,6 +190,12 @@ fn a09_runaway_handlers_are_stopped_in_every_shape_and_phase() {
         500,
         "a pcall does not hide it"
     );
+    let trim = "local s = 'x' .. (' '):rep(1e6) .. 'y' kong.response.exit(200, s:match('^%s*(.-)%s*$'))";
+    assert_eq!(
+        run(&gateway, "access", trim).status,
+        500,
+        "one call that backtracks"
+    );
     assert_eq!(
         run(
             &gateway,

@@ -82,6 +82,16 @@ fn d01_ngx_ctx_is_filled_as_kong_fills_it() {
          KONG_ACCESS_TIME KONG_PROXIED KONG_WAITING_TIME KONG_PROXY_LATENCY KONG_HEADER_FILTER_START route service \
          balancer_data router_matches workspace host;"
     );
+    let exit = "kong.request.get_query() kong.response.exit(200)";
+    let r = g
+        .get("/a?b", &[("x-access", exit), ("x-header-filter", &show)])
+        .is(200);
+    assert_eq!(
+        r.header("x-seen").unwrap(),
+        "header_filter: KONG_PROCESSING_START KONG_REWRITE_TIME KONG_ACCESS_START KONG_ACCESS_TIME \
+         KONG_HEADER_FILTER_START route service balancer_data router_matches workspace host;",
+        "nobody looked at it before"
+    );
     let code = one_line(
         "local found = {} for k, v in pairs(ngx.ctx) do found[tostring(k)] = type(v) end
          assert(found.route == 'table' and found.balancer_data == 'table' and found.KONG_PHASE == 'number')

@@ -7,6 +7,7 @@
 local constants = require "kong.constants"
 local workspaces = require "kong.workspaces"
 local ops = require "moongate.ops"
+local decode = require("cjson.safe").new().decode
 local pk_string = require "moongate.db.declarative.pk"
 
 local type, tonumber, tostring, next = type, tonumber, tostring, next
@@ -30,10 +31,13 @@ local function in_workspace(self, options)
   return ws_id == nil or ws_id == null or ws_id == kong.default_workspace
 end
 
--- A row as Kong's rows are; nil when its time is over. `ttl` of a row is the moment of its end.
+-- A row, given as a table or as JSON text, as Kong's rows are; nil when its time is over. `ttl` of a row is the
+-- moment of its end.
 local function row_of(self, row)
   if not row then
     return nil
+  elseif type(row) == "string" then
+    row = decode(row)
   end
   if self.schema.ttl then
     local ttl = row.ttl

@@ -4,6 +4,7 @@ local running, rawget = require "moongate.running", rawget
 local slots = require "moongate.slots"
 
 local ops = require "moongate.ops"
+local new_tab = require "table.new"
 
 local scope = {}
 
@@ -42,11 +43,31 @@ function scope.ctx()
   end
   local ctx = tables.ctx
   if not ctx then
-    ctx = {}
+    ctx = new_tab(0, 8)
     tables.ctx = ctx
   end
   if running[4] and scope.fill then
     scope.fill(ctx, tables)
+  end
+  return ctx
+end
+
+-- The table of ngx.ctx as it lies there, made where nobody has yet: to note something in it. What the router found
+-- is put into it when somebody looks.
+function scope.noted()
+  local n = running[1]
+  if n == 0 then
+    return nil
+  end
+  local tables = slots[n]
+  if not tables then
+    tables = {}
+    slots[n] = tables
+  end
+  local ctx = tables.ctx
+  if not ctx then
+    ctx = {}
+    tables.ctx = ctx
   end
   return ctx
 end

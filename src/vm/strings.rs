@@ -1,0 +1,207 @@
+//! `string.find`, `match`, `gmatch` and `gsub` that can be stopped.
+//!
+//! The functions stay LuaJIT's, by identity and for the JIT compiler; only the C function behind each is changed for
+//! one that first tries matches that may take long, step by step ([`super::pattern`]), and gives up once the watchdog
+//! wants the handler to end: its hook is met as soon as Lua goes on. Then, and for all others at once, the C function
+//! that was there makes the result. Must not: make results.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, c_int};
+use std::panic::catch_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use mlua::{Lua, ffi};
+
+use super::pattern::{End, Trial, ways};
+use super::watchdog;
+
+/// Matches that may be tried without a look at the watchdog: a quarter of a second at most.
+const FEW: u64 = 1 << 26;
+
+const NAMES: [&CStr; 4] = [c"find", c"match", c"gmatch", c"gsub"];
+const OURS: [ffi::lua_CFunction; 4] = [find, match_, gmatch, gsub];
+
+/// LuaJIT's own C functions, the same in every state.
+static OWN: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
+
+/// Where a C function's object has the function's address, on LuaJIT with 64-bit references: behind the collector's
+/// header (16 bytes), the environment, the collector's list and the bytecode.
+const ADDRESS_AT: usize = 40;
+
+/// Puts the stoppable functions in; a function whose object looks otherwise is left as it is.
+///
+/// # Errors
+/// When Lua is out of memory.
+pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
+    // SAFETY: runs protected; the stack has room for two values.
+    unsafe {
+        lua.exec_raw::<()>((), |l| {
+            ffi::lua_getglobal(l, c"string".as_ptr());
+            for (at, name) in NAMES.iter().enumerate() {
+                ffi::lua_getfield(l, -1, name.as_ptr());
+                put(l, at);
+                ffi::lua_settop(l, -2);
+            }
+            ffi::lua_settop(l, -2);
+        })
+    }
+}
+
+/// Changes the C function of the object on top of the stack.
+unsafe fn put(l: *mut ffi::lua_State, at: usize) {
+    // SAFETY: a function's object is larger than ADDRESS_AT, as a closure of none of LuaJIT's kinds is smaller; what is
+    // there is the address of its C function only if it says so. The object is not moved, and nothing reads the
+    // address meanwhile, for this is the only thread of the state.
+    unsafe {
+        let Some(own) = ffi::lua_tocfunction(l, -1) else {
+            return;
+        };
+        let place = ffi::lua_topointer(l, -1)
+            .cast_mut()
+            .cast::<u8>()
+            .add(ADDRESS_AT)
+            .cast::<usize>();
+        if own as usize == OURS[at] as usize || place.read() != own as usize {
+            return;
+        }
+        OWN[at].store(own as usize, Ordering::Relaxed);
+        place.write(OURS[at] as usize);
+    }
+}
+
+/// LuaJIT's own function.
+unsafe fn own(at: usize, l: *mut ffi::lua_State) -> c_int {
+    // SAFETY: our functions are reached only through an object that `put` changed, after it noted what was there. The
+    // frame is the caller's: arguments and results are where they would have been.
+    unsafe {
+        let own: ffi::lua_CFunction = std::mem::transmute(OWN[at].load(Ordering::Relaxed));
+        own(l)
+    }
+}
+
+/// The subject and the pattern, if a match may take long and somebody wants to know.
+unsafe fn risky<'a>(l: *mut ffi::lua_State) -> Option<(&'a [u8], &'a [u8])> {
+    // SAFETY: on strings lua_tolstring neither allocates nor raises; both are arguments, which stay where they are while
+    // the call lasts, and nobody outlives it.
+    unsafe {
+        if ffi::lua_type(l, 1) != ffi::LUA_TSTRING || ffi::lua_type(l, 2) != ffi::LUA_TSTRING {
+            return None;
+        }
+        let text = |at| {
+            let mut len = 0;
+            let p = ffi::lua_tolstring(l, at, &mut len);
+            std::slice::from_raw_parts(p.cast::<u8>(), len)
+        };
+        let (subject, pattern) = (text(1), text(2));
+        let long = ways(subject.len(), pattern, pattern.first() == Some(&b'^')) > FEW;
+        (long && watchdog::is_watching()).then_some((subject, pattern))
+    }
+}
+
+/// Tries what `find` and `match` will; false when it was stopped.
+unsafe fn first(l: *mut ffi::lua_State) -> bool {
+    // SAFETY: as in `risky`; a number is read where there is one.
+    unsafe {
+        let Some((subject, pattern)) = risky(l) else {
+            return true;
+        };
+        let init = ffi::lua_tonumber(l, 3);
+        let from = match init {
+            n if n > 0.0 => (n as usize).saturating_sub(1).min(subject.len()),
+            n if n < 0.0 => subject.len().saturating_sub((-n) as usize),
+            _ => 0,
+        };
+        goes_through(subject, pattern, from, Until::First)
+    }
+}
+
+enum Until {
+    First,
+    /// `gmatch`, where `^` anchors nothing.
+    End,
+    /// `gsub`, after so many.
+    Count(f64),
+}
+
+/// Whether what a call looks for was found, or is not there, or LuaJIT refuses; false when the trial was stopped.
+fn goes_through(subject: &[u8], pattern: &[u8], from: usize, until: Until) -> bool {
+    // a fault of ours costs the protection, not the call
+    catch_unwind(|| tried(subject, pattern, from, until)).unwrap_or(true)
+}
+
+fn tried(subject: &[u8], pattern: &[u8], from: usize, until: Until) -> bool {
+    let anchored = !matches!(until, Until::End) && pattern.first() == Some(&b'^');
+    let mut trial = Trial::new(subject, &pattern[usize::from(anchored)..], watchdog::goes_on);
+    let (mut at, mut found) = (from, 0.0);
+    while at <= subject.len() {
+        let end = match trial.at(at) {
+            Ok(end) => end,
+            Err(End::Refused) => return true,
+            Err(End::Stopped) => return false,
+        };
+        if end.is_some() {
+            found += 1.0;
+            let enough = match until {
+                Until::First => true,
+                Until::End => false,
+                Until::Count(most) => found >= most,
+            };
+            if enough {
+                return true;
+            }
+        }
+        if anchored {
+            return true;
+        }
+        at = end.filter(|end| *end > at).unwrap_or(at + 1);
+    }
+    true
+}
+
+unsafe extern "C-unwind" fn find(l: *mut ffi::lua_State) -> c_int {
+    // SAFETY: called by Lua. Where the trial was stopped the hook is met before Lua sees the result.
+    unsafe {
+        if ffi::lua_toboolean(l, 4) == 0 && !first(l) {
+            return 0;
+        }
+        own(0, l)
+    }
+}
+
+unsafe extern "C-unwind" fn match_(l: *mut ffi::lua_State) -> c_int {
+    // SAFETY: as in `find`.
+    unsafe {
+        if !first(l) {
+            return 0;
+        }
+        own(1, l)
+    }
+}
+
+unsafe extern "C-unwind" fn gmatch(l: *mut ffi::lua_State) -> c_int {
+    // SAFETY: as in `find`.
+    unsafe {
+        if let Some((subject, pattern)) = risky(l)
+            && !goes_through(subject, pattern, 0, Until::End)
+        {
+            return 0;
+        }
+        own(2, l)
+    }
+}
+
+unsafe extern "C-unwind" fn gsub(l: *mut ffi::lua_State) -> c_int {
+    // SAFETY: as in `find`.
+    unsafe {
+        if let Some((subject, pattern)) = risky(l) {
+            let most = match ffi::lua_type(l, 4) {
+                ffi::LUA_TNUMBER => ffi::lua_tonumber(l, 4),
+                _ => f64::INFINITY,
+            };
+            if most >= 1.0 && !goes_through(subject, pattern, 0, Until::Count(most)) {
+                return 0;
+            }
+        }
+        own(3, l)
+    }
+}
