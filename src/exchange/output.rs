@@ -22,6 +22,8 @@ pub struct Output {
     due: Cell<bool>,
     left: Cell<bool>,
     gone: Cell<bool>,
+    /// What was taken is held back (`$limit_rate`).
+    held: Cell<bool>,
     /// Bytes of a body were written.
     pub seen: Cell<bool>,
     /// body_filter ended the body: what comes after is dropped.
@@ -112,10 +114,25 @@ impl Output {
         self.over.borrow().clone()?.err()
     }
 
+    /// What was taken is held back, or goes on to the client.
+    pub fn hold(&self, held: bool) {
+        if self.held.replace(held) && !held {
+            if let Some(guard) = &self.guard {
+                guard.expect_written();
+            }
+            self.wake_waiting();
+        }
+    }
+
     /// Nobody takes it any more.
     pub fn close(&self) {
         self.gone.set(true);
         self.wake_waiting();
+    }
+
+    /// Whether nobody does.
+    pub fn is_closed(&self) -> bool {
+        self.gone.get()
     }
 
     /// All that is ready.
@@ -159,7 +176,7 @@ impl Output {
         if self.failure().is_some() {
             return Poll::Ready(Err("nginx output filter error"));
         }
-        if !self.left.get() || !self.is_empty() {
+        if !self.left.get() || !self.is_empty() || self.held.get() {
             let mut waiting = self.waiting.borrow_mut();
             if !waiting.iter().any(|w| w.will_wake(cx.waker())) {
                 waiting.push(cx.waker().clone());

@@ -39,6 +39,8 @@ pub struct Response {
     pub reason: Option<Box<(u16, Bytes)>>,
     /// header_filter closed the connection.
     pub cut: bool,
+    /// The connection closes after it.
+    pub closes: bool,
     /// A subrequest that ended without a body, by its status alone.
     pub bare: bool,
     /// The headers (`ngx.header`).

@@ -61,6 +61,8 @@ pub(super) fn write_fault(fault: &HeadFault, out: &mut Vec<u8>) {
 /// ngx_http_header_filter_module.c: `Connection` says in each response whether the connection goes on.
 pub(super) fn finish(head: &mut Vec<u8>, skeleton: &[u8], dated: bool, keepalive: u64) {
     let mut stays = None;
+    // what follows has no framing of HTTP's
+    let switches = head.starts_with(b"HTTP/1.1 101 ");
     let mut at = memchr::memchr(b'\n', skeleton).map_or(skeleton.len(), |end| end + 1);
     while let Some(end) = memchr::memchr(b'\n', &skeleton[at..]) {
         let line = &skeleton[at..=at + end];
@@ -68,6 +70,7 @@ pub(super) fn finish(head: &mut Vec<u8>, skeleton: &[u8], dated: bool, keepalive
         match line {
             [b'\r', ..] => break,
             [b'D', b'a', b't', b'e', b':', ..] if dated => continue,
+            [b'C', b'o', b'n', b't', ..] | [b'T', b'r', b'a', b'n', ..] if switches => continue,
             [b'C', b'o', b'n', b'n', ..] => {
                 // what ends it is said beside what would keep it
                 let closes = memchr::memmem::find(line, b"close").is_some();
@@ -80,10 +83,11 @@ pub(super) fn finish(head: &mut Vec<u8>, skeleton: &[u8], dated: bool, keepalive
     }
     let stays = stays.unwrap_or(!skeleton.starts_with(b"HTTP/1.0"));
     head.extend_from_slice(match stays {
+        _ if switches => b"Connection: upgrade\r\n",
         true => b"Connection: keep-alive\r\n",
         false => b"Connection: close\r\n",
     });
-    if stays && keepalive > 0 {
+    if stays && keepalive > 0 && !switches {
         head.extend_from_slice(b"Keep-Alive: timeout=");
         push_decimal(keepalive, head);
         head.extend_from_slice(b"\r\n");

@@ -78,6 +78,11 @@ const PARTS: &[Part] = &[
     ("ocsp", crate::embed!("ocsp.lua"), ocsp::install),
 ];
 
+/// `resty.core` and its modules are loaded from the start, as nginx's Lua module does.
+const LOAD_CORE: &str = "for name in pairs(package.preload) do \
+    if name == 'resty.core' or name:find('resty.core.', 1, true) == 1 then require(name) end \
+end";
+
 /// Brings `ngx.*` into a state.
 ///
 /// # Errors
@@ -93,5 +98,6 @@ pub fn install(r: &Registrar) -> mlua::Result<()> {
     }
     r.lua.globals().set("ngx", &ngx)?;
     let package: mlua::Table = r.lua.globals().get("package")?;
-    package.get::<mlua::Table>("loaded")?.set("ngx", ngx)
+    package.get::<mlua::Table>("loaded")?.set("ngx", ngx)?;
+    r.lua.load(LOAD_CORE).exec()
 }

@@ -84,7 +84,7 @@ fn append(a: &Args, r: &mut Ret) {
         }
         if output
             .as_ref()
-            .is_some_and(|o| o.replaced.get() || o.failure().is_some())
+            .is_some_and(|o| o.replaced.get() || o.is_closed() || o.failure().is_some())
         {
             return -1.0;
         }

@@ -163,6 +163,9 @@ fn prepare(a: &Args, r: &mut Ret) {
     let vm = &parent.vm;
     let scope = Scope::of_guest(vm, Phase::Rewrite, Some(made), parent.shared_guest());
     scope.set_parent(&parent);
+    if wanted.shares {
+        scope.share_with(&parent);
+    }
     r.num(scope.slot);
     PREPARED.with_borrow_mut(|all| all.push((Rc::downgrade(&parent), scope)));
 }

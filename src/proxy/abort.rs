@@ -1,17 +1,32 @@
-//! Handlers that go on after their client went, because `ngx.on_abort` asked for it.
+//! Handlers whose client goes away while they run.
 //!
-//! Without it, handlers end with their client. Must not: go on to the next phase; nobody is there for an answer.
+//! As on nginx they go on to their phase's end, unnoticed, and the request with them up to where it would be proxied:
+//! there it ends, with 499. An answer of their own goes through its filters, and nowhere. With `lua_check_client_abort`
+//! handlers end at once, but for those that gave `ngx.on_abort` a function: that runs beside them. Hyper lets go of a
+//! request when its client goes: what is under way is carried on here, by a task of its own. Must not: know what follows a
+//! phase; `serve` does.
+//!
+//! # Source
+//! `ngx_http_upstream_check_broken_connection`; lua-nginx-module's `ngx_http_lua_rd_check_broken_connection`
 
+use std::any::Any;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use super::Generation;
+use super::body_in::ClientStream;
 use super::fault::Fault;
-use super::log::handler_failed;
+use super::log::Tail;
+use super::serve::{Way, story};
+use super::{Generation, Worker};
+use crate::exchange::Phase;
 use crate::logs::Level;
-use crate::vm::scope::Afterwards;
+use crate::vm::scope::Standing;
 use crate::vm::{Flow, Run, Scope, checks_client_abort};
+
+/// How many requests of a worker may go on without their clients; beyond that handlers end with them (Kong's
+/// `worker_connections`, which bounds them there).
+const MAX_OUTLIVING: usize = 16_384;
 
 /// A phase's run that notices when it is given up.
 pub struct Watched {
@@ -69,6 +84,24 @@ impl Watched {
     pub(super) fn abandon(&mut self) {
         self.run = None;
     }
+
+    /// The client is gone: whether the handler goes on, told of it or not.
+    pub(super) fn outlives(&mut self) -> bool {
+        let Some(run) = self.run.as_mut() else {
+            return false;
+        };
+        let worker = &self.generation.worker;
+        // a subrequest is its parent's
+        let goes_on = !self.scope.is_subrequest()
+            && !worker.cut.is_due()
+            && worker.outliving.get() < MAX_OUTLIVING
+            && (!checks_client_abort() || (self.scope.minds_abort() && run.client_gone()));
+        if !goes_on || checks_client_abort() {
+            self.log_gone();
+        }
+        self.gone = true;
+        goes_on
+    }
 }
 
 impl Future for Watched {
@@ -101,23 +134,69 @@ impl Future for Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        let Some(mut run) = self.run.take() else { return };
-        self.log_gone();
-        if !self.scope.minds_abort() || !run.client_gone() {
+        if self.run.is_none() || !matches!(*self.scope.standing.borrow(), Standing::Here) || !self.outlives()
+        {
             return;
         }
-        self.scope.afterwards.replace(Afterwards::Due);
-        let (generation, scope) = (self.generation.clone(), self.scope.clone());
+        let source = self.scope.body_reader.borrow().as_ref().and_then(|r| r.source());
+        let (Some(run), Some(source)) = (self.run.take(), source) else {
+            return;
+        };
+        self.scope.leave(Standing::Leaving(None));
+        let (g, scope) = (self.generation.clone(), self.scope.clone());
+        let outliving = Outliving::begin(&g.worker);
         tokio::task::spawn_local(async move {
-            let flow = run.await;
-            match (flow, &scope.exchange) {
-                (Flow::Exit(code @ 400..=599), Some(x)) => x.borrow_mut().response.status = code as u16,
-                (Flow::Failed(fault), _) => handler_failed(&generation, &scope, scope.phase.get(), &fault),
-                _ => {}
-            }
-            if let Afterwards::Then(then) = scope.afterwards.take() {
-                then();
-            }
+            let _outliving = outliving;
+            let kept = match scope.standing.replace(Standing::Gone) {
+                Standing::Leaving(Some(kept)) => kept,
+                _ => return,
+            };
+            let phase = scope.phase.get();
+            carry_on(g, scope, kept, source, (phase, run)).await;
         });
+    }
+}
+
+/// Goes on with a request whose client is gone, from the phase that it had come to.
+async fn carry_on(
+    g: Rc<Generation>,
+    scope: Rc<Scope>,
+    kept: Box<dyn Any>,
+    source: Rc<dyn Any>,
+    resumed: (Phase, Run),
+) {
+    let (Ok(tail), Ok(stream)) = (kept.downcast::<Tail>(), source.downcast::<ClientStream>()) else {
+        return;
+    };
+    let worker = g.worker.clone();
+    let way = Way {
+        resumed: Some(Box::new(resumed)),
+        ..Way::default()
+    };
+    let rest = async {
+        // what it answers has been through its filters, and there is nobody to take it
+        if let Ok(response) = Box::pin(story(g, scope, *tail, stream, way)).await {
+            response.into_body().discard();
+        }
+    };
+    tokio::select! {
+        () = rest => {}
+        () = worker.cut.due() => {}
+    }
+}
+
+/// Counts a request that goes on without its client.
+pub struct Outliving(Rc<Worker>);
+
+impl Outliving {
+    pub(super) fn begin(worker: &Rc<Worker>) -> Self {
+        worker.outliving.set(worker.outliving.get() + 1);
+        Self(worker.clone())
+    }
+}
+
+impl Drop for Outliving {
+    fn drop(&mut self) {
+        self.0.outliving.set(self.0.outliving.get() - 1);
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Must not: read ahead of who wants it.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
@@ -252,6 +253,10 @@ impl ClientStream {
         };
         let frame = std::task::ready!(Pin::new(&mut *body).poll_frame(cx));
         let frame = match frame {
+            None if self.length.is_some_and(|all| self.received.get() < all) => {
+                // a client that left in the middle: hyper may let go without a word
+                return self.fail(io::ErrorKind::ConnectionAborted, "connection closed".into());
+            }
             None => {
                 self.ended.set(true);
                 return Poll::Ready(None);
@@ -362,6 +367,10 @@ impl BodyReader for Reader {
             }
             Ok(())
         })
+    }
+
+    fn source(&self) -> Option<Rc<dyn Any>> {
+        Some(self.0.clone())
     }
 
     fn discard(&self) {

@@ -109,6 +109,21 @@ impl ClientBody {
         }
     }
 
+    /// Whether it comes from an upstream.
+    pub fn is_upstreams(&self) -> bool {
+        matches!(self.source, Source::Upstream(_))
+    }
+
+    /// Nobody takes it: what a handler made whole counts as sent, as what is written to a connection does on nginx.
+    pub fn discard(mut self) {
+        if let Source::Full(body) = &self.source {
+            self.count(body.len());
+        }
+        if !matches!(self.source, Source::Live(_)) {
+            self.finish();
+        }
+    }
+
     /// Whether its end is told by chunks to a client that knows them: no length is.
     pub fn is_chunked(&self, head_only: bool) -> bool {
         !head_only && self.exact.is_none() && !matches!(self.source, Source::Empty)
@@ -220,6 +235,13 @@ impl ClientBody {
         rate
     }
 
+    /// Tells a handler that waits for its output whether it is held back.
+    fn hold(&self, held: bool) {
+        if let Source::Live(live) = &self.source {
+            live.hold(held);
+        }
+    }
+
     /// The next frame, as far as the rate lets it go.
     #[cold]
     fn poll_paced(
@@ -234,7 +256,11 @@ impl ClientBody {
             }
             let pace = self.pace.get_or_insert_with(|| Box::new(Pace::new(head)));
             if let Some(frame) = std::task::ready!(pace.poll_piece(cx, limit)) {
-                let last = pace.over && pace.is_empty();
+                let (empty, over) = (pace.is_empty(), pace.over);
+                let last = over && empty;
+                if empty {
+                    self.hold(false);
+                }
                 self.sent(frame.data_ref().map_or(0, Bytes::len));
                 if last {
                     self.finish();
@@ -247,6 +273,7 @@ impl ClientBody {
             }
             match std::task::ready!(self.poll_source(cx)) {
                 Some(Ok(frame)) => {
+                    self.hold(true);
                     if let Some(pace) = &mut self.pace {
                         pace.hold(frame);
                     }
@@ -272,13 +299,14 @@ impl Drop for ClientBody {
         let (Source::Live(live), Some(tail)) = (&self.source, &self.tail) else {
             return;
         };
+        let live = live.clone();
         let mut whole = false;
         let held = self.pace.as_ref().is_some_and(|pace| !pace.is_empty());
         tail.with(|x| {
             whole = !held && respond::single_length(&x.response.headers) == Some(x.response.body_bytes_sent)
         });
         if !whole {
-            return live.give_up();
+            return live.give_up(self.tail.take());
         }
         // nothing more was announced
         if let Some(tail) = self.tail.take() {

@@ -56,6 +56,7 @@ async fn tries(
         x.timing.access_end = Some(Instant::now());
         x.target.retries
     };
+    scope.show_variables();
     let mut tried = Tried::default();
     let mut stale = 0;
     let mut again = None;

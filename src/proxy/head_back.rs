@@ -28,7 +28,11 @@ pub fn send(x: &Exchange, guard: &GuardHandle, head_only: bool, body: ClientBody
         head.extend_from_slice(b"\r\n");
     }
     guard.set_head(head, dated);
-    let status = StatusCode::from_u16(x.response.status).unwrap_or(StatusCode::OK);
+    // what hyper would do at a 101 is not for it to do
+    let told = Some(x.response.status).filter(|status| *status != 101);
+    let status = told
+        .and_then(|s| StatusCode::from_u16(s).ok())
+        .unwrap_or(StatusCode::OK);
     let exact = body.size_hint().exact();
     let mut response = Response::new(body);
     *response.status_mut() = status;

@@ -6,6 +6,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
 
 use http_body::Body as _;
 use tokio::task::{JoinHandle, spawn_local};
@@ -58,7 +59,9 @@ async fn whole(g: Rc<Generation>, scope: Rc<Scope>) -> Captured {
     match story(g, scope.clone(), tail, stream, Way::default()).await {
         Ok(response) => {
             let (parts, mut body) = response.into_parts();
-            let (bytes, truncated) = collect(&mut body).await;
+            let Some((bytes, truncated)) = collect(&scope, &mut body).await else {
+                return gone();
+            };
             let (bare, spelling) = scope.exchange.as_ref().map_or_else(Default::default, |x| {
                 let x = x.borrow();
                 (x.response.bare, x.response.spelling.clone())
@@ -101,17 +104,31 @@ fn broken_off(scope: &Scope) -> Captured {
     captured
 }
 
-/// The body as far as it came, and whether something is missing.
-async fn collect(body: &mut ClientBody) -> (Vec<u8>, bool) {
+/// What is captured of an upstream whose client went: that ends the client's request.
+fn gone() -> Captured {
+    Captured {
+        status: 499,
+        truncated: true,
+        cut: Some(499),
+        ..Captured::default()
+    }
+}
+
+/// The body as far as it came, and whether something is missing; None if it is an upstream's and the client is gone.
+async fn collect(scope: &Scope, body: &mut ClientBody) -> Option<(Vec<u8>, bool)> {
     let mut all = Vec::new();
     loop {
-        match poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
-            None => return (all, false),
-            Some(Err(_)) => return (all, true),
+        let next = poll_fn(|cx| match Pin::new(&mut *body).poll_frame(cx) {
+            Poll::Pending if body.is_upstreams() => scope.poll_left(cx).map(|()| None),
+            polled => polled.map(Some),
+        });
+        match next.await? {
+            None => return Some((all, false)),
+            Some(Err(_)) => return Some((all, true)),
             Some(Ok(frame)) => {
                 let Ok(data) = frame.into_data() else { continue };
                 if all.len() + data.len() > MAX_CAPTURED {
-                    return (all, true);
+                    return Some((all, true));
                 }
                 all.extend_from_slice(&data);
             }

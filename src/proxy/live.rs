@@ -1,30 +1,33 @@
 //! A response that its handler goes on with after the head is on its way: `ngx.flush`, `ngx.eof`, much output.
 //!
-//! The handler then runs as a task of its own, and the response's body takes what it writes. It ends with its client, as
-//! every handler does. Must not: decide what a handler's end leads to where nothing has left yet; `serve` does.
+//! The handler then runs as a task of its own, and the response's body takes what it writes. Must not: decide what a handler's end leads to where nothing has left yet; `serve` does.
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
 use super::Generation;
-use super::abort::Watched;
+use super::abort::{Outliving, Watched};
 use super::body_in::ClientStream;
 use super::body_out::{BrokenOff, filter};
 use super::log::{Tail, handler_failed};
 use super::respond;
 use crate::exchange::{Output, Phase};
 use crate::plugin::chain;
+use crate::vm::scope::Standing;
 use crate::vm::{Flow, Scope};
 
 /// What handler and body share.
 pub struct Live {
     output: Rc<Output>,
     run: RefCell<Option<Watched>>,
+    /// Whom a change of the run wakes.
+    waker: RefCell<Option<Waker>>,
     /// What waits for the handler's end to be logged, where the body ended before.
     tail: RefCell<Option<Tail>>,
+    outliving: RefCell<Option<Outliving>>,
 }
 
 impl Live {
@@ -39,12 +42,19 @@ impl Live {
         let live = Rc::new(Self {
             output,
             run: RefCell::new(Some(run)),
+            waker: RefCell::default(),
             tail: RefCell::default(),
+            outliving: RefCell::default(),
         });
         let (g, scope, stream, own) = (g.clone(), scope.clone(), stream.clone(), live.clone());
         tokio::task::spawn_local(async move {
             let phase = scope.phase.get();
-            let Some(flow) = std::future::poll_fn(|cx| own.poll_run(cx)).await else {
+            let flow = tokio::select! {
+                flow = std::future::poll_fn(|cx| own.poll_run(cx)) => flow,
+                () = g.worker.cut.due() => None,
+            };
+            let Some(flow) = flow else {
+                own.tail.take();
                 return;
             };
             let ended = ended(&g, &scope, &stream, phase, &flow, &own.output);
@@ -55,6 +65,7 @@ impl Live {
             if let Some(tail) = own.tail.take() {
                 tail.complete();
             }
+            own.outliving.take();
         });
         live
     }
@@ -65,6 +76,7 @@ impl Live {
         let Some(watched) = run.as_mut() else {
             return Poll::Ready(None);
         };
+        *self.waker.borrow_mut() = Some(cx.waker().clone());
         let flow = std::task::ready!(std::pin::Pin::new(watched).poll(cx));
         *run = None;
         Poll::Ready(Some(flow))
@@ -85,6 +97,11 @@ impl Live {
         self.output.poll_take(cx)
     }
 
+    /// What was taken is held back, or no more.
+    pub fn hold(&self, held: bool) {
+        self.output.hold(held);
+    }
+
     /// Whether nothing is left to take, and the end was a good one.
     pub fn is_taken(&self) -> bool {
         self.output.is_empty() && self.output.is_over() && self.output.failure().is_none()
@@ -103,10 +120,19 @@ impl Live {
         *self.tail.borrow_mut() = Some(tail);
     }
 
-    /// The client is gone, and the handler with it.
-    pub fn give_up(&self) {
-        let run = self.run.take();
-        drop(run);
+    /// The client is gone; the handler goes on, or ends with it.
+    pub fn give_up(&self, tail: Option<Tail>) {
+        let outlives = self.run.borrow_mut().as_mut().is_some_and(Watched::outlives);
+        if let Some(tail) = tail.filter(|_| outlives) {
+            tail.scope().leave(Standing::Gone);
+            *self.outliving.borrow_mut() = Some(Outliving::begin(&tail.generation().worker));
+            self.taken(tail);
+            if let Some(waker) = self.waker.take() {
+                waker.wake();
+            }
+        } else if let Some(mut run) = self.run.take() {
+            run.abandon();
+        }
         self.output.close();
     }
 }

@@ -11,7 +11,7 @@ use super::{Generation, Worker};
 use crate::exchange::{Exchange, Phase};
 use crate::logs::Level;
 use crate::ngx;
-use crate::vm::scope::Afterwards;
+use crate::vm::scope::Standing;
 use crate::vm::{self, Flow, Scope};
 
 /// An exchange whose log is due.
@@ -89,6 +89,18 @@ impl Tail {
 impl Drop for Tail {
     fn drop(&mut self) {
         let Some(f) = self.inner.take() else { return };
+        if matches!(*f.scope.standing.borrow(), Standing::Leaving(None)) {
+            // handlers outlive their client, and what follows them does, too
+            let scope = f.scope.clone();
+            let kept = Self {
+                inner: Some(f),
+                complete: self.complete,
+                quiet: self.quiet,
+                lease: self.lease.take(),
+            };
+            scope.standing.replace(Standing::Leaving(Some(Box::new(kept))));
+            return;
+        }
         if let Some(cell) = &f.scope.exchange {
             let mut x = cell.borrow_mut();
             x.timing.ended = Some(Instant::now());
@@ -96,23 +108,13 @@ impl Drop for Tail {
                 x.response.status = 499;
             }
         }
-        let (scope, quiet) = (f.scope.clone(), self.quiet);
-        let finish = move || {
-            let worker = f.generation.worker.clone();
-            worker.exchanges.set(worker.exchanges.get() - 1);
-            if quiet {
-                return;
-            }
-            worker.finished.borrow_mut().push(f);
-            worker.log_due.notify_one();
-        };
-        // handlers that outlive their client come first
-        let outlived = matches!(*scope.afterwards.borrow(), Afterwards::Due);
-        if outlived {
-            scope.afterwards.replace(Afterwards::Then(Box::new(finish)));
+        let worker = f.generation.worker.clone();
+        worker.exchanges.set(worker.exchanges.get() - 1);
+        if self.quiet {
             return;
         }
-        finish();
+        worker.finished.borrow_mut().push(f);
+        worker.log_due.notify_one();
     }
 }
 

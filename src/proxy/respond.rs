@@ -127,6 +127,9 @@ pub fn render(g: &Generation, x: &mut Exchange, status: u16, message: Option<&st
 }
 
 /// What `ngx.exit(code)` without a body leads to.
+///
+/// # Source
+/// `ngx_http_special_response_handler`
 pub fn answer_exit(g: &Generation, x: &mut Exchange, code: u16) {
     if x.response.body.is_some() {
         if x.response.status == 0 {
@@ -142,6 +145,8 @@ pub fn answer_exit(g: &Generation, x: &mut Exchange, code: u16) {
         x.response.body = Some(Vec::new());
         return;
     }
+    // after these nginx keeps no connection
+    x.response.closes = matches!(code, 400 | 413 | 414 | 495..=497 | 500 | 501);
     // nginx's error_page list in Kong's template
     const KONGS: [u16; 14] = [
         400, 404, 405, 408, 411, 412, 413, 414, 417, 494, 500, 502, 503, 504,
@@ -225,8 +230,8 @@ fn exit_in_filter(g: &Generation, scope: &Rc<Scope>, code: i64) {
 /// Whether the response has no body, whatever was written: the client's own method counts, Lua may have changed what
 /// the upstream is asked.
 fn is_head_only(x: &mut Exchange) -> bool {
-    // hyper sends no 1xx and nothing outside three digits, whatever Lua set
-    if !(200..=999).contains(&x.response.status) {
+    // no other 1xx is a last word, and nothing outside three digits, whatever Lua set
+    if !(200..=999).contains(&x.response.status) && x.response.status != 101 {
         x.response.status = if x.response.status == 0 { 200 } else { 500 };
     }
     let head = if x.request.kin.depth() > 0 {
@@ -234,7 +239,7 @@ fn is_head_only(x: &mut Exchange) -> bool {
     } else {
         x.request.headers.raw().starts_with(b"HEAD ")
     };
-    head || matches!(x.response.status, 204 | 304)
+    head || matches!(x.response.status, 101 | 204 | 304)
 }
 
 /// Runs header_filter, where it has not run, and builds the response; the end of its body runs the log.
@@ -327,7 +332,7 @@ fn sealed(tail: Tail, source: Source, seal: &Seal) -> Response<ClientBody> {
     if bodiless {
         x.response.headers.remove(header::CONTENT_LENGTH);
     }
-    if seal.close {
+    if seal.close || x.response.closes {
         x.response
             .headers
             .insert(header::CONNECTION, HeaderValue::from_static("close"));

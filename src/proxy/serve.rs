@@ -14,6 +14,7 @@ use hyper::body::Incoming as HyperBody;
 use super::abort::Watched;
 use super::body_in::{BodyLimits, ClientStream, Reader};
 use super::body_out::{BrokenOff, ClientBody};
+use super::choose::Lease;
 use super::fault::Fault;
 use super::live::Live;
 use super::log::{Tail, handler_failed};
@@ -24,7 +25,7 @@ use crate::net::guard::GuardHandle;
 use crate::net::head::Incoming;
 use crate::plugin::chain;
 use crate::upstream::UpstreamBody;
-use crate::vm::{Flow, Scope};
+use crate::vm::{Flow, Run, Scope, checks_client_abort};
 
 /// The largest upstream body that the response phase buffers, bytes.
 const MAX_BUFFERED: usize = 64 << 20;
@@ -89,6 +90,7 @@ pub async fn serve(
         waits,
         refused,
         too_large,
+        resumed: None,
     };
     story(g, scope, tail, stream, way).await
 }
@@ -102,6 +104,8 @@ pub struct Way {
     pub refused: Option<Fault>,
     /// Its body is larger than may be.
     pub too_large: bool,
+    /// The phase that it had come to when its client went.
+    pub resumed: Option<Box<(Phase, Run)>>,
 }
 
 /// The phases, from rewrite to the head of the response.
@@ -139,31 +143,20 @@ async fn phases(
     stream: &Rc<ClientStream>,
     way: &mut Way,
 ) -> (Next, Option<UpstreamBody>) {
-    let mut before = match way.refused.take() {
-        Some(fault) => fail(g, scope, &fault),
-        None => phase(g, scope, stream, Phase::Rewrite).await,
+    let (at, run) = match way.resumed.take() {
+        Some(resumed) => (resumed.0, Some(resumed.1)),
+        None => (Phase::Rewrite, None),
     };
-    tail.with(|x| {
-        // where rewrite ran, `phase` noted its end
-        let end = x.timing.access_start.unwrap_or(x.timing.started);
-        x.timing.access_start = matches!(before, Next::Go).then_some(end);
-    });
-    if matches!(before, Next::Go) && way.too_large {
-        before = fail(g, scope, &Fault::BodyTooLarge);
+    if at == Phase::Response {
+        return (late(g, scope, stream, run).await, None);
     }
-    if matches!(before, Next::Go)
-        && let Err(fault) = route(g, scope, stream)
+    let mut run = run;
+    if at == Phase::Rewrite
+        && let Some(next) = to_access(g, scope, tail, stream, way, run.take()).await
     {
-        before = fail(g, scope, &fault);
+        return (next, None);
     }
-    if !matches!(before, Next::Go) {
-        // what ends before access runs the later phases of global plugins
-        if let Some(plan) = chain::plan(scope) {
-            plan.collect_globals(scope);
-        }
-        return (before, None);
-    }
-    let after = phase(g, scope, stream, Phase::Access).await;
+    let after = phase(g, scope, stream, Phase::Access, run).await;
     if let Some(plan) = chain::plan(scope)
         && !matches!(after, Next::Go | Next::Again | Next::Live(_))
     {
@@ -183,7 +176,7 @@ async fn phases(
         return (fail(g, scope, &fault), None);
     }
     scope.phase.set(Phase::Balancer);
-    match forward::forward(g, scope, stream).await {
+    match forwarded(g, scope, stream).await {
         Err(fault) => {
             // the client's failure, where it was the client's
             let fault = body_fault(stream).unwrap_or(fault);
@@ -197,6 +190,42 @@ async fn phases(
             (Next::Go, Some(upstream))
         }
     }
+}
+
+/// Rewrite, and the route; what comes next, where that is not access.
+async fn to_access(
+    g: &Rc<Generation>,
+    scope: &Rc<Scope>,
+    tail: &mut Tail,
+    stream: &Rc<ClientStream>,
+    way: &mut Way,
+    run: Option<Run>,
+) -> Option<Next> {
+    let mut before = match way.refused.take() {
+        Some(fault) => fail(g, scope, &fault),
+        None => phase(g, scope, stream, Phase::Rewrite, run).await,
+    };
+    tail.with(|x| {
+        // where rewrite ran, `phase` noted its end
+        let end = x.timing.access_start.unwrap_or(x.timing.started);
+        x.timing.access_start = matches!(before, Next::Go).then_some(end);
+    });
+    if matches!(before, Next::Go) && way.too_large {
+        before = fail(g, scope, &Fault::BodyTooLarge);
+    }
+    if matches!(before, Next::Go)
+        && let Err(fault) = route(g, scope, stream)
+    {
+        before = fail(g, scope, &fault);
+    }
+    if !matches!(before, Next::Go) {
+        // what ends before access runs the later phases of global plugins
+        if let Some(plan) = chain::plan(scope) {
+            plan.collect_globals(scope);
+        }
+        return Some(before);
+    }
+    None
 }
 
 /// The end of the story. An own answer before the client's body was read tells a client that waits to be asked for it,
@@ -289,11 +318,39 @@ fn buffering(scope: &Scope) -> bool {
         .is_some_and(|x| x.borrow().response.buffering)
 }
 
-/// Runs rewrite, access or response, and turns its end into what comes next.
-async fn phase(g: &Rc<Generation>, scope: &Rc<Scope>, stream: &ClientStream, phase: Phase) -> Next {
-    let Some(run) = g.phases.run(&g.vm, scope, phase) else {
+/// The upstream's turn, if a client is there for what it says.
+async fn forwarded(
+    g: &Rc<Generation>,
+    scope: &Rc<Scope>,
+    stream: &Rc<ClientStream>,
+) -> Result<(UpstreamBody, Option<Lease>), Fault> {
+    if scope.is_left() {
+        return Err(Fault::ClientGone);
+    }
+    let mut forwarding = std::pin::pin!(forward::forward(g, scope, stream));
+    poll_fn(|cx| match forwarding.as_mut().poll(cx) {
+        // who made the request goes on, and hyper does not end this one
+        Poll::Pending if scope.poll_left(cx).is_ready() => Poll::Ready(Err(Fault::ClientGone)),
+        polled => polled,
+    })
+    .await
+}
+
+/// Runs rewrite, access or response, and turns its end into what comes next. `resumed` is a run that its client left.
+async fn phase(
+    g: &Rc<Generation>,
+    scope: &Rc<Scope>,
+    stream: &ClientStream,
+    phase: Phase,
+    resumed: Option<Run>,
+) -> Next {
+    let anew = resumed.is_none();
+    let Some(run) = resumed.or_else(|| g.phases.run(&g.vm, scope, phase)) else {
         return Next::Go;
     };
+    if anew && checks_client_abort() && scope.is_left() {
+        return fail(g, scope, &Fault::ClientGone);
+    }
     let mut run = Watched::new(run, g, scope);
     let stepped = poll_fn(|cx| match run.poll_due(cx) {
         // nobody is told: the request ends where it waits
@@ -409,15 +466,27 @@ async fn buffered(
     let next = if scope.handled.get() & Phase::Response as u32 == 0 {
         Next::Go
     } else {
-        phase(g, scope, stream, Phase::Response).await
+        return late(g, scope, stream, None).await;
     };
-    if matches!(next, Next::Go) {
+    in_full(scope, &next);
+    next
+}
+
+/// The response phase.
+async fn late(g: &Rc<Generation>, scope: &Rc<Scope>, stream: &ClientStream, resumed: Option<Run>) -> Next {
+    let next = phase(g, scope, stream, Phase::Response, resumed).await;
+    in_full(scope, &next);
+    next
+}
+
+/// The body that was buffered is the response's, unless there is another.
+fn in_full(scope: &Scope, next: &Next) {
+    if let (Some(cell), Next::Go) = (&scope.exchange, next) {
         let mut x = cell.borrow_mut();
         if x.response.body.is_none() {
-            x.response.body = Some(body.to_vec());
+            x.response.body = x.response.buffered.as_ref().map(|b| b.to_vec());
         }
     }
-    next
 }
 
 /// The body, and the bytes received and sent for it.

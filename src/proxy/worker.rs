@@ -25,6 +25,10 @@ pub struct Worker {
     pub names: Names,
     /// Exchanges under way.
     pub exchanges: Cell<usize>,
+    /// Exchanges whose handlers go on without their clients.
+    pub outliving: Cell<usize>,
+    /// The worker ends: nothing outlives anybody any more.
+    pub cut: Cut,
     /// TLS handshakes under way.
     pub handshakes: Rc<Cell<usize>>,
     /// Generations that live: one at rest.
@@ -43,6 +47,31 @@ pub struct Worker {
     pub ids: Ids,
 }
 
+/// The end of what goes on without a client.
+#[derive(Debug, Default)]
+pub struct Cut {
+    now: Cell<bool>,
+    told: tokio::sync::Notify,
+}
+
+impl Cut {
+    /// Ends it all.
+    pub fn cut(&self) {
+        self.now.set(true);
+        self.told.notify_waiters();
+    }
+
+    /// Whether that was said.
+    pub fn is_due(&self) -> bool {
+        self.now.get()
+    }
+
+    /// When it is said.
+    pub async fn due(&self) {
+        self.told.notified().await;
+    }
+}
+
 impl Worker {
     /// A worker's things.
     pub fn new(
@@ -57,6 +86,8 @@ impl Worker {
             pool: Pool::new(limits),
             names,
             exchanges: Cell::new(0),
+            outliving: Cell::new(0),
+            cut: Cut::default(),
             generations: Rc::default(),
             handshakes: Rc::default(),
             connections: Cell::new(0),

@@ -135,6 +135,7 @@ impl Shared {
 
     /// Cuts every connection.
     pub fn cut(&self) {
+        self.worker.cut.cut();
         for w in self.open.borrow().iter().filter_map(Weak::upgrade) {
             w.tell(Order::Kill);
         }

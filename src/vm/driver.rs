@@ -167,6 +167,7 @@ impl Vm {
         };
         drop(running);
         drop(entered);
+        scope.show_variables();
         let mut nested = false;
         let step = match status {
             // what it returned stays on its stack

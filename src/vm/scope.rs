@@ -3,13 +3,14 @@
 //! Must not: be stored anywhere; ops ask for it anew at each call.
 #![allow(unsafe_code)]
 
+use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
@@ -23,7 +24,7 @@ pub struct Scope {
     /// The state it runs in; kept alive by its scopes across a reload.
     pub vm: Rc<Vm>,
     /// What the state kept when the scope was made ([`Vm::set_guest`]): the configuration it runs with.
-    guest: Option<Rc<dyn std::any::Any>>,
+    guest: Option<Rc<dyn Any>>,
     /// The index of this scope's tables on the Lua side (`ngx.ctx`, `kong.ctx`); unique among the living.
     pub slot: u32,
     /// The phase.
@@ -62,20 +63,27 @@ pub struct Scope {
     pub captures: Cell<u32>,
     /// What `ngx.on_abort` was given.
     pub(super) on_abort: RefCell<Option<super::crew::Spawned>>,
-    /// The client is gone and the handlers go on: what is to be done when they are through.
-    pub afterwards: RefCell<Afterwards>,
+    /// Whether the client is still there.
+    pub standing: RefCell<Standing>,
+    /// Who waits for something that ends when the client goes.
+    minders: RefCell<Vec<Waker>>,
+    /// The requests that it shares its variables with (`share_all_vars`), itself among them.
+    family: RefCell<Option<Family>>,
 }
 
-/// What happens when handlers that outlive their client are through.
+/// Requests that share their variables.
+type Family = Rc<RefCell<Vec<Weak<Scope>>>>;
+
+/// How a client stands to the handlers that run for it.
 #[derive(Default)]
-pub enum Afterwards {
-    /// They do not outlive it.
+pub enum Standing {
+    /// It is there, as far as is known.
     #[default]
-    Nothing,
-    /// They do.
-    Due,
-    /// And then this is done.
-    Then(Box<dyn FnOnce()>),
+    Here,
+    /// It has just gone, and its handlers go on: what holds the request is kept here for them.
+    Leaving(Option<Box<dyn Any>>),
+    /// It is gone.
+    Gone,
 }
 
 /// The way requests are served, as Lua needs it: for requests of its own, and for what it writes itself.
@@ -171,6 +179,11 @@ pub trait BodyReader: std::fmt::Debug {
     /// Throws away what is still to come of it, without being waited for.
     fn discard(&self) {}
 
+    /// What the proxy reads the body from.
+    fn source(&self) -> Option<Rc<dyn Any>> {
+        None
+    }
+
     /// How much of a body is kept in memory, bytes, and the folder of what is not.
     fn room(&self) -> (u64, PathBuf) {
         (8 << 10, std::env::temp_dir())
@@ -193,7 +206,7 @@ impl Scope {
         vm: &Rc<Vm>,
         phase: Phase,
         exchange: Option<Exchange>,
-        guest: Option<Rc<dyn std::any::Any>>,
+        guest: Option<Rc<dyn Any>>,
     ) -> Rc<Self> {
         let caller = exchange.is_none().then(|| Caller::new(None));
         Self::build(vm, phase, exchange, None, caller, guest)
@@ -217,7 +230,7 @@ impl Scope {
         exchange: Option<Exchange>,
         handshake: Option<Rc<Handshake>>,
         caller: Option<Caller>,
-        guest: Option<Rc<dyn std::any::Any>>,
+        guest: Option<Rc<dyn Any>>,
     ) -> Rc<Self> {
         Rc::new(Self {
             guest,
@@ -238,7 +251,9 @@ impl Scope {
             body_reader: RefCell::default(),
             captures: Cell::new(0),
             on_abort: RefCell::default(),
-            afterwards: RefCell::default(),
+            standing: RefCell::default(),
+            minders: RefCell::default(),
+            family: RefCell::default(),
             main: OnceCell::new(),
             ends: RefCell::default(),
             gateway: RefCell::default(),
@@ -249,6 +264,39 @@ impl Scope {
     pub fn set_parent(&self, parent: &Rc<Self>) {
         let main = parent.main.get().cloned();
         let _ = self.main.set(main.unwrap_or_else(|| Rc::downgrade(parent)));
+    }
+
+    /// Shares variables with `parent` from now on.
+    pub fn share_with(self: &Rc<Self>, parent: &Rc<Self>) {
+        let family = parent.family.borrow_mut().get_or_insert_default().clone();
+        let mut members = family.borrow_mut();
+        if members.is_empty() {
+            members.push(Rc::downgrade(parent));
+        }
+        members.retain(|m| m.strong_count() > 0);
+        members.push(Rc::downgrade(self));
+        drop(members);
+        self.family.replace(Some(family));
+    }
+
+    /// Shows the variables to whom they are shared with; after each time that Lua may have changed them.
+    #[inline]
+    pub fn show_variables(&self) {
+        if self.family.borrow().is_some() {
+            self.spread_variables();
+        }
+    }
+
+    #[cold]
+    fn spread_variables(&self) {
+        let members = self.family.borrow().as_ref().map(|f| f.borrow().clone());
+        let own = self.exchange.as_ref().and_then(|x| x.try_borrow().ok());
+        let Some(own) = own else { return };
+        for member in members.into_iter().flatten().filter_map(|m| m.upgrade()) {
+            if let Some(Ok(mut other)) = member.exchange.as_ref().map(RefCell::try_borrow_mut) {
+                other.outbound = own.outbound.clone();
+            }
+        }
     }
 
     /// Ends `what` with this scope, or with the client's request that it is a part of, if it still lives then.
@@ -283,8 +331,49 @@ impl Scope {
     }
 
     /// What it runs with, for another scope that is to run with the same.
-    pub fn shared_guest(&self) -> Option<Rc<dyn std::any::Any>> {
+    pub fn shared_guest(&self) -> Option<Rc<dyn Any>> {
         self.guest.clone()
+    }
+
+    /// The client's request that this is a part of, where that is another.
+    fn clients(&self) -> Option<Rc<Self>> {
+        self.main.get()?.upgrade()
+    }
+
+    /// Whether it is a request that Lua made.
+    pub fn is_subrequest(&self) -> bool {
+        self.main.get().is_some()
+    }
+
+    /// Whether the client is gone and its handlers go on.
+    pub fn is_left(&self) -> bool {
+        match self.clients() {
+            Some(main) => main.is_left(),
+            None => !matches!(*self.standing.borrow(), Standing::Here),
+        }
+    }
+
+    /// Ready when the client of a request that Lua made is gone.
+    pub fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(main) = self.clients() else {
+            return Poll::Pending;
+        };
+        if main.is_left() {
+            return Poll::Ready(());
+        }
+        let mut minders = main.minders.borrow_mut();
+        if !minders.iter().any(|w| w.will_wake(cx.waker())) {
+            minders.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// The client goes, and its handlers go on.
+    pub fn leave(&self, standing: Standing) {
+        self.standing.replace(standing);
+        for waker in self.minders.take() {
+            waker.wake();
+        }
     }
 
     /// Whether `ngx.on_abort` was given something.

@@ -12,11 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mlua::{Lua, ffi};
 
-use super::pattern::{End, Trial, ways};
+use super::pattern::{End, Trial, is_risky};
 use super::watchdog;
-
-/// Matches that may be tried without a look at the watchdog: a quarter of a second at most.
-const FEW: u64 = 1 << 26;
 
 const NAMES: [&CStr; 4] = [c"find", c"match", c"gmatch", c"gsub"];
 const OURS: [ffi::lua_CFunction; 4] = [find, match_, gmatch, gsub];
@@ -93,8 +90,7 @@ unsafe fn risky<'a>(l: *mut ffi::lua_State) -> Option<(&'a [u8], &'a [u8])> {
             std::slice::from_raw_parts(p.cast::<u8>(), len)
         };
         let (subject, pattern) = (text(1), text(2));
-        let long = ways(subject.len(), pattern, pattern.first() == Some(&b'^')) > FEW;
-        (long && watchdog::is_watching()).then_some((subject, pattern))
+        (is_risky(subject.len(), pattern) && watchdog::is_watching()).then_some((subject, pattern))
     }
 }
 

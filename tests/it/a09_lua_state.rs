@@ -52,6 +52,10 @@ fn shaped(shape: &str, body: &str) -> String {
 }
 
 fn gateway(origin: &Origin) -> Gateway {
+    setup(origin).start()
+}
+
+fn setup(origin: &Origin) -> Setup {
     let mut config = with(service(origin.port), "probe", json!({}));
     let routes = config["services"][0]["routes"].as_array_mut().unwrap();
     routes.push(json!({ "name": "late", "paths": ["/late"], "plugins": [{ "name": "late" }] }));
@@ -60,7 +64,6 @@ fn gateway(origin: &Origin) -> Gateway {
         .plugin("late", PROBE_RESPONSE)
         .set("moongate_handler_timeout", "200ms")
         .set("moongate_lua_memory_limit", "96m")
-        .start()
 }
 
 /// Runs the code in the phase's handler, on a connection of its own.
@@ -237,7 +240,9 @@ fn a09_timers_in_every_shape_and_outcome() {
 #[test]
 fn a09_client_aborts_release_everything() {
     let origin = Origin::echo();
-    let gateway = gateway(&origin);
+    let gateway = setup(&origin)
+        .set("nginx_proxy_lua_check_client_abort", "on")
+        .start();
     gateway.get("/", &[]).is(200);
     let count = "collectgarbage() collectgarbage() kong.response.exit(200, collectgarbage('count') .. '')";
     let before = (gateway.descriptors(), gateway.access(count).text());

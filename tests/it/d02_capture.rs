@@ -7,6 +7,10 @@ use crate::support::{Gateway, Origin, Setup, service, with};
 /// Handlers by path: a global plugin whose access (or rewrite) runs what the table has for `$uri`; what it lacks goes
 /// to the origin.
 fn gateway(port: u16, rewrite: &str, access: &str) -> Gateway {
+    setup(port, rewrite, access).start()
+}
+
+fn setup(port: u16, rewrite: &str, access: &str) -> Setup {
     let plugin = format!(
         "local P = {{ PRIORITY = 1, VERSION = '1.0.0' }}
          local function same(a, b) if a ~= b then error(tostring(a) .. ' is not ' .. tostring(b), 2) end end
@@ -27,9 +31,7 @@ fn gateway(port: u16, rewrite: &str, access: &str) -> Gateway {
          function P:log() kong.log.err('logged ', ngx.var.uri, '.') end
          return P"
     );
-    Setup::new(&with(service(port), "by-path", json!({})))
-        .plugin("by-path", &plugin)
-        .start()
+    Setup::new(&with(service(port), "by-path", json!({}))).plugin("by-path", &plugin)
 }
 
 fn origin() -> Origin {
@@ -298,7 +300,7 @@ fn d02_exec_routes_anew_with_a_fresh_context() {
 
 #[test]
 fn d02_a_client_that_leaves_ends_its_captures() {
-    let gateway = gateway(
+    let gateway = setup(
         1,
         "",
         "['/go'] = function()
@@ -306,7 +308,9 @@ fn d02_a_client_that_leaves_ends_its_captures() {
            kong.log.err('went on')
          end,
          ['/slow'] = function() ngx.sleep(3) kong.log.err('slept on') end,",
-    );
+    )
+    .set("nginx_proxy_lua_check_client_abort", "on")
+    .start();
     let mut client = gateway.connect();
     client.send("GET /go HTTP/1.1\r\nHost: a\r\n\r\n");
     std::thread::sleep(std::time::Duration::from_millis(300));
@@ -416,6 +420,16 @@ fn d02_variables_are_copied_or_shared() {
         let r = gateway.get("/", &[("X-Access", &code)]).is(200);
         assert_eq!(r.text(), format!("{seen},{after}"), "{options}");
     }
+    // shared ones are the same all the while
+    let code = "if ngx.is_subrequest then ngx.sleep(0.05) ngx.var.upstream_te = 'sub' ngx.sleep(0.15) \
+                  ngx.print(ngx.var.upstream_te) \
+                else ngx.var.upstream_te = 'parent' \
+                  local t = ngx.thread.spawn(function() ngx.sleep(0.1) local v = ngx.var.upstream_te \
+                    ngx.var.upstream_te = 'thread' return v end) \
+                  local r = ngx.location.capture('/', { share_all_vars = true }) \
+                  ngx.print(select(2, ngx.thread.wait(t)), ',', r.body) \
+                end ngx.exit(200)";
+    assert_eq!(gateway.get("/", &[("X-Access", code)]).text(), "sub,thread");
     // without a Host it is the server's name, for the subrequest, too
     let code = "if ngx.is_subrequest then ngx.print('[', ngx.var.host, ']') else ngx.req.clear_header('Host') \
                 local r = ngx.location.capture('/') ngx.print('[', ngx.var.host, ']', r.body) end ngx.exit(200)";

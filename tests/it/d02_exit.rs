@@ -204,3 +204,53 @@ fn d02_each_try_has_its_times() {
     assert!(response.split(", ").all(|t| t.parse::<f64>().is_ok()), "{line}");
     assert!(rest.starts_with("-, -, -."), "{line}");
 }
+
+#[test]
+fn d02_no_connection_is_kept_after_an_exit_that_nginx_closes_at() {
+    let origin = Origin::echo();
+    let gateway = Setup::probe(origin.port).start();
+    for phase in ["X-Access", "X-Header-Filter"] {
+        for code in [400u16, 403, 404, 413, 414, 497, 500, 501, 502, 503] {
+            let closes = matches!(code, 400 | 413 | 414 | 497 | 500 | 501);
+            let exit = format!("ngx.exit({code})");
+            let mut client = gateway.connect();
+            client.send(format!("GET / HTTP/1.1\r\nHost: a\r\n{phase}: {exit}\r\n\r\n"));
+            let said = client
+                .answer(false)
+                .is(code)
+                .header("connection")
+                .map(str::to_owned);
+            let wanted = if closes { "close" } else { "keep-alive" };
+            assert_eq!(said.as_deref(), Some(wanted), "{phase} {code}");
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            assert_eq!(client.try_answer(false).is_none(), closes, "{phase} {code}");
+        }
+    }
+    // with a body it is the handler's answer
+    let r = gateway
+        .access("ngx.status = 500 ngx.print('own') ngx.exit(500)")
+        .is(500);
+    assert_eq!(r.header("connection"), Some("keep-alive"));
+}
+
+#[test]
+fn d02_a_101_of_luas_leaves_as_one() {
+    let origin = Origin::echo();
+    let gateway = Setup::probe(origin.port).start();
+    let mut client = gateway.connect();
+    for sends in ["ngx.send_headers()", "ngx.send_headers() ngx.flush(true)"] {
+        client.send(format!(
+            "GET / HTTP/1.1\r\nHost: a\r\nX-Access: ngx.status = 101 ngx.header.upgrade = 'mine' {sends} ngx.exit(101)\r\n\r\n"
+        ));
+        let head = client.head().unwrap();
+        assert_eq!(
+            (head.status, head.header("upgrade")),
+            (101, Some("mine")),
+            "{sends}"
+        );
+        assert_eq!(head.header("connection"), Some("upgrade"));
+        assert!(head.header("content-length").is_none() && head.header("transfer-encoding").is_none());
+        client.send("GET /next HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(client.answer(false).is(200).json()["path"], "/next");
+    }
+}

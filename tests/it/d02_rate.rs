@@ -113,3 +113,14 @@ fn d02_a_rate_by_setting_and_what_it_begins_after() {
     let took = takes(&mut client, "X-Access: ngx.var.limit_rate = '50k'\r\n", 400_000);
     assert!(took > SECOND, "{took:?}");
 }
+
+#[test]
+fn d02_who_flushes_waits_for_what_the_rate_holds_back() {
+    let origin = large(1);
+    let gateway = Setup::probe(origin.port).start();
+    let mut client = gateway.connect();
+    let lines = "X-Access: ngx.var.limit_rate = 50000 ngx.print(('x'):rep(100000)) local t = ngx.now() \
+                 ngx.flush(true) ngx.update_time() kong.log.warn('FLUSHED ', ngx.now() - t > 0.8) ngx.exit(200)\r\n";
+    takes(&mut client, lines, 100_000);
+    gateway.logged("FLUSHED true");
+}

@@ -285,7 +285,9 @@ fn d03_datagrams_leave_from_timers() {
 fn d03_sockets_end_with_their_request() {
     let origin = Origin::echo();
     let silent = Origin::raw(|mut conn| drop(conn.take(usize::MAX)));
-    let gateway = Setup::probe(origin.port).start();
+    let gateway = Setup::probe(origin.port)
+        .set("nginx_proxy_lua_check_client_abort", "on")
+        .start();
     gateway.access("kong.response.exit(200)").is(200);
     let before = gateway.descriptors();
     let open = format!(

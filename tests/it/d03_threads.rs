@@ -104,7 +104,7 @@ fn d03_a_request_waits_for_its_threads() {
 
 #[test]
 fn d03_threads_end_with_a_client_that_goes() {
-    let gateway = gateway(&[]);
+    let gateway = gateway(&[("nginx_proxy_lua_check_client_abort", "on")]);
     let mut clients: Vec<_> = (0..50).map(|_| gateway.connect()).collect();
     for client in &mut clients {
         client.send(format!(

@@ -65,6 +65,7 @@ mod d02_output;
 mod d02_rate;
 mod d02_traffic;
 mod d02_trailers;
+mod d03_departures;
 mod d03_log_lines;
 mod d03_model;
 mod d03_pipe;
