@@ -13,6 +13,7 @@ fn vm() -> Rc<Vm> {
         crate::db::install,
         crate::ngx::install,
         crate::pdk::install,
+        crate::cache::install,
     ];
     Vm::new(&VmOptions::default(), &rooms).unwrap()
 }

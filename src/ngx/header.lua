@@ -52,7 +52,8 @@ ngx.header = setmetatable({}, {
 
 local by_any_spelling = {
   __index = function(t, key)
-    if type(key) ~= "string" then
+    local kind = type(key)
+    if kind ~= "string" and kind ~= "number" then
       return nil
     end
     return rawget(t, (gsub(lower(key), "_", "-")))

@@ -13,7 +13,8 @@ local new = require "table.new"
 
 local by_any_spelling = {
   __index = function(t, key)
-    if type(key) ~= "string" then
+    local kind = type(key)
+    if kind ~= "string" and kind ~= "number" then
       return nil
     end
     key = lower(key)

@@ -4,12 +4,13 @@
 
 use std::ffi::c_int;
 use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::var_names::READ_ONLY;
-use super::{call, var_ssl};
+use super::{call, log, var_ssl};
 use crate::exchange::request::target_text;
 use crate::exchange::{Body, Exchange};
 use crate::vm::native::{self, Given, Reply};
@@ -132,9 +133,45 @@ fn value(x: &Exchange, name: &[u8], r: &mut impl Sink) {
     if name.starts_with(b"ssl_") {
         return r.tls(x, name);
     }
-    if !(request(x, name, r) || connection(x, name, r) || outbound(x, name, r) || response(x, name, r)) {
+    if !(request(x, name, r)
+        || connection(x, name, r)
+        || outbound(x, name, r)
+        || response(x, name, r)
+        || folder(x, name, r))
+    {
         dynamic(x, name, r);
     }
+}
+
+/// Where nginx would look for files: its default `root`, although nothing is served from it.
+///
+/// # Source
+/// `ngx_http_variable_document_root`, `ngx_http_variable_realpath_root`
+fn folder(x: &Exchange, name: &[u8], r: &mut impl Sink) -> bool {
+    let root = || super::worker::with_prefix(|prefix| format!("{prefix}html"));
+    match name {
+        b"document_root" => r.str(root()),
+        b"realpath_root" => match std::fs::canonicalize(root()) {
+            Ok(real) => r.str(real.as_os_str().as_bytes()),
+            Err(e) => {
+                let (root, code) = (root(), e.raw_os_error().unwrap_or_default());
+                let why = std::io::Error::from_raw_os_error(code).to_string();
+                let why = why.split(" (os error").next().unwrap_or_default();
+                log::emit(
+                    log::Level::CRIT,
+                    format!("realpath() \"{root}\" failed ({code}: {why})").as_bytes(),
+                );
+                r.nil();
+            }
+        },
+        b"request_filename" => {
+            let mut path = root().into_bytes();
+            path.extend_from_slice(&x.request.uri);
+            r.str(path);
+        }
+        _ => return false,
+    }
+    true
 }
 
 fn joined(x: &Exchange, name: &[u8], r: &mut impl Sink) {

@@ -51,6 +51,11 @@ pub fn set_prefix(prefix: &str) {
     PREFIX.set(format!("{}/", prefix.trim_end_matches('/')));
 }
 
+/// Runs `f` on it.
+pub(super) fn with_prefix<R>(f: impl FnOnce(&str) -> R) -> R {
+    PREFIX.with_borrow(|prefix| f(prefix))
+}
+
 pub(super) fn install(r: &Registrar) -> mlua::Result<()> {
     r.op("ngx_worker", "id", op::raw(id))?;
     r.op("ngx_worker", "pid", op::raw(pid))?;

@@ -170,7 +170,7 @@ async fn carry_on(
     };
     let worker = g.worker.clone();
     let way = Way {
-        resumed: Some(Box::new(resumed)),
+        resumed: Some((resumed.0, Box::new(resumed.1))),
         ..Way::default()
     };
     let rest = async {

@@ -105,7 +105,7 @@ pub struct Way {
     /// Its body is larger than may be.
     pub too_large: bool,
     /// The phase that it had come to when its client went.
-    pub resumed: Option<Box<(Phase, Run)>>,
+    pub resumed: Option<(Phase, Box<Run>)>,
 }
 
 /// The phases, from rewrite to the head of the response.
@@ -199,7 +199,7 @@ async fn to_access(
     tail: &mut Tail,
     stream: &Rc<ClientStream>,
     way: &mut Way,
-    run: Option<Run>,
+    run: Option<Box<Run>>,
 ) -> Option<Next> {
     let mut before = match way.refused.take() {
         Some(fault) => fail(g, scope, &fault),
@@ -342,10 +342,14 @@ async fn phase(
     scope: &Rc<Scope>,
     stream: &ClientStream,
     phase: Phase,
-    resumed: Option<Run>,
+    resumed: Option<Box<Run>>,
 ) -> Next {
     let anew = resumed.is_none();
-    let Some(run) = resumed.or_else(|| g.phases.run(&g.vm, scope, phase)) else {
+    let run = match resumed {
+        Some(run) => Some(*run),
+        None => g.phases.run(&g.vm, scope, phase),
+    };
+    let Some(run) = run else {
         return Next::Go;
     };
     if anew && checks_client_abort() && scope.is_left() {
@@ -473,7 +477,12 @@ async fn buffered(
 }
 
 /// The response phase.
-async fn late(g: &Rc<Generation>, scope: &Rc<Scope>, stream: &ClientStream, resumed: Option<Run>) -> Next {
+async fn late(
+    g: &Rc<Generation>,
+    scope: &Rc<Scope>,
+    stream: &ClientStream,
+    resumed: Option<Box<Run>>,
+) -> Next {
     let next = phase(g, scope, stream, Phase::Response, resumed).await;
     in_full(scope, &next);
     next

@@ -19,6 +19,17 @@ local function in_request()
   return ok and s or nil
 end
 
+-- The request's body, wherever it is.
+function M.body()
+  local data, path = ngx.req.get_body_data(), ngx.req.get_body_file()
+  local file = not data and path and io.open(path, "rb")
+  if file then
+    data = file:read("*a")
+    file:close()
+  end
+  return data
+end
+
 -- A line of nginx's own: without the place of the Lua that logs it.
 local function log(level, ...)
   write_line(level, table.concat({ ... }))
@@ -77,7 +88,12 @@ ngx.var = setmetatable({}, {
     elseif name == "echo_client_request_headers" then
       return ngx.req.raw_header()
     elseif name == "echo_request_body" then
-      return ngx.req.get_body_data()
+      return M.body()
+    elseif (name == "document_root" or name == "realpath_root") and s and s.block then
+      -- the block's nginx has a prefix of its own
+      return s.block.root .. "/html"
+    elseif name == "request_filename" and s and s.block then
+      return s.block.root .. "/html" .. ngx.var.uri
     elseif type(name) == "number" then
       return s and s.captures and name > 0 and s.captures[name] or nil
     end

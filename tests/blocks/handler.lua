@@ -408,7 +408,7 @@ local echoes = {
   end,
   echo_request_body = function()
     ngx.req.read_body()
-    ngx.print(ngx.req.get_body_data() or "")
+    ngx.print(E.body() or "")
   end,
   echo_location = function(uri)
     local path, args = expand(uri):match("^(%S+)%s*(.*)$")

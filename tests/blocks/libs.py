@@ -40,7 +40,8 @@ BESIDE = {
     "lua-resty-acme": ["lua-resty-openssl"],
     "lua-resty-aws": ["Penlight", "luatz", "lua-resty-luasocket"],
     "lua-resty-gcp": ["lua-resty-luasocket", "lua-resty-jwt", "lua-resty-hmac"],
-    "lua-resty-healthcheck": ["lua-resty-worker-events", "lua-resty-timer", "Penlight"],
+    # of which it takes 0.3.3 only
+    "lua-resty-healthcheck": ["lua-resty-worker-events-0.3.3", "lua-resty-timer", "Penlight"],
     "lua-resty-jwt": ["lua-resty-hmac"],
     "lua-resty-openidc": ["lua-resty-session", "lua-resty-jwt"],
     "lua-resty-radixtree": ["lua-resty-ipmatcher"],
@@ -91,6 +92,8 @@ SETTINGS = {
 # Redis as tests look for it (ports and passwords), and those that look for memcached where it is by default.
 REDIS = {"lua-resty-session": [(6379, "password")], "lua-resty-acme": [(6379, ""), (6380, "passdefault")]}
 MEMCACHED = ["lua-resty-session"]
+# Blocks with servers at the same ports as others of theirs: one gateway at a time.
+SAME_PORTS = ["lua-resty-healthcheck"]
 # Files that are left out, by a regular expression, and why.
 WITHOUT = {
     "lua-resty-acme": [("storage/(consul|etcd|vault)", "Consul, etcd, Vault"), (r"e2e|autossl", "an ACME server")],
@@ -118,7 +121,8 @@ def blocks(args, checkout, behind, tally):
     """The library's Test::Nginx blocks."""
     if not glob.glob(checkout + "/t/**/*.t", recursive=True):
         return
-    options = argparse.Namespace(checkout=checkout, files=[], binary=args.binary, keep=None, jobs=args.jobs, retry=400,
+    jobs = 1 if os.path.basename(checkout) in SAME_PORTS else args.jobs
+    options = argparse.Namespace(checkout=checkout, files=[], binary=args.binary, keep=None, jobs=jobs, retry=400,
                                  lib=":".join(behind), without=WITHOUT.get(os.path.basename(checkout), []))
     results = Run(options).run()
     for r in results:

@@ -96,3 +96,22 @@ fn d02_bytes_beneath_tls_are_not_counted() {
     let received: usize = received.parse().unwrap();
     assert!(received > r.body.len() && received < r.body.len() + 400, "{line}");
 }
+
+#[test]
+fn d02_the_folder_of_nginx_s_root_is_that_of_the_prefix() {
+    let origin = Origin::echo();
+    let gateway = Setup::probe(origin.port).start();
+    let show = "local v = ngx.var kong.response.exit(200, table.concat({ v.document_root, tostring(v.realpath_root), \
+                v.request_filename, ngx.config.prefix() }, '|'))";
+    let ask = || gateway.get("/a/b?c", &[("X-Access", show)]).is(200).text();
+    let text = ask();
+    let parts: Vec<&str> = text.split('|').collect();
+    let root = format!("{}html", parts[3]);
+    assert_eq!(parts[..3], [root.as_str(), "nil", &format!("{root}/a/b")]);
+    gateway.logged(&format!(
+        "realpath() \"{root}\" failed (2: No such file or directory)"
+    ));
+    std::fs::create_dir(&root).unwrap();
+    let real = std::fs::canonicalize(&root).unwrap();
+    assert_eq!(ask().split('|').nth(1), real.to_str());
+}
