@@ -116,6 +116,7 @@ describe("D1 resty.openssl.bn primes", function()
       assert.is_false(bn.new(n):is_prime())
     end
     assert.is_false((-bn.new(7)):is_prime())
+    assert.same({ nil, "not supported: primes of more than 16384 bits" }, { bn.new(1):lshift(16384):is_prime() })
     assert.same({ nil, "bn:is_prime: expect a number at #1" }, { bn.new(7):is_prime("x") })
   end)
 

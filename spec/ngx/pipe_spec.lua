@@ -153,7 +153,7 @@ describe("D3 ngx.pipe", function()
         assert.equal(1, ngx.thread.kill(thread))
       end
     end
-    local proc = spawn({ "sh", "-c", "sleep 0.1; echo out; echo err >&2; cat; exit 3" })
+    local proc = spawn({ "sh", "-c", "sleep 0.5; echo out; echo err >&2; cat; exit 3" })
     killed(function() proc:stdout_read_line() end)
     killed(function() proc:stderr_read_line() end)
     killed(function() proc:wait() end)

@@ -1,6 +1,7 @@
 //! A response that its handler goes on with after the head is on its way: `ngx.flush`, `ngx.eof`, much output.
 //!
-//! The handler then runs as a task of its own, and the response's body takes what it writes. Must not: decide what a handler's end leads to where nothing has left yet; `serve` does.
+//! The handler then runs as a task of its own, and the response's body takes what it writes. Must not: decide what a
+//! handler's end leads to where nothing has left yet; `serve` does.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -96,7 +96,7 @@ fn a07_plugin_lines_name_file_and_line() {
 #[test]
 fn a07_levels_are_kept_back() {
     let code = "kong.log.debug('at debug') kong.log.info('at info') kong.log.notice('at notice')
-        kong.log.warn('at warn') kong.log.crit('at crit') ngx.log(ngx.ERR, 'by ngx') kong.response.exit(200)";
+        kong.log.warn('at warn') ngx.log(ngx.ERR, 'by ngx') kong.log.crit('at crit') kong.response.exit(200)";
     for (level, from) in [("debug", 0), ("notice", 2), ("warn", 3), ("crit", 4)] {
         let gateway = Setup::probe(1).set("log_level", level).start();
         gateway.access(code).is(200);

@@ -47,9 +47,16 @@ fn bn_prime(a: &Args, r: &mut Ret) {
     };
 }
 
-/// `bn_is_prime(bn)`
+/// Numbers that are asked whether they are primes, bits: a larger one would keep the worker for seconds.
+const MAX_ASKED: u64 = 16_384;
+
+/// `bn_is_prime(bn)`: whether it is, or nil and why not.
 fn bn_is_prime(a: &Args, r: &mut Ret) {
     let n = cdata::object::<BigInt>(a, 1);
+    if n.as_ref().is_some_and(|n| n.bits() > MAX_ASKED) {
+        r.fail(format!("not supported: primes of more than {MAX_ASKED} bits"));
+        return;
+    }
     r.bool(n.is_some_and(|n| n.sign() == Sign::Plus && prime::is_prime(n.magnitude())));
 }
 
