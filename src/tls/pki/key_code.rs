@@ -30,7 +30,7 @@ pub enum KeyError {
 
 type Result<T> = std::result::Result<T, KeyError>;
 
-/// The most rounds that a file may ask for, all its parts together: a second or so of a worker's time, which nothing
+/// The most rounds that a file may ask for, all its parts together: a second or two of a worker's time, which nothing
 /// else gets meanwhile. Three times 600,000, as much as anybody recommends, fit.
 pub(super) const MAX_ROUNDS: u32 = 2_000_000;
 
