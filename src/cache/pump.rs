@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
+use std::time::Duration;
 
 use crate::exchange::Phase;
 use crate::shared::events::{self, Log};
@@ -12,6 +13,9 @@ use crate::vm::{Args, Flow, Ret, Scope, Vm, scope};
 
 /// The log of `kong.worker_events`.
 const LOG: &str = "kong_worker_events";
+
+/// How long a delivery that was stopped rests.
+const AGAIN: Duration = Duration::from_millis(50);
 
 thread_local! {
     static STARTED: RefCell<Vec<Weak<Vm>>> = const { RefCell::new(Vec::new()) };
@@ -57,8 +61,15 @@ async fn run(vm: Weak<Vm>, log: &'static Log, mut seen: u32) {
         };
         deliver = Some(func);
         let scope = Scope::new(&vm, Phase::Timer, None);
-        if let Flow::Failed(fault) = vm.run(&scope, func, &[]).await {
-            report(&fault);
+        let flow = vm.run(&scope, func, &[]).await;
+        if let Flow::Failed(fault) = &flow {
+            report(fault);
+        }
+        if !matches!(flow, Flow::Done) {
+            // what came after the event that stopped it waits still
+            seen = last.wrapping_sub(1);
+            drop((scope, vm));
+            tokio::time::sleep(AGAIN).await;
         }
     }
 }

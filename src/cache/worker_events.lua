@@ -1,10 +1,11 @@
--- kong.worker_events (and, unless a user brings another, resty.events.compat): news between workers. What is posted reaches the handlers of
--- every worker, the poster's too, a moment later, one event after the other; nobody waits for that. What is posted
--- to this worker alone is heard at once.
+-- kong.worker_events (and, unless a user brings another, resty.events.compat): news between workers. What is
+-- posted reaches the handlers of every worker, the poster's too, a moment later, one event after the other; nobody
+-- waits for that. What is posted to this worker alone is heard at once.
 
 local ffi = require("ffi")
 local buffer = require("string.buffer")
 local ops = require("moongate.ops").cache
+local running, slots = require("moongate.running"), require("moongate.slots")
 
 local encode, decode = buffer.encode, buffer.decode
 local type, error, pcall, ipairs, pairs = type, error, pcall, ipairs, pairs
@@ -55,28 +56,42 @@ local function tell_all(source, event, data, wid)
   end
 end
 
-local delivering
+-- Events on their way to the handlers, three values each, and which is next: one that stops who brings it (by the
+-- watchdog, by an exit) takes only itself along.
+local queue, at = {}, 1
+
+-- The scope that brings them: its table and its slot, which is another's, or nobody's, once the scope is gone.
+local holder, slot
 
 --- Takes what was posted to the handlers of this worker. The gateway calls it when something is.
 function M.deliver()
-  if delivering then
+  if holder and slots[slot] == holder then
     return
   end
-  delivering = true
-  while cell[0] ~= seen do
-    local last, lost, events = ops.log_since(log, seen, 0)
-    seen = last
-    if lost then
-      ngx_log(WARN, "worker-events: more was posted than is kept; some events are lost here")
-    end
-    for i = 1, #events, 3 do
-      local ok, posted = pcall(decode, events[i + 1])
+  slot = running[1]
+  holder = slots[slot] or {}
+  if slot ~= 0 then -- set-up code has no scope that ends
+    slots[slot] = holder
+  end
+  repeat
+    while queue[at] do
+      local ok, posted = pcall(decode, queue[at + 1])
+      at = at + 3
       if ok and (posted.to == nil or posted.to == me) then
         tell_all(posted.source, posted.event, posted.data, posted.wid)
       end
     end
-  end
-  delivering = nil
+    local over = cell[0] == seen
+    if not over then
+      local lost
+      seen, lost, queue = ops.log_since(log, seen, 0)
+      at = 1
+      if lost then
+        ngx_log(WARN, "worker-events: more was posted than is kept; some events are lost here")
+      end
+    end
+  until over
+  holder = nil
 end
 
 local function check(source, event)

@@ -291,6 +291,8 @@ local function has(headers, dashed, underscored)
   end
 end
 
+local flush
+
 local function send(status, body, headers)
   local ctx = scope.noted()
   if ctx then
@@ -301,6 +303,9 @@ local function send(status, body, headers)
     end
     if delayed then
       ctx.delayed_response = { status_code = status, content = body, headers = headers }
+      if not ctx.delayed_response_callback then
+        ctx.delayed_response_callback = flush
+      end
     end
   end
   if headers then
@@ -323,6 +328,12 @@ local function send(status, body, headers)
     op.set_header("Content-Length", tostring(text and #text or 0))
   end
   op.exit(status, text)
+end
+
+-- Answers with what an exit left, where it did not end the handler: one of a subrequest that shares ngx.ctx.
+function flush(ctx)
+  local left = ctx.delayed_response
+  send(left.status_code, left.content, left.headers)
 end
 
 local function check_headers(headers)

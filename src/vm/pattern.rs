@@ -195,11 +195,12 @@ impl<'a, F: FnMut() -> bool> Trial<'a, F> {
     }
 
     /// `%1`: the same text as a capture.
-    fn again(&self, s: usize, digit: u8) -> Found {
+    fn again(&mut self, s: usize, digit: u8) -> Found {
         let capture = usize::from(digit - b'0').checked_sub(1);
         match capture.and_then(|at| self.captures.get(at)) {
             Some(Capture::Closed(from, to)) => {
                 let text = &self.subject[*from..*to];
+                self.steps += u32::try_from(text.len() / 16).unwrap_or(u32::MAX).min(STRIDE);
                 Ok(self.subject[s..].starts_with(text).then_some(s + text.len()))
             }
             Some(Capture::Position) => Ok(None),
@@ -327,8 +328,8 @@ fn class(c: u8, letter: u8) -> bool {
     of != letter.is_ascii_uppercase()
 }
 
-/// How many matches may be tried without a look at the watchdog: a quarter of a second at most.
-const FEW: u64 = 1 << 26;
+/// How many matches may be tried without a look at the watchdog: half a second at most.
+const FEW: u64 = 1 << 24;
 
 /// The ways that `k` quantifiers can share up to `n` characters: n + k over k.
 const fn ways(n: u64, k: u64) -> u64 {
@@ -364,12 +365,21 @@ const SHORT: [usize; 32] = {
 #[inline]
 pub fn is_risky(subject: usize, pattern: &[u8]) -> bool {
     let mut free = usize::from(pattern.first() != Some(&b'^'));
+    let mut optional = 0;
     let mut escaped = false;
     for b in pattern {
-        free += usize::from(matches!(b, b'*' | b'+' | b'-') | (escaped & (*b == b'b')));
+        let shares = matches!(b, b'*' | b'+' | b'-') | (escaped & (b.is_ascii_digit() | (*b == b'b')));
+        free += usize::from(shares);
+        optional += u32::from(*b == b'?');
         escaped = *b == b'%';
     }
-    subject > SHORT.get(free).copied().unwrap_or(0)
+    match FEW.checked_shr(optional) {
+        _ if subject > SHORT.get(free).copied().unwrap_or(0) => true,
+        _ if optional == 0 => false,
+        // each is there or not
+        Some(few) => ways(subject as u64, free as u64) > few,
+        None => true,
+    }
 }
 
 #[cfg(test)]
@@ -463,7 +473,9 @@ mod tests {
         assert!(!is_risky(1_000_000, b"plain"));
         assert!(is_risky(1_000_000, b"%bxy") && is_risky(20_000, b"a*"));
         assert!(is_risky(40, b".-.-.-.-.-.-.-.-x") && !is_risky(8, b".-.-.-.-.-.-.-.-x"));
-        assert!(is_risky(1, &b"a*".repeat(40)));
+        assert!(is_risky(1, &b"a*".repeat(40)) && is_risky(1, &b"a?".repeat(64)));
+        assert!(is_risky(22, &b"a?".repeat(22)) && is_risky(200_000, b"^(.-)%1x"));
+        assert!(!is_risky(200, b"^https?://([^/:]+):?(%d*)/?(.*)$"));
         let mut asked = 0;
         let text = vec![b'a'; 4000];
         let mut trial = Trial::new(&text, b".-.-.-b", || {

@@ -21,6 +21,9 @@ const OURS: [ffi::lua_CFunction; 4] = [find, match_, gmatch, gsub];
 /// LuaJIT's own C functions, the same in every state.
 static OWN: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
 
+/// What iterators of `gmatch` call.
+static OWN_STEP: AtomicUsize = AtomicUsize::new(0);
+
 /// Where a C function's object has the function's address, on LuaJIT with 64-bit references: behind the collector's
 /// header (16 bytes), the environment, the collector's list and the bytecode.
 const ADDRESS_AT: usize = 40;
@@ -36,7 +39,7 @@ pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
             ffi::lua_getglobal(l, c"string".as_ptr());
             for (at, name) in NAMES.iter().enumerate() {
                 ffi::lua_getfield(l, -1, name.as_ptr());
-                put(l, at);
+                put(l, OURS[at], &OWN[at]);
                 ffi::lua_settop(l, -2);
             }
             ffi::lua_settop(l, -2);
@@ -44,8 +47,8 @@ pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
     }
 }
 
-/// Changes the C function of the object on top of the stack.
-unsafe fn put(l: *mut ffi::lua_State, at: usize) {
+/// Changes the C function of the object on top of the stack, and notes what was there.
+unsafe fn put(l: *mut ffi::lua_State, ours: ffi::lua_CFunction, noted: &AtomicUsize) {
     // SAFETY: a function's object is larger than ADDRESS_AT, as a closure of none of LuaJIT's kinds is smaller; what is
     // there is the address of its C function only if it says so. The object is not moved, and nothing reads the
     // address meanwhile, for this is the only thread of the state.
@@ -58,38 +61,43 @@ unsafe fn put(l: *mut ffi::lua_State, at: usize) {
             .cast::<u8>()
             .add(ADDRESS_AT)
             .cast::<usize>();
-        if own as usize == OURS[at] as usize || place.read() != own as usize {
+        if own as usize == ours as usize || place.read() != own as usize {
             return;
         }
-        OWN[at].store(own as usize, Ordering::Relaxed);
-        place.write(OURS[at] as usize);
+        noted.store(own as usize, Ordering::Relaxed);
+        place.write(ours as usize);
     }
 }
 
 /// LuaJIT's own function.
-unsafe fn own(at: usize, l: *mut ffi::lua_State) -> c_int {
+unsafe fn own(noted: &AtomicUsize, l: *mut ffi::lua_State) -> c_int {
     // SAFETY: our functions are reached only through an object that `put` changed, after it noted what was there. The
     // frame is the caller's: arguments and results are where they would have been.
     unsafe {
-        let own: ffi::lua_CFunction = std::mem::transmute(OWN[at].load(Ordering::Relaxed));
+        let own: ffi::lua_CFunction = std::mem::transmute(noted.load(Ordering::Relaxed));
         own(l)
+    }
+}
+
+/// A string's bytes.
+unsafe fn text<'a>(l: *mut ffi::lua_State, at: c_int) -> &'a [u8] {
+    // SAFETY: on a string, which the caller has seen to, lua_tolstring neither allocates nor raises. An argument or an
+    // upvalue stays where it is while the call lasts, and nobody keeps the bytes longer.
+    unsafe {
+        let mut len = 0;
+        let p = ffi::lua_tolstring(l, at, &mut len);
+        std::slice::from_raw_parts(p.cast::<u8>(), len)
     }
 }
 
 /// The subject and the pattern, if a match may take long and somebody wants to know.
 unsafe fn risky<'a>(l: *mut ffi::lua_State) -> Option<(&'a [u8], &'a [u8])> {
-    // SAFETY: on strings lua_tolstring neither allocates nor raises; both are arguments, which stay where they are while
-    // the call lasts, and nobody outlives it.
+    // SAFETY: the types are looked at first.
     unsafe {
         if ffi::lua_type(l, 1) != ffi::LUA_TSTRING || ffi::lua_type(l, 2) != ffi::LUA_TSTRING {
             return None;
         }
-        let text = |at| {
-            let mut len = 0;
-            let p = ffi::lua_tolstring(l, at, &mut len);
-            std::slice::from_raw_parts(p.cast::<u8>(), len)
-        };
-        let (subject, pattern) = (text(1), text(2));
+        let (subject, pattern) = (text(l, 1), text(l, 2));
         (is_risky(subject.len(), pattern) && watchdog::is_watching()).then_some((subject, pattern))
     }
 }
@@ -111,11 +119,13 @@ unsafe fn first(l: *mut ffi::lua_State) -> bool {
     }
 }
 
+/// What a call looks for.
+#[derive(Clone, Copy)]
 enum Until {
     First,
-    /// `gmatch`, where `^` anchors nothing.
-    End,
-    /// `gsub`, after so many.
+    /// The next of `gmatch`, where `^` anchors nothing.
+    Next,
+    /// So many, of `gsub`.
     Count(f64),
 }
 
@@ -126,7 +136,7 @@ fn goes_through(subject: &[u8], pattern: &[u8], from: usize, until: Until) -> bo
 }
 
 fn tried(subject: &[u8], pattern: &[u8], from: usize, until: Until) -> bool {
-    let anchored = !matches!(until, Until::End) && pattern.first() == Some(&b'^');
+    let anchored = !matches!(until, Until::Next) && pattern.first() == Some(&b'^');
     let mut trial = Trial::new(subject, &pattern[usize::from(anchored)..], watchdog::goes_on);
     let (mut at, mut found) = (from, 0.0);
     while at <= subject.len() {
@@ -138,8 +148,7 @@ fn tried(subject: &[u8], pattern: &[u8], from: usize, until: Until) -> bool {
         if end.is_some() {
             found += 1.0;
             let enough = match until {
-                Until::First => true,
-                Until::End => false,
+                Until::First | Until::Next => true,
                 Until::Count(most) => found >= most,
             };
             if enough {
@@ -160,7 +169,7 @@ unsafe extern "C-unwind" fn find(l: *mut ffi::lua_State) -> c_int {
         if ffi::lua_toboolean(l, 4) == 0 && !first(l) {
             return 0;
         }
-        own(0, l)
+        own(&OWN[0], l)
     }
 }
 
@@ -170,19 +179,39 @@ unsafe extern "C-unwind" fn match_(l: *mut ffi::lua_State) -> c_int {
         if !first(l) {
             return 0;
         }
-        own(1, l)
+        own(&OWN[1], l)
     }
 }
 
 unsafe extern "C-unwind" fn gmatch(l: *mut ffi::lua_State) -> c_int {
-    // SAFETY: as in `find`.
+    // SAFETY: as in `find`; the iterator that was made is on top of the stack.
     unsafe {
-        if let Some((subject, pattern)) = risky(l)
-            && !goes_through(subject, pattern, 0, Until::End)
+        let risky = risky(l).is_some();
+        let n = own(&OWN[2], l);
+        if risky {
+            put(l, step, &OWN_STEP);
+        }
+        n
+    }
+}
+
+/// An iterator of `gmatch`: the subject, the pattern and the place in the subject are its upvalues, the place as the lower
+/// half of a number's bits.
+unsafe extern "C-unwind" fn step(l: *mut ffi::lua_State) -> c_int {
+    // SAFETY: as in `find`; the upvalues are those of LuaJIT's own function, strings and a number.
+    unsafe {
+        let at = ffi::lua_tonumber(l, ffi::lua_upvalueindex(3)).to_bits() as u32 as usize;
+        let (subject, pattern) = (
+            text(l, ffi::lua_upvalueindex(1)),
+            text(l, ffi::lua_upvalueindex(2)),
+        );
+        if is_risky(subject.len().saturating_sub(at), pattern)
+            && watchdog::is_watching()
+            && !goes_through(subject, pattern, at, Until::Next)
         {
             return 0;
         }
-        own(2, l)
+        own(&OWN_STEP, l)
     }
 }
 
@@ -198,6 +227,6 @@ unsafe extern "C-unwind" fn gsub(l: *mut ffi::lua_State) -> c_int {
                 return 0;
             }
         }
-        own(3, l)
+        own(&OWN[3], l)
     }
 }

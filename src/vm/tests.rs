@@ -399,6 +399,9 @@ fn d05_a_pattern_that_backtracks_is_stopped() {
         "('a'):rep(60):gsub(('a?'):rep(20) .. ('a*'):rep(20) .. 'b', '')",
         "((' '):rep(1e6) .. 'x'):gsub('%s+$', '', 1)",
         "for w in (' '):rep(1e6):gmatch('%s-%s-x') do end",
+        "for w in ('x=' .. (' '):rep(1e6) .. '.'):gmatch('(%w*)%s+$') do end",
+        "('a'):rep(30):find(('a?'):rep(30) .. ('a'):rep(30) .. 'b')",
+        "('a'):rep(1e6):find('^(.-)%1x')",
         "pcall(function() ('('):rep(1e6):find('%b()') end) error('not here')",
         "coroutine.wrap(function() while true do pcall(string.find, (' '):rep(1e6), '%s+x') end end)()",
     ] {
@@ -415,6 +418,9 @@ fn d05_a_pattern_that_backtracks_is_stopped() {
          assert(s:find('%a+ x') == nil and s:find('%s+(%a*)', -5) == 100000 and select(2, s:gsub('%s+', ' ')) == 20000)
          assert(s:match('^(%a+)%s+') == 'word' and select(2, s:gsub('%s+', '', 3)) == 3)
          local n = 0 for w in s:gmatch('(%a+)%s*') do n = n + #w end assert(n == 80000)
+         local c = 'id=1; ' .. ('a'):rep(1e6)
+         for k, v in c:gmatch('([%w_]+)%s*=%s*([^;]*)') do assert(k == 'id' and v == '1') break end
+         n = 0 for p in s:gmatch('()%a+%s') do n = n + p end assert(n == 20000 + 5 * 19999 * 10000)
          local ok, e = pcall(function() local found = s:find('%a+(%s+') return found end)
          assert(not ok and e:find('unfinished capture', 1, true), e)
          ok, e = pcall(function() local made = s:gsub('%a+%s+%', '') return made end)

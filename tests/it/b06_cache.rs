@@ -183,3 +183,38 @@ fn b06_worker_events_reach_every_worker() {
     let all = eventually(Duration::from_secs(5), || heard(&mut client) == want);
     assert!(all, "{:?} is not {want:?}", heard(&mut client));
 }
+
+#[test]
+fn b06_a_handler_that_is_stopped_takes_only_its_event_along() {
+    let listener = "local P = { PRIORITY = 1, VERSION = '1' } \
+        function P:init_worker() kong.worker_events.register(function(data) \
+          if data == 'loop' then while true do end elseif data == 'exit' then ngx.exit(500) end \
+          ngx.shared.kong:set(data, true) end, 'mine') end \
+        function P:access() end return P";
+    let config = crate::support::with(
+        crate::support::with(crate::support::service(1), "probe", serde_json::json!({})),
+        "listener",
+        serde_json::json!({}),
+    );
+    let gateway = Setup::new(&config)
+        .plugin("probe", crate::support::gateway::PROBE)
+        .plugin("listener", listener)
+        .set("nginx_worker_processes", "1")
+        .set("moongate_handler_timeout", "200ms")
+        .start();
+    let post = "for _, data in ipairs({ 'loop', 'one', 'exit', 'two' }) do kong.worker_events.post('mine', 'e', data) end
+        kong.response.exit(200)";
+    gateway.access(&crate::support::gateway::one_line(post)).is(200);
+    let heard = |data: &str| {
+        let ask = format!("kong.response.exit(200, tostring(ngx.shared.kong:get('{data}')))");
+        gateway.access(&ask).text() == "true"
+    };
+    for data in ["one", "two"] {
+        assert!(eventually(Duration::from_secs(10), || heard(data)), "{data}");
+    }
+    gateway
+        .access("kong.worker_events.post('mine', 'e', 'later') kong.response.exit(200)")
+        .is(200);
+    assert!(eventually(Duration::from_secs(10), || heard("later")));
+    gateway.logged("handler ran longer than moongate_handler_timeout allows");
+}

@@ -245,6 +245,14 @@ fn d01_what_a_handler_leaves_in_delayed_response_is_the_answer() {
         gateway.logged("LATER LOGS 409");
         assert!(!gateway.errors().contains("LATER RAN"));
         assert!(origin.seen().is_empty());
+        // what an exit of a subrequest left in the same ngx.ctx is the answer, too
+        for (status, body) in [(200, "sub"), (404, "none")] {
+            let code = format!(
+                "if ngx.is_subrequest then kong.response.exit({status}, '{body}') end
+                 ngx.location.capture('/x', {{ ctx = ngx.ctx }})"
+            );
+            assert_eq!(gateway.access(&code).is(status).text(), body);
+        }
         gateway.access("ngx.ctx.delayed_response = false").is(200);
         gateway.logged("LATER RAN");
     }

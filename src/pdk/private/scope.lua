@@ -66,7 +66,7 @@ function scope.noted()
   end
   local ctx = tables.ctx
   if not ctx then
-    ctx = {}
+    ctx = new_tab(0, 4)
     tables.ctx = ctx
   end
   return ctx
