@@ -16,6 +16,17 @@ describe("B2 forms", function()
       assert.equal("text/plain", m:get_with_headers_as_array("f")[1].headers.content_type)
     end)
 
+    it("D6 blanks within a name or a header cost no more than their number", function()
+      local blanks = (" "):rep(30000)
+      local body = '--aB\r\nContent-Disposition: form-data; name="a"\r\nX' .. blanks .. "y: z \r\n\r\n1\r\n--aB\r\n"
+        .. 'Content-Disposition: form-data; name="b' .. blanks .. '" \r\n\r\n2\r\n--aB--\r\n'
+      local began = os.clock()
+      local m = multipart(body, TYPE)
+      assert.equal("1", m:get("a").value)
+      assert.equal("2", m:get("b" .. blanks).value)
+      assert.is_true(os.clock() - began < 0.5)
+    end)
+
     it("B2 puts them together", function()
       local m = multipart("", "multipart/form-data; boundary=q")
       m:set_simple("a", "1")

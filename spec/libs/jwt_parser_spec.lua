@@ -44,6 +44,21 @@ describe("D1 kong.plugins.jwt.jwt_parser", function()
     assert.matches("Consumer Public Key is Invalid", err, 1, true)
   end)
 
+  it("D1 a signature of another length is an error without a place", function()
+    local key = pkey.new { type = "EC", curve = "prime256v1" }
+    local jwt = parser:new(parser.encode({}, key:to_PEM("private"), "ES256"))
+    jwt.signature = jwt.signature .. "x"
+    assert.same({ false, "Signature must be 64 bytes." }, { pcall(jwt.verify_signature, jwt, key:to_PEM("public")) })
+  end)
+
+  it("D1 padding is passed over, however much of it there is", function()
+    assert.equal("a", parser:base64_decode("YQ=="))
+    assert.equal("", parser:base64_decode("=="))
+    local began = os.clock()
+    assert.same({ nil, "invalid JSON" }, { parser:new(("="):rep(60000) .. "x.a.b") })
+    assert.is_true(os.clock() - began < 1)
+  end)
+
   it("D1 refuses what is no token", function()
     local enc = ngx.encode_base64
     for token, why in pairs {

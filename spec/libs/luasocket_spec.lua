@@ -23,11 +23,64 @@ describe("D5 ltn12", function()
     assert.same({ nil, "unable to open file" }, { ltn12.source.file(nil)() })
   end)
 
-  it("D5 a source takes back what was read", function()
+  it("D5 a source takes back what was read, the last first", function()
     local src = ltn12.source.rewind(ltn12.source.string("x"))
-    src("back")
-    assert.same({ "back", "x" }, { src(), src() })
+    assert.is_nil(src("second"))
+    assert.is_nil(src("first"))
+    assert.same({ "first", "second", "x" }, { src(), src(), src() })
     assert.is_nil(src())
+  end)
+
+  it("D5 sources and sinks may name their successors", function()
+    local function two()
+      return "b", nil
+    end
+    local src = ltn12.source.simplify(function()
+      return "a", two
+    end)
+    assert.same({ "a", "b", "b" }, { src(), src(), src() })
+    assert.same({ nil, "why" }, { ltn12.source.simplify(ltn12.source.error("why"))() })
+    local got = {}
+    local later = function(piece)
+      got[#got + 1] = piece and "later " .. piece
+      return piece ~= "no", piece == "no" and "refused" or nil
+    end
+    local snk = ltn12.sink.simplify(function(piece)
+      got[#got + 1] = piece
+      return true, later
+    end)
+    assert.same({ 1, 1 }, { snk("x"), snk("y") })
+    assert.same({ nil, "refused" }, { snk("no") })
+    assert.same({ "x", "later y", "later no" }, got)
+  end)
+
+  it("D5 a table's pieces, a filter's context, one step", function()
+    local src = ltn12.source.table { "a", "b" }
+    assert.same({ "a", "b" }, { src(), src() })
+    assert.is_nil(src())
+    assert.is_false((pcall(ltn12.source.table, "x")))
+    local count = ltn12.filter.cycle(function(n, piece, extra)
+      return piece and piece .. n .. extra, n + 1
+    end, 1, "!")
+    assert.same({ "a1!", "b2!" }, { count("a"), count("b") })
+    assert.is_nil(count(nil))
+    local snk, got = ltn12.sink.table()
+    src = ltn12.source.string("ab")
+    assert.equal(1, ltn12.pump.step(src, snk))
+    assert.same({}, { ltn12.pump.step(src, snk) })
+    assert.same({ "ab" }, got)
+    assert.is_nil(ltn12.source.string("")())
+    assert.is_nil(ltn12.source.string()())
+    for _, of in ipairs { ltn12.filter.cycle, ltn12.source.simplify, ltn12.source.rewind, ltn12.sink.simplify } do
+      assert.is_false((pcall(of, nil)))
+    end
+    assert.is_false((pcall(ltn12.pump.all, nil, snk)))
+    local steps = 0
+    assert.equal(1, ltn12.pump.all(ltn12.source.table { 1, 2 }, ltn12.sink.null(), function(...)
+      steps = steps + 1
+      return ltn12.pump.step(...)
+    end))
+    assert.equal(3, steps)
   end)
 end)
 
@@ -48,6 +101,9 @@ describe("D5 mime", function()
     assert.equal("aGVsbG8gd29ybGQ=", (mime.b64("hello world")))
     assert.same({ "aGVs", "lo" }, { mime.b64("h", "ello") })
     assert.equal("hello", (mime.unb64("aGVsbG8=")))
+    assert.equal("ab", (mime.unb64("YQ==Yg==", "")))
+    assert.equal("ab", (mime.unb64("", "YQ==Yg==")))
+    assert.same({ "one a", "b29" }, { mime.unb64("", "b25lIA==YQ==b29") })
     assert.equal("aGVsbG8gd29ybGQ=", through(mime.encode("base64"), "h", "ello wo", "rld"))
     assert.equal("hello world", through(mime.decode("base64"), "aGVs\r\nbG8", "gd29ybGQ="))
     assert.equal(("a"):rep(76) .. "\r\n" .. "a\r\n", through(mime.wrap(), ("a"):rep(77)))
@@ -133,10 +189,38 @@ describe("D5 socket", function()
     assert.equal("c", socket.skip(2, "a", "b", "c"))
   end)
 
-  it("D5 what there is not raises", function()
-    local ok, err = pcall(socket.bind, "*", 0)
+  local function raises(text, ...)
+    local ok, err = pcall(...)
     assert.is_false(ok)
-    assert.matches("not supported: socket.bind", err, 1, true)
+    assert.matches(text, err, 1, true)
+  end
+
+  it("D5 what there is not raises", function()
+    raises("not supported: socket.bind", socket.bind, "*", 0)
+    local sock, datagrams = socket.tcp(), socket.udp()
+    raises("not supported: socket.tcp:shutdown", sock.shutdown, sock, "send")
+    raises("not supported: socket.tcp:setoption linger", sock.setoption, sock, "linger", { on = true, timeout = 1 })
+    raises("not supported: socket.udp:setoption", datagrams.setoption, datagrams, "broadcast", true)
+  end)
+
+  it("D5 options are set, before connect and after", function()
+    local peer = peers.tcp()
+    local sock = socket.tcp()
+    assert.equal(1, sock:setoption("keepalive", true))
+    assert.equal(1, sock:connect("127.0.0.1", peer.port))
+    assert.equal(1, sock.sock:getoption("keepalive"))
+    assert.equal(1, sock:setoption("keepalive", false))
+    assert.equal(0, sock.sock:getoption("keepalive"))
+    assert.equal(1, sock:setoption("tcp-nodelay", true))
+    sock:close()
+    peer:close()
+  end)
+
+  it("D5 a name that is none", function()
+    local said = "host or service not provided, or not known"
+    assert.same({ nil, said }, { socket.connect("none.invalid", 80) })
+    assert.same({ nil, said }, { socket.udp():setpeername("none.invalid", 80) })
+    assert.same({ nil, said }, { require("socket.http").request("http://none.invalid/") })
   end)
 end)
 
@@ -200,6 +284,83 @@ describe("D5 socket.http", function()
     end)
     assert.same({ "yes", 200 }, { got[1], got[2] })
     assert.matches("^GET /there ", heads[2])
+  end)
+
+  it("D5 a proxy, of the module or of the request", function()
+    local heads, got
+    got, heads = asked({ "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi" }, function(base)
+      http.PROXY = base
+      local results = { http.request("http://none.invalid/a") }
+      http.PROXY = nil
+      return unpack(results)
+    end)
+    assert.same({ "hi", 200 }, { got[1], got[2] })
+    assert.matches("^GET http://none%.invalid/a HTTP/1.1\r\n", heads[1])
+  end)
+
+  it("D5 the request's own socket, with its timeout; without one the module's", function()
+    local socket = require("socket")
+    local peer = peers.tcp()
+    local address = "http://127.0.0.1:" .. peer.port
+    local made = 0
+    local function create()
+      made = made + 1
+      local sock = socket.tcp()
+      sock:settimeout(0.05)
+      return sock
+    end
+    local before = socket.gettime()
+    assert.same({ nil, "timeout" }, { http.request { url = address, create = create } })
+    assert.is_true(socket.gettime() - before < 30)
+    assert.equal(1, made)
+    http.TIMEOUT = 0.05
+    assert.same({ nil, "timeout" }, { http.request(address) })
+    http.TIMEOUT = 60
+    peer:close()
+    http.TIMEOUT = nil
+    local refused = { http.request(address) }
+    http.TIMEOUT = 60
+    assert.same({ nil, "connection refused" }, refused)
+    assert.same({ nil, "why" }, { http.request { url = address, create = function() return nil, "why" end } })
+    local function odd()
+      local sock = socket.tcp()
+      sock.connect = function() return 1 end
+      return sock
+    end
+    for _, other in ipairs { function() return {} end, odd } do
+      local ok, err = pcall(http.request, { url = address, create = other })
+      assert.is_false(ok)
+      assert.matches("not supported: socket.http create", err, 1, true)
+    end
+  end)
+
+  it("D5 whom to trust, and who one is, are not passed over", function()
+    local function refuses(name, f, req)
+      local ok, err = pcall(f, req)
+      assert.is_false(ok)
+      assert.equal("not supported: ssl.https " .. name, err)
+    end
+    local peer = peers.tcp()
+    local address = "https://127.0.0.1:" .. peer.port .. "/"
+    peer:close()
+    for _, f in ipairs { http.request, https.request } do
+      for _, name in ipairs { "cafile", "capath", "verifyext" } do
+        refuses(name, f, { url = address, verify = "peer", [name] = "x" })
+        refuses(name, f, { url = address, verify = { "peer", "fail_if_no_peer_cert" }, [name] = "x" })
+      end
+      for _, name in ipairs { "certificate", "key" } do
+        refuses(name, f, { url = address, [name] = "x" })
+      end
+      -- nobody is verified: no matter against what
+      assert.same({ nil, "connection refused" }, { f { url = address, verify = "none", cafile = "x" } })
+    end
+    for name, f in pairs {
+      ["socket.http.open"] = http.open, ["socket.http.genericform"] = http.genericform, ["ssl.https.tcp"] = https.tcp,
+    } do
+      local ok, err = pcall(f)
+      assert.is_false(ok)
+      assert.matches("not supported: " .. name, err, 1, true)
+    end
   end)
 
   it("D5 errors are nil and a text", function()

@@ -24,10 +24,11 @@ function M.read_headers(sock)
     elseif line == "" then
       return headers
     end
-    local name, value = line:match("^([^:%s]+):[ \t]*(.-)[ \t]*$")
+    local name, value = line:match("^([^:%s]+):[ \t]*(.*)$")
     if not name then
       return nil, "invalid header line"
     end
+    value = value:match("^(.*[^ \t])") or ""
     local old = headers[name]
     if old == nil then
       headers[name] = value

@@ -45,13 +45,18 @@ local function verifies(algorithm, data, signature, key)
   assert(pkey, "Consumer Public Key is Invalid")
   local length = algorithm[3]
   if length and #signature ~= length then
-    error("Signature must be " .. length .. " bytes" .. (algorithm[2] == "ec" and "." or ""), 3)
+    error("Signature must be " .. length .. " bytes" .. (algorithm[2] == "ec" and "." or ""), 0)
   end
   return pkey:verify(signature, data, terms(algorithm))
 end
 
+-- Read from the end: a pattern would look at each run of signs again from each of them, and a token is a stranger's.
 local function unpadded(text)
-  return decode((text:gsub("=+$", "")))
+  local n = #text
+  while n > 0 and text:byte(n) == 61 do
+    n = n - 1
+  end
+  return decode(text:sub(1, n))
 end
 
 -- The three parts; the last has what is left.

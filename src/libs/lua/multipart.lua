@@ -23,7 +23,7 @@ local function name_in(line)
   for piece in line:gmatch("[^;]+") do
     local value = not is_header(piece) and piece:match("^%s*[Nn][Aa][Mm][Ee]=%s*([^=]*)")
     if value then
-      name = sub(value:gsub("%s+$", ""), 2, -2)
+      name = sub(value:match("^(.*%S)") or "", 2, -2)
     end
   end
   return name
@@ -121,7 +121,7 @@ local function with_headers(part)
   for _, line in ipairs(part.headers) do
     local key, value = line:match("([^:]+):%s*(.+)")
     if key then
-      headers[lower(key:match("^%s*(.-)%s*$"))] = value
+      headers[lower(key:match("^%s*(.*%S)") or "")] = value
     end
   end
   return { value = part.value, headers = headers }

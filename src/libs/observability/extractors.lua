@@ -228,7 +228,7 @@ end)
 -- === AWS X-Ray ===
 
 local function strip(text)
-  return text and text:match("^%s*(.-)%s*$")
+  return text and (text:match("^%s*(.*%S)") or "")
 end
 
 extractor("aws", { "x-amzn-trace-id" }, function(_, headers)

@@ -4,10 +4,13 @@ local socket, ltn12, url = require("socket"), require("ltn12"), require("socket.
 local resty = require("resty.http")
 
 local PORTS = { http = 80, https = 443 }
+local FOR_EVER = 2147483647
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true }
 
-local http = { TIMEOUT = 60, USERAGENT = socket._VERSION }
-local https = { TIMEOUT = 60, PORT = 443, _VERSION = "1.3.2" }
+local TIMEOUT = 60
+
+local http = { TIMEOUT = TIMEOUT, USERAGENT = socket._VERSION }
+local https = { TIMEOUT = TIMEOUT, PORT = 443, _VERSION = "1.3.2" }
 
 -- All of a request's body: with a length it can be sent in one piece.
 local function body_of(source, step)
@@ -17,6 +20,57 @@ local function body_of(source, step)
   local sink, pieces = ltn12.sink.table()
   socket.try(ltn12.pump.all(source, sink, step))
   return table.concat(pieces)
+end
+
+local function absent(name)
+  error("not supported: " .. name, 0)
+end
+
+local function verified(parts)
+  return parts.scheme == "https" and (parts.verify == "peer" or type(parts.verify) == "table")
+end
+
+local TLS = { "verify", "cafile", "capath", "verifyext", "certificate", "certificates", "key", "psk", "dane" }
+
+-- What would change who is trusted, or who one is, is refused: to pass over it would be a request to somebody else.
+local function check_tls(parts)
+  if parts.scheme ~= "https" then
+    return
+  end
+  for _, name in ipairs(TLS) do
+    local trust = name == "cafile" or name == "capath" or name == "verifyext"
+    if parts[name] ~= nil and name ~= "verify" and (not trust or verified(parts)) then
+      absent("ssl.https " .. name)
+    end
+  end
+end
+
+-- The socket that the request's own function makes: one of socket.tcp, as that made it.
+local function made_by(create)
+  local made = socket.try(create())
+  local mt = type(made) == "table" and getmetatable(made)
+  if type(mt) ~= "table" or mt.__name ~= "tcp{client}" then
+    absent("socket.http create: another socket than socket.tcp's")
+  end
+  for name, value in pairs(made) do
+    if type(value) == "function" then
+      absent("socket.http create: a socket with its own " .. tostring(name))
+    end
+  end
+  return made
+end
+
+-- A client with its timeout: that of the socket where the request made it and it has one, or else the module's.
+local function client_of(parts, timeout)
+  local client = assert(resty.new())
+  local made = parts.create and made_by(parts.create)
+  if made then
+    client.sock = made.sock
+  end
+  if not (made and made.timeout) then
+    client:set_timeout(timeout >= 0 and math.max(1, math.floor(timeout * 1000)) or FOR_EVER)
+  end
+  return client, made and made.options or {}
 end
 
 local function parts_of(req)
@@ -32,6 +86,8 @@ local function parts_of(req)
     socket.try(nil, "invalid host '" .. tostring(parts.host) .. "'")
   end
   parts.port = tonumber(parts.port) or PORTS[parts.scheme]
+  check_tls(parts)
+  parts.proxy = parts.proxy or http.PROXY
   parts.method = parts.method and parts.method ~= "" and parts.method or "GET"
   return parts
 end
@@ -68,15 +124,17 @@ local function received(headers)
 end
 
 local function send(parts, timeout)
-  local client = assert(resty.new())
-  client:set_timeout(math.max(1, math.floor(timeout * 1000)))
-  socket.try(client:connect {
+  local client, options = client_of(parts, timeout)
+  local ok, why = client:connect {
     scheme = parts.scheme, host = parts.host, port = parts.port, proxy_opts = parts.proxy and {
       http_proxy = parts.proxy, https_proxy = parts.proxy,
     } or nil,
-    ssl_verify = parts.scheme == "https" and (parts.verify == "peer" or type(parts.verify) == "table"),
-    ssl_server_name = parts.host,
-  })
+    ssl_verify = verified(parts), ssl_server_name = parts.host,
+  }
+  socket.try(ok, why and why:find("DNS", 1, true) and "host or service not provided, or not known" or why)
+  for option, value in pairs(options) do
+    client.sock:setoption(option, value)
+  end
   local body = body_of(parts.source, parts.step)
   local path = parts.uri or url.build { path = parts.path, params = parts.params, query = parts.query }
   local res, err = client:request {
@@ -126,15 +184,19 @@ end
 local function perform(req, face, hops)
   local parts = parts_of(req)
   parts.useragent = face.USERAGENT or http.USERAGENT
-  local client, res = send(parts, face.TIMEOUT)
+  local client, res = send(parts, tonumber(face.TIMEOUT) or TIMEOUT)
   local headers = received(res.headers)
   local location = follows(parts, res.status, headers, hops)
   if location then
     client:close()
     local again = {
       url = location, sink = req.sink, step = req.step, headers = req.headers, proxy = req.proxy,
-      maxredirects = req.maxredirects, method = req.method, verify = req.verify,
+      maxredirects = req.maxredirects, method = req.method, create = req.create,
     }
+    -- a redirect leads to https too, and is verified as the request says
+    for _, name in ipairs(TLS) do
+      again[name] = req[name]
+    end
     local ok, code, got, status = perform(again, face, hops + 1)
     got = got or {}
     got.location = got.location or location
@@ -201,6 +263,16 @@ function https.request(req, body)
   end
   req.scheme = "https"
   return secure(req, pieces)
+end
+
+for _, name in ipairs { "open", "genericform" } do
+  http[name] = function()
+    error("not supported: socket.http." .. name, 2)
+  end
+end
+
+function https.tcp()
+  error("not supported: ssl.https.tcp", 2)
 end
 
 socket.http = http

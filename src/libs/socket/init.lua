@@ -85,7 +85,12 @@ local function no(name)
   end
 end
 
-local tcp = {}
+-- Why there is no connection, as LuaSocket says it.
+local function unreachable(err)
+  return err and err:find("DNS", 1, true) and "host or service not provided, or not known" or err
+end
+
+local tcp = { __name = "tcp{client}" }
 tcp.__index = tcp
 
 function tcp.__tostring(self)
@@ -105,9 +110,12 @@ end
 function tcp:connect(host, port)
   local ok, err = self.sock:connect(host, tonumber(port))
   if not ok then
-    return nil, err and err:find("DNS", 1, true) and "host or service not provided, or not known" or err
+    return nil, unreachable(err)
   end
   self.host, self.port = host, tonumber(port)
+  for option, value in pairs(self.options or {}) do
+    self.sock:setoption(option, value)
+  end
   return 1
 end
 
@@ -175,16 +183,25 @@ function tcp:dirty()
   return false
 end
 
---- tcp-nodelay and keepalive are as cosockets have them.
-function tcp:setoption()
+local OPTIONS = { keepalive = true, reuseaddr = true, ["tcp-nodelay"] = true }
+
+--- Sets keepalive, reuseaddr or tcp-nodelay; before connect it is kept for then.
+function tcp:setoption(option, value)
+  if not OPTIONS[option] then
+    error("not supported: socket.tcp:setoption " .. tostring(option), 2)
+  end
+  if self.host then
+    local ok, err = self.sock:setoption(option, value and true or false)
+    return ok and 1 or nil, err
+  end
+  self.options = self.options or {}
+  self.options[option] = value and true or false
   return 1
 end
 
-function tcp:shutdown()
-  return 1
-end
-
-for _, name in ipairs { "accept", "bind", "listen", "setfd", "setstats", "getoption", "getsockname", "setsockname" } do
+for _, name in ipairs {
+  "accept", "bind", "listen", "setfd", "setstats", "getoption", "getsockname", "setsockname", "shutdown",
+} do
   tcp[name] = no("tcp:" .. name)
 end
 
@@ -223,7 +240,7 @@ end
 function udp:setpeername(host, port)
   local ok, err = self.sock:setpeername(host, tonumber(port))
   if not ok then
-    return nil, err
+    return nil, unreachable(err)
   end
   self.host, self.port = host, tonumber(port)
   return 1
@@ -267,11 +284,9 @@ function udp:close()
   return 1
 end
 
-function udp:setoption()
-  return 1
-end
-
-for _, name in ipairs { "receivefrom", "getsockname", "setsockname", "getoption", "getfd", "setfd" } do
+for _, name in ipairs {
+  "receivefrom", "getsockname", "setsockname", "getoption", "setoption", "getfd", "setfd",
+} do
   udp[name] = no("udp:" .. name)
 end
 
@@ -305,17 +320,18 @@ end
 
 M.dns.tohostname, M.dns.getnameinfo = no("dns.tohostname"), no("dns.getnameinfo")
 
---- A chooser among makers by name, `default` where there is none.
-function M.choose(kinds)
-  return function(name, a, b)
-    if type(name) ~= "string" then
-      name, a, b = "default", name, a
+--- A function that makes what the makers have under a name; where none is said it is `default`.
+function M.choose(makers)
+  local function named(name)
+    return makers[name] or error("unknown key (" .. name .. ")", 3)
+  end
+  return function(first, ...)
+    if type(first) == "string" then
+      local make = named(first)
+      return make(...)
     end
-    local make = kinds[name or "nil"]
-    if not make then
-      error("unknown key (" .. tostring(name) .. ")", 3)
-    end
-    return make(a, b)
+    local make = named("default")
+    return make(first, ...)
   end
 end
 

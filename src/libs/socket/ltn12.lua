@@ -9,13 +9,23 @@ local M = { filter = {}, source = {}, sink = {}, pump = {}, BLOCKSIZE = 2048, _V
 local filter, source, sink, pump = M.filter, M.source, M.sink, M.pump
 local concat, select = table.concat, select
 
+local function given(value, what)
+  if not value then
+    error("no " .. what .. " given", 3)
+  end
+  return value
+end
+
 --- A filter of a function of context and piece, which answers a piece and the next context.
-function filter.cycle(low, ctx, extra)
-  assert(low)
+function filter.cycle(low, first, extra)
+  given(low, "filter")
+  local context = first
+  local function remember(text, following)
+    context = following
+    return text
+  end
   return function(piece)
-    local out
-    out, ctx = low(ctx, piece, extra)
-    return out
+    return remember(low(context, piece, extra))
   end
 end
 
@@ -91,50 +101,73 @@ function source.file(handle, err)
   end
 end
 
---- A source whose function may answer another one that follows it.
-function source.simplify(src)
-  assert(src)
-  return function()
-    local piece, follower = src()
-    src = follower or src
-    if not piece then
-      return nil, follower
+-- Stands for a function that may name its successor beside its first value; what is behind a false one is an error.
+-- A true one is answered as it is, or as `instead`.
+local function succeeded(fancy, instead)
+  local current = fancy
+  local function settle(value, second)
+    if not value then
+      return nil, second
     end
-    return piece
+    current = second or current
+    return instead or value
+  end
+  return function(...)
+    return settle(current(...))
   end
 end
 
-function source.string(s)
-  if not s then
+--- A source whose function may answer another one that follows it.
+function source.simplify(fancy)
+  return succeeded(given(fancy, "source"))
+end
+
+--- The text in pieces of a block.
+function source.string(text)
+  if not text then
     return source.empty()
   end
-  local at = 1
+  local given_out, size = 0, #text
   return function()
-    local piece = s:sub(at, at + M.BLOCKSIZE - 1)
-    at = at + M.BLOCKSIZE
-    return piece ~= "" and piece or nil
+    if given_out >= size then
+      return nil
+    end
+    local from = given_out + 1
+    given_out = math.min(given_out + M.BLOCKSIZE, size)
+    return text:sub(from, given_out)
   end
 end
 
-function source.table(t)
-  assert("table" == type(t))
-  local at = 0
+--- What the table has under 1, 2, 3 and so on.
+function source.table(list)
+  if type(list) ~= "table" then
+    error("a table expected, got " .. type(list), 2)
+  end
+  local taken = 0
+  local function take(piece)
+    taken = piece ~= nil and taken + 1 or taken
+    return piece
+  end
   return function()
-    at = at + 1
-    return t[at]
+    return take(list[taken + 1])
   end
 end
 
 --- A source that takes pieces back, the last first.
 function source.rewind(src)
-  assert(src)
-  local back = {}
+  given(src, "source")
+  local returned, n = {}, 0
   return function(piece)
     if piece then
-      back[#back + 1] = piece
-    else
-      return table.remove(back) or src()
+      n = n + 1
+      returned[n] = piece
+      return nil
+    elseif n == 0 then
+      return src()
     end
+    piece, returned[n] = returned[n], nil
+    n = n - 1
+    return piece
   end
 end
 
@@ -194,16 +227,8 @@ function sink.table(t)
 end
 
 --- A sink whose function may answer another one that follows it.
-function sink.simplify(snk)
-  assert(snk)
-  return function(piece, err)
-    local ok, follower = snk(piece, err)
-    if not ok then
-      return nil, follower
-    end
-    snk = follower or snk
-    return 1
-  end
+function sink.simplify(fancy)
+  return succeeded(given(fancy, "sink"), 1)
 end
 
 --- Writes to an open file, which it closes at the end.
@@ -264,29 +289,34 @@ function sink.chain(f, ...)
   end
 end
 
---- One piece from source to sink.
-function pump.step(src, snk)
-  local piece, src_err = src()
-  local ok, snk_err = snk(piece, src_err)
-  if piece and ok then
-    return 1
+local function hand(snk, piece, failure)
+  local taken, refusal = snk(piece, failure)
+  if not taken then
+    return nil, failure or refusal
+  elseif not piece then
+    return nil, failure
   end
-  return nil, src_err or snk_err
+  return 1
+end
+
+--- One piece from source to sink: 1, nil at the end, or nil and an error.
+function pump.step(src, snk)
+  return hand(snk, src())
 end
 
 --- All of them: 1, or nil and an error.
 function pump.all(src, snk, step)
-  assert(src and snk)
-  step = step or pump.step
-  while true do
-    local ok, err = step(src, snk)
-    if not ok then
-      if err then
-        return nil, err
-      end
-      return 1
-    end
+  given(src, "source")
+  given(snk, "sink")
+  local advance = step or pump.step
+  local going, failure
+  repeat
+    going, failure = advance(src, snk)
+  until not going
+  if failure then
+    return nil, failure
   end
+  return 1
 end
 
 rawset(_G, "ltn12", M)

@@ -1,7 +1,7 @@
 -- `mime`: base64, quoted-printable, line ends and the dot of SMTP, as LuaSocket has them: functions of what the
 -- last piece left and this piece, which answer the text and what this one leaves; and filters made of them.
 
-local ltn12 = require("ltn12")
+local ltn12, choose = require("ltn12"), require("socket").choose
 
 local M = { _VERSION = "MIME 1.0.3", encodet = {}, decodet = {}, wrapt = {} }
 
@@ -33,8 +33,18 @@ end, function(s)
   return #s - #s % 3
 end)
 
+-- What is padded ends there, and more may follow.
 local function decoded(s)
-  return ngx.decode_base64(s) or ""
+  local out, at, n = {}, 1, 0
+  while at <= #s do
+    local sign = s:find("=", at, true)
+    -- texts begin at a quartet's first character
+    local last = sign and sign + (-sign) % 4 or #s
+    n = n + 1
+    out[n] = ngx.decode_base64(s:sub(at, last)) or ""
+    at = last + 1
+  end
+  return table.concat(out)
 end
 
 local unbase64 = in_pieces(decoded, function(s)
@@ -189,19 +199,6 @@ function M.dot(state, piece)
     out[#out + 1] = c
   end
   return table.concat(out), state
-end
-
-local function choose(kinds)
-  return function(name, a, b)
-    if type(name) ~= "string" then
-      name, a, b = "default", name, a
-    end
-    local make = kinds[name]
-    if not make then
-      error("unknown key (" .. tostring(name) .. ")", 3)
-    end
-    return make(a, b)
-  end
 end
 
 M.encodet["base64"] = function()
