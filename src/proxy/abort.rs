@@ -72,17 +72,28 @@ impl Watched {
     }
 
     fn log_gone(&self) {
+        self.log(&Fault::ClientGone);
+    }
+
+    /// Says what became of the client.
+    fn log(&self, fault: &Fault) {
         if let Some(x) = self.scope.exchange.as_ref().and_then(|x| x.try_borrow().ok())
             && x.request.kin.depth() == 0
         {
-            let gone = Fault::ClientGone.to_string();
-            self.generation.worker.error(Level::Info, &gone, Some(&x));
+            let text = fault.to_string();
+            self.generation.worker.error(Level::Info, &text, Some(&x));
         }
     }
 
     /// Lets go of the handler.
     pub(super) fn abandon(&mut self) {
         self.run = None;
+    }
+
+    /// Lets go of a handler that waits for a body that does not come.
+    pub(super) fn time_out(&mut self) {
+        self.abandon();
+        self.log(&Fault::ClientTimeout);
     }
 
     /// The client is gone: whether the handler goes on, told of it or not.

@@ -51,7 +51,7 @@ impl Live {
         tokio::task::spawn_local(async move {
             let phase = scope.phase.get();
             let flow = tokio::select! {
-                flow = std::future::poll_fn(|cx| own.poll_run(cx)) => flow,
+                flow = std::future::poll_fn(|cx| own.poll_run(cx, &stream)) => flow,
                 () = g.worker.cut.due() => None,
             };
             let Some(flow) = flow else {
@@ -72,13 +72,20 @@ impl Live {
     }
 
     /// The handler's end; None if it was given up.
-    fn poll_run(&self, cx: &mut Context<'_>) -> Poll<Option<Flow>> {
+    fn poll_run(&self, cx: &mut Context<'_>, stream: &ClientStream) -> Poll<Option<Flow>> {
         let mut run = self.run.borrow_mut();
         let Some(watched) = run.as_mut() else {
             return Poll::Ready(None);
         };
         *self.waker.borrow_mut() = Some(cx.waker().clone());
-        let flow = std::task::ready!(std::pin::Pin::new(watched).poll(cx));
+        let flow = match std::pin::Pin::new(&mut *watched).poll(cx) {
+            // nobody is told: the request ends where it waits for its body
+            Poll::Pending if stream.timed_out() => {
+                watched.time_out();
+                Flow::Exit(408)
+            }
+            polled => std::task::ready!(polled),
+        };
         *run = None;
         Poll::Ready(Some(flow))
     }
@@ -128,11 +135,12 @@ impl Live {
             tail.scope().leave(Standing::Gone);
             *self.outliving.borrow_mut() = Some(Outliving::begin(&tail.generation().worker));
             self.taken(tail);
-            if let Some(waker) = self.waker.take() {
-                waker.wake();
-            }
         } else if let Some(mut run) = self.run.take() {
             run.abandon();
+        }
+        // the task ends with a run that is given up, and lets go of the request
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
         }
         self.output.close();
     }

@@ -66,8 +66,11 @@ impl Cut {
         self.now.get()
     }
 
-    /// When it is said.
+    /// When it is said, or at once where it was.
     pub async fn due(&self) {
+        if self.now.get() {
+            return;
+        }
         self.told.notified().await;
     }
 }
@@ -213,4 +216,20 @@ fn remote_user(x: &Exchange) -> Option<String> {
         .ok()?;
     let end = plain.iter().position(|b| *b == b':')?;
     String::from_utf8(plain[..end].to_vec()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d03_who_asks_after_the_cut_hears_of_it() {
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        let cut = Cut::default();
+        let mut before = std::pin::pin!(cut.due());
+        assert!(before.as_mut().poll(&mut cx).is_pending());
+        cut.cut();
+        assert!(before.poll(&mut cx).is_ready());
+        assert!(std::pin::pin!(cut.due()).poll(&mut cx).is_ready());
+    }
 }

@@ -65,8 +65,8 @@ pub struct Scope {
     pub(super) on_abort: RefCell<Option<super::crew::Spawned>>,
     /// Whether the client is still there.
     pub standing: RefCell<Standing>,
-    /// Who waits for something that ends when the client goes.
-    minders: RefCell<Vec<Waker>>,
+    /// The requests that Lua made for it, by their slots, whose upstreams end when the client goes.
+    minders: RefCell<Vec<(u32, Waker)>>,
     /// The requests that it shares its variables with (`share_all_vars`), itself among them.
     family: RefCell<Option<Family>>,
 }
@@ -362,16 +362,27 @@ impl Scope {
             return Poll::Ready(());
         }
         let mut minders = main.minders.borrow_mut();
-        if !minders.iter().any(|w| w.will_wake(cx.waker())) {
-            minders.push(cx.waker().clone());
+        match minders.iter_mut().find(|(slot, _)| *slot == self.slot) {
+            Some((_, waker)) => waker.clone_from(cx.waker()),
+            None => minders.push((self.slot, cx.waker().clone())),
         }
         Poll::Pending
+    }
+
+    /// The request that Lua made is over: its task, which the waker keeps, is to go.
+    fn mind_no_more(&self) {
+        let Some(main) = self.clients() else { return };
+        let mut minders = main.minders.borrow_mut();
+        let at = minders.iter().position(|(slot, _)| *slot == self.slot);
+        let waker = at.map(|at| minders.swap_remove(at));
+        drop(minders);
+        drop(waker);
     }
 
     /// The client goes, and its handlers go on.
     pub fn leave(&self, standing: Standing) {
         self.standing.replace(standing);
-        for waker in self.minders.take() {
+        for (_, waker) in self.minders.take() {
             waker.wake();
         }
     }
@@ -390,6 +401,7 @@ impl Scope {
 
 impl Drop for Scope {
     fn drop(&mut self) {
+        self.mind_no_more();
         let ends = self.ends.take();
         if !ends.is_empty() {
             match self.main.get().and_then(Weak::upgrade) {

@@ -541,3 +541,33 @@ fn d03_what_on_abort_was_given_goes_before_the_state() {
     drop(vm);
     drop(scope);
 }
+
+#[test]
+fn d02_a_request_of_luas_own_is_forgotten_with_its_end() {
+    struct Woken(std::sync::atomic::AtomicUsize);
+    impl std::task::Wake for Woken {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        }
+    }
+    let vm = vm(64 << 20);
+    let woken = std::sync::Arc::new(Woken(0.into()));
+    let waker = std::task::Waker::from(woken.clone());
+    let mut cx = std::task::Context::from_waker(&waker);
+    let main = Scope::new(&vm, Phase::Access, None);
+    let stays = Scope::new(&vm, Phase::Access, None);
+    stays.set_parent(&main);
+    assert!(stays.poll_left(&mut cx).is_pending());
+    let before = std::sync::Arc::strong_count(&woken);
+    for _ in 0..3 {
+        let ends = Scope::new(&vm, Phase::Access, None);
+        ends.set_parent(&stays);
+        assert!(ends.poll_left(&mut cx).is_pending());
+        assert!(std::sync::Arc::strong_count(&woken) > before);
+        drop(ends);
+        assert_eq!(std::sync::Arc::strong_count(&woken), before);
+    }
+    main.leave(crate::vm::scope::Standing::Gone);
+    assert_eq!(woken.0.load(std::sync::atomic::Ordering::SeqCst), 1);
+    assert!(stays.poll_left(&mut cx).is_ready());
+}

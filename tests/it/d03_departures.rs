@@ -261,3 +261,58 @@ fn d03_who_goes_on_is_cut_off_and_logged_at_the_end() {
     assert!(errors.contains("LOGGED 499 4 499 0."), "{errors}");
     assert!(errors.contains("LOGGED 200 4 200 0."), "{errors}");
 }
+
+#[test]
+fn d03_a_begun_answer_that_its_client_leaves_is_let_go_of() {
+    const MANY: usize = 30;
+    let origin = Origin::echo();
+    for (check, wait) in [("on", "60"), ("off", "0.3")] {
+        let gateway = gateway(&origin, &[("nginx_proxy_lua_check_client_abort", check)]);
+        gateway.access("ngx.exit(204)").is(204);
+        comes_to(&gateway, "connections", 0);
+        let before = gateway.descriptors();
+        let lua = format!("ngx.say('a') ngx.flush(true) kong.log.err('HERE') ngx.sleep({wait})");
+        let clients: Vec<_> = (0..MANY)
+            .map(|_| {
+                let mut client = gateway.connect();
+                client.send(format!("GET / HTTP/1.1\r\nHost: a\r\nX-Access: {lua}\r\n\r\n"));
+                client
+            })
+            .collect();
+        assert!(eventually(TEN, || gateway.errors().matches("HERE").count() == MANY));
+        drop(clients);
+        at_rest(&gateway);
+        let back = eventually(TEN, || gateway.descriptors() <= before);
+        assert!(
+            back,
+            "{check}: {} descriptors, {before} before",
+            gateway.descriptors()
+        );
+    }
+}
+
+#[test]
+fn d03_a_begun_answer_ends_where_it_waits_for_a_body_that_does_not_come() {
+    let origin = Origin::echo();
+    let gateway = gateway(&origin, &[("nginx_http_client_body_timeout", "1s")]);
+    let lua = "ngx.ctx.n = 1 ngx.say('a') ngx.flush(true) ngx.req.read_body() kong.log.err('LATE')";
+    for goes in [false, true] {
+        let mut client = gateway.connect();
+        client.send(format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\nX-Log: {LOG}\r\nX-Access: {lua}\r\n\r\nabcd"
+        ));
+        if !goes {
+            let answer = String::from_utf8(client.rest()).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+            assert!(!answer.ends_with("0\r\n\r\n"), "it passes for whole: {answer}");
+        } else {
+            let timed_out = || gateway.errors().matches("client timed out").count();
+            assert!(eventually(TEN, || timed_out() == 2));
+        }
+        drop(client);
+        at_rest(&gateway);
+    }
+    assert_eq!(gateway.errors().matches("LOGGED 408 1 408 0.").count(), 2);
+    assert_eq!(gateway.errors().matches("client timed out").count(), 2);
+    assert!(!gateway.errors().contains("LATE"));
+}
