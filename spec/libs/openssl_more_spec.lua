@@ -164,6 +164,20 @@ describe("D1 resty.openssl.pkey Diffie-Hellman", function()
     assert.matches("invalid parameter", err)
   end)
 
+  it("refuses a peer in a small subgroup", function()
+    local own = dh("dh_1024_160")
+    local p = own:get_parameters()
+    -- to the power q, what is left of a number lies in the others
+    local q = bn.from_hex("F518AA8781A8DF278ABA4E7D64B7CB9D49462353")
+    assert.equal("1", tostring(bn.mod_exp(p.g, q, p.p)))
+    local small = bn.mod_exp(bn.new(2), q, p.p)
+    local peer = assert(pkey.new({ type = "DH", params = { p = p.p, g = p.g, public = small } }))
+    assert.matches("invalid public key", select(2, own:derive(peer)))
+    -- PEM does not say the order
+    assert.matches("invalid public key", select(2, pkey.new(own:to_PEM("private")):derive(peer)))
+    assert.is_string(own:derive(dh("dh_1024_160")))
+  end)
+
   it("takes other numbers", function()
     local from, to = dh("dh_1024_160"), dh("ffdhe2048")
     local p = from:get_parameters()

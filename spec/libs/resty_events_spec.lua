@@ -103,4 +103,86 @@ describe("D1 resty.events", function()
     assert.is_true(b:publish("all", "s", "e", { 1 }))
     assert.equal(1, ran)
   end)
+
+  it("a handler that ends the timer it runs in loses no more than its own turn", function()
+    local heard, rest = {}, 3
+    local b = bus("five")
+    b:subscribe("s", "*", function(data)
+      heard[#heard + 1] = data
+      if rest > 0 then
+        rest = rest - 1
+        ngx.exit(ngx.OK)
+      end
+    end)
+    assert.is_true(b:init_worker())
+    for i = 1, 2 do
+      assert.is_true(b:publish("current", "s", "e", i))
+      settle()
+      assert.equal(i, #heard)
+    end
+    -- what it leaves is heard without anything more being posted
+    assert.is_true(b:publish("current", "s", "e", 3))
+    assert.is_true(b:publish("current", "s", "e", 4))
+    assert.is_true(b:publish("current", "s", "e", 5))
+    for _ = 1, 100 do
+      settle()
+      if #heard == 5 then
+        break
+      end
+    end
+    assert.same({ 1, 2, 3, 4, 5 }, heard)
+  end)
+
+  it("events in the order they came, though a handler waits", function()
+    local heard = {}
+    local b = bus("six")
+    b:subscribe("s", "*", function(data)
+      ngx.sleep(data == 1 and 0.05 or 0)
+      heard[#heard + 1] = data
+    end)
+    assert.is_true(b:init_worker())
+    for i = 1, 3 do
+      assert.is_true(b:publish("current", "s", "e", i))
+      ngx.sleep(0.01)
+    end
+    assert.same({}, heard)
+    ngx.sleep(0.08)
+    assert.same({ 1, 2, 3 }, heard)
+  end)
+
+  it("others have their turn though each event leads to the next", function()
+    local count, over = 0, nil
+    local b = bus("seven")
+    b:subscribe("s", "e", function()
+      count = count + 1
+      if not over and count < 300000 then
+        b:publish("current", "s", "e")
+      end
+    end)
+    assert.is_true(b:init_worker())
+    assert(ngx.timer.at(0.02, function() over = count end))
+    assert.is_true(b:publish("current", "s", "e"))
+    for _ = 1, 100 do
+      settle()
+      if over then
+        break
+      end
+    end
+    assert.is_true(over and over > 0 and over < 300000)
+  end)
+
+  it("one that is unique is so for unique_timeout", function()
+    local heard = 0
+    local b = events.new({ listening = "unix:/tmp/bus-eight", unique_timeout = 0.1 })
+    b:subscribe("s", "e", function() heard = heard + 1 end)
+    assert.is_true(b:init_worker())
+    assert.is_true(b:publish("name", "s", "e"))
+    assert.is_true(b:publish("name", "s", "e"))
+    settle()
+    assert.equal(1, heard)
+    ngx.sleep(0.1)
+    assert.is_true(b:publish("name", "s", "e"))
+    settle()
+    assert.equal(2, heard)
+  end)
 end)

@@ -102,13 +102,13 @@ local function check(source, event)
   end
 end
 
--- Posts to all workers; with `unique`, only one of those who post the same is heard, by one worker.
-local function post(source, event, data, unique, limit)
+-- Posts to all workers; with `unique`, only one of those who post the same within `seconds` is heard, by one worker.
+local function post(source, event, data, unique, limit, seconds)
   local to
   if unique then
     local dict = ngx.shared.kong
     to = me
-    if dict and not dict:add("worker_events:unique:" .. tostring(unique), true, UNIQUE) then
+    if dict and not dict:add("worker_events:unique:" .. tostring(unique), true, seconds or UNIQUE) then
       return true
     end
   end
@@ -133,7 +133,7 @@ local function done(ok, err)
   return "done"
 end
 
---- The same with a limit of its own, for `resty.events`.
+--- The same with a limit and a time of its own, for `resty.events`.
 M._post = post
 
 --- Posts an event to all workers; with `unique`, only one of those who post the same is heard, by one worker.

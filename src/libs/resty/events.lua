@@ -1,7 +1,8 @@
 --- `resty.events`: news between workers, for those who make a bus of their own. Buses with the same `listening` are
 --- one; no socket is behind it but the gateway's own way (`kong.worker_events`), so that there is no broker to run.
 
-local worker_events = require "moongate.worker_events"
+local running, slots = require "moongate.running", require "moongate.slots"
+local scope, worker_events = require "moongate.scope", require "moongate.worker_events"
 
 local assert, ipairs, pairs, setmetatable, tostring, type = assert, ipairs, pairs, setmetatable, tostring, type
 local traceback, xpcall = debug.traceback, xpcall
@@ -10,6 +11,8 @@ local M = { _VERSION = "0.3.1" }
 local mt = { __index = M }
 
 local MOST_PAYLOAD = 16 * 1024 * 1024
+-- Seconds after which it is looked whether what is there is still being heard.
+local LOOK = 1
 local NUMBERS = {
   { "unique_timeout", 5, 'optional "unique_timeout" option must be a number', '"unique_timeout" must be greater than 0' },
   { "max_queue_len", 10240, '"max_queue_len" option must be a number', '"max_queue_len" option is invalid' },
@@ -94,15 +97,60 @@ local function tell_all(self, e)
   end
 end
 
+-- Whether a timer hears. A callback may end it from within (`ngx.exit`, or one that is stopped because it computes
+-- for too long), and then nothing here is told; but the tables of its scope are gone.
+local function is_heard(self)
+  return self._hears ~= nil and slots[self._slot] == self._hears
+end
+
+local look
+
 -- what came, one after the other, in a timer: no handler runs where an event is posted
 local function drain(premature, self)
-  while not premature and self._first <= self._last do
+  self._asked = nil
+  if premature or is_heard(self) then
+    return
+  end
+  self._slot, self._hears = running[1], scope.tables()
+  if not self._looks then
+    self._looks = ngx.timer.at(LOOK, look, self)
+  end
+  while self._first <= self._last do
     local e = self._queue[self._first]
     self._queue[self._first] = nil
     self._first = self._first + 1
     tell_all(self, e)
+    -- others have their turn, even if each event leads to the next
+    ngx.sleep(0)
   end
-  self._draining = nil
+  self._hears = nil
+end
+
+-- What a timer that was ended has left is heard by another, though nothing more may be posted.
+function look(premature, self)
+  self._looks = nil
+  if premature then
+    return
+  elseif is_heard(self) then
+    self._looks = ngx.timer.at(LOOK, look, self)
+  else
+    drain(false, self)
+  end
+end
+
+-- Sees to it that a timer hears what is there.
+local function rouse(self)
+  local now = ngx.now()
+  -- one that was asked for and did not come is not to come any more: too many ran
+  if is_heard(self) or self._asked and now - self._asked < LOOK then
+    return true
+  end
+  local ok, err = ngx.timer.at(0, drain, self)
+  if not ok then
+    return nil, err
+  end
+  self._asked = now
+  return true
 end
 
 local function push(self, e)
@@ -111,12 +159,8 @@ local function push(self, e)
   end
   self._last = self._last + 1
   self._queue[self._last] = e
-  if self._ready and not self._draining then
-    local ok, err = ngx.timer.at(0, drain, self)
-    if not ok then
-      return nil, err
-    end
-    self._draining = true
+  if self._ready then
+    return rouse(self)
   end
   return true
 end
@@ -135,9 +179,8 @@ function M:init_worker()
     end
   end)
   -- what was posted to this worker before
-  local first = self._queue[self._first]
-  if first then
-    self._draining = ngx.timer.at(0, drain, self)
+  if self._first <= self._last then
+    rouse(self)
   end
   return true
 end
@@ -173,7 +216,7 @@ function M:publish(target, source, event, data)
     if target ~= "all" then
       unique = bus .. " " .. target
     end
-    return worker_events._post(bus, "event", e, unique, self.opts.max_payload_len)
+    return worker_events._post(bus, "event", e, unique, self.opts.max_payload_len, self.opts.unique_timeout)
   end
   if not ok then
     return nil, "failed to publish event: " .. err

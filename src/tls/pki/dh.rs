@@ -190,6 +190,31 @@ impl DhGroup {
         y > one && y < p - one
     }
 
+    /// The order of the subgroup where `p` has others beside it that are small: of a safe prime it has none.
+    fn small_order(&self) -> Option<Vec<u8>> {
+        let q = match self.q.is_empty() {
+            // OpenSSL, too, knows these groups by their numbers: what is read from PEM says no order
+            true => {
+                ["dh_1024_160", "dh_2048_224", "dh_2048_256"]
+                    .into_iter()
+                    .filter_map(given)
+                    .find(|g| g.same(self))?
+                    .q
+            }
+            false => self.q.clone(),
+        };
+        let half = BigUint::from_bytes_be(&self.p) >> 1u32;
+        (BigUint::from_bytes_be(&q) != half).then_some(q)
+    }
+
+    /// Whether a number generates nothing but what the group's own keys are of.
+    fn is_member(&self, public: &[u8]) -> bool {
+        match self.small_order() {
+            Some(q) => self.power(public, &q).is_some_and(|one| one == [1]),
+            None => true,
+        }
+    }
+
     /// Whether both are the same.
     fn same(&self, other: &Self) -> bool {
         self.p == other.p && self.g == other.g
@@ -234,10 +259,14 @@ impl DhKey {
         })
     }
 
-    /// What the key agrees on with another's public one; None without a private part, or in another group.
+    /// What the key agrees on with another's public one; None without a private part, in another group, or where the
+    /// other's lies in a subgroup so small that what is agreed on tells of the private part.
     pub fn derive(&self, peer: &Self) -> Option<Vec<u8>> {
         let secret = self.secret.as_ref()?;
-        let shared = (self.group.same(&peer.group)).then(|| self.group.power(&peer.public, secret))??;
+        if !self.group.same(&peer.group) || !self.group.is_member(&peer.public) {
+            return None;
+        }
+        let shared = self.group.power(&peer.public, secret)?;
         (shared != [1]).then_some(shared)
     }
 }

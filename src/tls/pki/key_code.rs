@@ -30,8 +30,26 @@ pub enum KeyError {
 
 type Result<T> = std::result::Result<T, KeyError>;
 
-/// The most rounds of PBKDF2 that a file may ask for.
-pub(super) const MAX_ROUNDS: u32 = 10_000_000;
+/// The most rounds that a file may ask for, all its parts together: a second or two of a worker's time, which nothing
+/// else gets meanwhile. Three times 600,000, as much as anybody recommends, fit.
+pub(super) const MAX_ROUNDS: u32 = 2_000_000;
+
+/// The rounds that a file may still ask for.
+pub(super) struct Rounds(u64);
+
+impl Default for Rounds {
+    fn default() -> Self {
+        Self(MAX_ROUNDS.into())
+    }
+}
+
+impl Rounds {
+    /// Takes so many of what is left.
+    pub(super) fn take(&mut self, rounds: u64) -> Result<()> {
+        self.0 = self.0.checked_sub(rounds).ok_or(KeyError::Unsupported)?;
+        Ok(())
+    }
+}
 
 /// The most bytes that scrypt may take for a file.
 const MAX_SCRYPT: u64 = 64 << 20;
@@ -206,19 +224,20 @@ pub(super) fn read_pkcs8(der: &[u8]) -> Result<Key> {
     }
 }
 
-/// Whether the key derivation that a file asks for ends in a time and a memory that a gateway can give.
-fn affordable(scheme: &EncryptionScheme) -> bool {
-    let Some(kdf) = scheme.pbes2().map(|p| &p.kdf) else {
-        return false;
-    };
+/// The rounds of the key derivation that a file asks for; None for one that takes more memory than a gateway can give,
+/// or is not known. scrypt's block of 128 bytes costs about what a round of PBKDF2 does.
+fn rounds_of(scheme: &EncryptionScheme) -> Option<u64> {
+    let kdf = scheme.pbes2().map(|p| &p.kdf)?;
     if let Some(p) = kdf.pbkdf2() {
-        return p.iteration_count <= MAX_ROUNDS;
+        return Some(p.iteration_count.into());
     }
-    kdf.scrypt().is_some_and(|p| {
-        let blocks = u64::from(p.block_size).saturating_mul(128);
-        let lanes = p.cost_parameter.saturating_add(u64::from(p.parallelization));
-        blocks.saturating_mul(lanes) <= MAX_SCRYPT && p.parallelization <= 16
-    })
+    let p = kdf.scrypt()?;
+    let (blocks, lanes) = (u64::from(p.block_size), u64::from(p.parallelization));
+    let bytes = p
+        .cost_parameter
+        .saturating_add(lanes)
+        .saturating_mul(blocks * 128);
+    (bytes <= MAX_SCRYPT).then(|| p.cost_parameter.saturating_mul(blocks * lanes))
 }
 
 fn read_encrypted_pkcs8(der: &[u8], passphrase: Option<&[u8]>) -> Result<Key> {
@@ -226,22 +245,34 @@ fn read_encrypted_pkcs8(der: &[u8], passphrase: Option<&[u8]>) -> Result<Key> {
     let algorithm = inner.expect(asn1::SEQUENCE)?.whole;
     let data = inner.expect(asn1::OCTET_STRING)?.body;
     let passphrase = passphrase.ok_or(KeyError::NoPassphrase)?;
-    read_pkcs8(&decipher(algorithm, data, passphrase, &pkcs12::wide(passphrase))?)
+    let wide = pkcs12::wide(passphrase);
+    read_pkcs8(&decipher(
+        algorithm,
+        data,
+        passphrase,
+        &wide,
+        &mut Rounds::default(),
+    )?)
 }
 
-/// Deciphers by an AlgorithmIdentifier; `wide` is the passphrase as PKCS#12's own algorithms take it.
+/// Deciphers by an AlgorithmIdentifier, with what is left of the file's rounds; `wide` is the passphrase as PKCS#12's
+/// own algorithms take it.
 ///
 /// # Errors
 /// When it is not known or asks for too much, or the passphrase is wrong.
-pub(super) fn decipher(algorithm: &[u8], data: &[u8], passphrase: &[u8], wide: &[u8]) -> Result<Secret> {
+pub(super) fn decipher(
+    algorithm: &[u8],
+    data: &[u8],
+    passphrase: &[u8],
+    wide: &[u8],
+    left: &mut Rounds,
+) -> Result<Secret> {
     let (oid, params) = Reader::new(algorithm).algorithm()?;
     if pkcs12::known(oid) {
-        return pkcs12::open(oid, params, data, wide, MAX_ROUNDS);
+        return pkcs12::open(oid, params, data, wide, left);
     }
     let scheme = EncryptionScheme::from_der(algorithm).map_err(|_| Asn1Error::Value)?;
-    if !affordable(&scheme) {
-        return Err(KeyError::Unsupported);
-    }
+    left.take(rounds_of(&scheme).ok_or(KeyError::Unsupported)?)?;
     let plain = scheme.decrypt(passphrase, data);
     plain.map(Zeroizing::new).map_err(|_| KeyError::BadDecrypt)
 }

@@ -1,7 +1,7 @@
 //! PKCS#12 files: a key and certificates under one passphrase, as OpenSSL's `PKCS12_parse` and `PKCS12_create` read and
 //! write them (DER; those of Java that are BER are none).
 //!
-//! Must not: say which certificate is the key's, or take a round more than a file may ask for.
+//! Must not: say which certificate is the key's, or take a round more than a file may ask for, all parts together.
 
 use hmac::{KeyInit as _, Mac as _};
 use pkcs8::der::Encode as _;
@@ -10,7 +10,7 @@ use pkcs8::pkcs5::pbes2;
 use super::asn1::{self, Asn1Error, Reader};
 use super::digest::{Alg, with_digest};
 use super::key::{Key, Secret};
-use super::key_code::{self, KeyError};
+use super::key_code::{self, KeyError, Rounds};
 use super::objects;
 use super::pkcs12::{self, Purpose};
 
@@ -25,7 +25,7 @@ const BAG: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x0c, 0x0a, 0x01]
 
 const EXPLICIT: u8 = 0xa0;
 const BMP_STRING: u8 = 0x1e;
-/// Parts that are enciphered each with rounds of its own.
+/// Parts that are enciphered.
 const MOST_PARTS: usize = 16;
 /// Bags within bags.
 const DEEPEST: usize = 4;
@@ -60,6 +60,7 @@ struct Passphrase<'a> {
     plain: &'a [u8],
     wide: Secret,
     parts: usize,
+    left: Rounds,
 }
 
 /// Reads a file.
@@ -78,10 +79,11 @@ pub fn read(der: &[u8], passphrase: &[u8]) -> Result<Bundle> {
     let content = info.expect(EXPLICIT)?.reader().expect(asn1::OCTET_STRING)?.body;
     // no passphrase is none, or an empty one: files differ
     let empty = passphrase.is_empty().then(Secret::default);
+    let mut left = Rounds::default();
     let mut tries = empty.into_iter().chain([pkcs12::wide(passphrase)]);
     let wide = match outer.optional(asn1::SEQUENCE)? {
         Some(mac) => tries
-            .find_map(|wide| match verifies(mac.reader(), content, &wide) {
+            .find_map(|wide| match verifies(mac.reader(), content, &wide, &mut left) {
                 Ok(false) => None,
                 Ok(true) => Some(Ok(wide)),
                 Err(e) => Some(Err(e)),
@@ -93,6 +95,7 @@ pub fn read(der: &[u8], passphrase: &[u8]) -> Result<Bundle> {
         plain: passphrase,
         wide,
         parts: 0,
+        left,
     };
     let mut bundle = Bundle::default();
     let mut safes = asn1::first(content, asn1::SEQUENCE)?.reader();
@@ -122,12 +125,13 @@ impl Passphrase<'_> {
         if self.parts > MOST_PARTS {
             return Err(KeyError::Unsupported.into());
         }
-        Ok(key_code::decipher(algorithm, data, self.plain, &self.wide)?)
+        let (plain, wide) = (self.plain, &self.wide);
+        Ok(key_code::decipher(algorithm, data, plain, wide, &mut self.left)?)
     }
 }
 
 /// Whether the code at the end of a file is that of its contents.
-fn verifies(mut mac: Reader, content: &[u8], wide: &[u8]) -> Result<bool> {
+fn verifies(mut mac: Reader, content: &[u8], wide: &[u8], left: &mut Rounds) -> Result<bool> {
     let mut info = mac.expect(asn1::SEQUENCE)?.reader();
     let (oid, _) = info.algorithm()?;
     let told = info.expect(asn1::OCTET_STRING)?.body;
@@ -137,9 +141,10 @@ fn verifies(mut mac: Reader, content: &[u8], wide: &[u8]) -> Result<bool> {
         .and_then(|o| Alg::by_name(o.sn))
         .ok_or(KeyError::Unsupported)?;
     let rounds = u32::try_from(rounds).unwrap_or(u32::MAX);
-    if rounds == 0 || rounds > key_code::MAX_ROUNDS || salt.len() > 1024 {
+    if rounds == 0 || salt.len() > 1024 {
         return Err(KeyError::Unsupported.into());
     }
+    left.take(rounds.into())?;
     let key = pkcs12::derive(alg, Purpose::Mac, wide, salt, rounds, alg.size());
     Ok(with_digest!(alg, D => {
         let mac = hmac::Hmac::<D>::new_from_slice(&key).map_err(|_| KeyError::Unsupported)?;
@@ -297,8 +302,10 @@ pub fn write(
 ) -> Option<Vec<u8>> {
     let usual = |n: u32| if n == 0 { ROUNDS } else { n };
     let (rounds, mac_rounds) = (usual(options.rounds), usual(options.mac_rounds));
-    if rounds.max(mac_rounds) > key_code::MAX_ROUNDS {
-        return None;
+    // what is written here can be read here, by who has to try two empty passphrases, too
+    let mut left = Rounds::default();
+    for rounds in [rounds, rounds, mac_rounds, mac_rounds] {
+        left.take(rounds.into()).ok()?;
     }
     let own = attributes(certs.first()?, name);
     let cert_bags: Vec<u8> = certs

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::asn1::{self, Reader};
 use super::digest::Alg;
 use super::key::Secret;
-use super::key_code::{KeyError, open_cbc};
+use super::key_code::{KeyError, Rounds, open_cbc};
 
 /// The contents of `pbeWithSHAAnd3-KeyTripleDES-CBC`'s OID.
 pub const SHA1_3DES: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x0c, 0x01, 0x03];
@@ -31,8 +31,8 @@ pub fn known(oid: &[u8]) -> bool {
     [SHA1_3DES, SHA1_RC2_128, SHA1_RC2_40].contains(&oid)
 }
 
-/// Deciphers `data` by the algorithm and its parameters, which may ask for no more than `max_rounds`. The passphrase
-/// is as [`wide`] makes it.
+/// Deciphers `data` by the algorithm and its parameters, with what is `left` of the file's rounds. The passphrase is
+/// as [`wide`] makes it.
 ///
 /// # Errors
 /// When the parameters are none, ask for too much, or the passphrase is wrong.
@@ -41,14 +41,15 @@ pub fn open(
     params: &[u8],
     data: &[u8],
     passphrase: &[u8],
-    max_rounds: u32,
+    left: &mut Rounds,
 ) -> Result<Secret, KeyError> {
     let mut inner = Reader::new(params).expect(asn1::SEQUENCE)?.reader();
     let salt = inner.expect(asn1::OCTET_STRING)?.body;
     let rounds = u32::try_from(inner.small()?).unwrap_or(u32::MAX);
-    if rounds == 0 || rounds > max_rounds || salt.is_empty() || salt.len() > 1024 {
+    if rounds == 0 || salt.is_empty() || salt.len() > 1024 {
         return Err(KeyError::Unsupported);
     }
+    left.take(rounds.into())?;
     let of = |purpose, len| derive(Alg::Sha1, purpose, passphrase, salt, rounds, len);
     let iv = of(Purpose::Iv, 8);
     let opened = match oid {

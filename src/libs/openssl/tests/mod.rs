@@ -143,6 +143,23 @@ fn b2_keys_under_a_passphrase_open_with_it_alone() {
 }
 
 #[test]
+fn d1_scrypt_costs_what_it_computes() {
+    use pkcs8::der::Encode as _;
+    let read = |lanes| {
+        let params = scrypt::Params::new(14, 8, lanes).unwrap();
+        let params = pkcs8::pkcs5::pbes2::Parameters::generate_scrypt_aes128cbc(params, b"salted", [0; 16]);
+        let scheme = pkcs8::pkcs5::EncryptionScheme::from(params.unwrap());
+        let algorithm = scheme.to_der().unwrap();
+        let data = asn1::element(asn1::OCTET_STRING, &[0; 16]);
+        let der = asn1::list(asn1::SEQUENCE, &[&algorithm, &data]);
+        key_code::read_private_der(&der, Some(b"secret")).err()
+    };
+    // 16 lanes take no more memory than one, but 16 times as long: 2,097,152 blocks
+    assert_eq!(read(1), Some(KeyError::BadDecrypt));
+    assert_eq!(read(16), Some(KeyError::Unsupported));
+}
+
+#[test]
 fn b2_keys_that_are_made_sign_and_verify() {
     let mut made: Vec<Key> = Curve::ALL
         .into_iter()

@@ -160,6 +160,48 @@ fn d1_mutations_of_a_pkcs12_file_never_panic() {
     }
 }
 
+/// `bytes` with another number in the place of the last one that is 65,536.
+fn with_rounds(bytes: &[u8], rounds: u32) -> Vec<u8> {
+    let wanted = asn1::unsigned(&65_536u32.to_be_bytes());
+    let other = asn1::unsigned(&rounds.to_be_bytes());
+    let at = bytes.windows(wanted.len()).rposition(|w| w == wanted).unwrap();
+    assert_eq!(wanted.len(), other.len());
+    [&bytes[..at], &other, &bytes[at + wanted.len()..]].concat()
+}
+
+#[test]
+fn d1_a_pkcs12_file_has_one_budget_of_rounds() {
+    let key = key_code::read_pem(fixture!("p256"), true, true, None).unwrap();
+    let certs = [data(fixture!("cert"))];
+    let write = |passphrase: &[u8], rounds, mac_rounds| {
+        let cipher = p12::Cipher::TripleDes;
+        let options = p12::Options {
+            key: cipher,
+            certs: cipher,
+            rounds,
+            mac_rounds,
+        };
+        p12::write(&key, &certs, None, passphrase, options)
+    };
+    let refused = Some(P12Error::Key(KeyError::Unsupported));
+    assert!(write(b"secret", 900_000, 200_000).is_none());
+    // the key's part alone may ask for that much, with the certificates' it is too much
+    let der = write(b"secret", 65_536, 2).unwrap();
+    let mut outer = asn1::first(&der, asn1::SEQUENCE).unwrap().reader();
+    let parts = [
+        outer.next_element().unwrap().whole,
+        outer.next_element().unwrap().whole,
+    ];
+    let open = asn1::list(asn1::SEQUENCE, &parts);
+    assert!(p12::read(&open, b"secret").is_ok());
+    let asks = with_rounds(&open, 1_999_999);
+    assert_eq!(p12::read(&asks, b"secret").err(), refused);
+    // an empty passphrase is tried in two ways
+    let der = with_rounds(&write(b"", 2, 65_536).unwrap(), 1_000_001);
+    assert_eq!(p12::read(&der, b"").err(), refused);
+    assert_eq!(p12::read(&der, b"x").err(), Some(P12Error::Mac));
+}
+
 #[test]
 fn d1_mutations_of_a_request_never_panic() {
     let mut rng = Rng(0x9e37_79b9_7f4a_7c15);
