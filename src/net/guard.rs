@@ -35,8 +35,8 @@ use tokio::time::Sleep;
 
 use super::chunked::{ChunkFollower, Followed};
 use super::counted::Counted;
-use super::guard_handle::Shared;
 pub use super::guard_handle::{GuardHandle, LeftOver};
+use super::guard_handle::{Offered, Shared};
 pub use super::head::{Framing, HeadFault, Incoming, RequestHead, Version};
 pub use super::head_parser::Limits;
 use super::head_parser::{HeadParser, Progress, Refusal, bad};
@@ -62,6 +62,7 @@ thread_local! {
 pub struct GuardedIo<S> {
     io: TokioIo<Counted<S>>,
     shared: Rc<Shared>,
+    _offered: Offered,
     limits: Limits,
     parser: HeadParser,
     state: State,
@@ -111,6 +112,7 @@ impl<S> GuardedIo<S> {
         let guard = Self {
             io: TokioIo::new(counted),
             swap: HeadSwap::new(Rc::clone(&shared.heads)),
+            _offered: Offered(Rc::clone(&shared)),
             shared,
             limits,
             parser: HeadParser::new(),

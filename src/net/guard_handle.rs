@@ -52,6 +52,18 @@ pub struct LeftOver {
     pub unread: u64,
 }
 
+/// The guard's own hold: with it ends the other way to a stream that nobody took over, and so the connection, whoever
+/// still has a handle.
+#[derive(Debug)]
+pub(super) struct Offered(pub(super) Rc<Shared>);
+
+impl Drop for Offered {
+    fn drop(&mut self) {
+        let raw = self.0.raw.take();
+        drop(raw);
+    }
+}
+
 /// The service's side of a guarded connection.
 #[derive(Debug, Clone)]
 pub struct GuardHandle(pub(super) Rc<Shared>);
@@ -88,7 +100,7 @@ impl GuardHandle {
     }
 
     /// Takes the stream over: hyper reads nothing from it any more, and writes nothing to it. None where it was not
-    /// offered, or was taken over before.
+    /// offered, was taken over before, or is gone with its client.
     pub fn seize(&self) -> Option<Rc<dyn RawStream>> {
         let raw = self.0.raw.borrow_mut().take();
         self.0.seized.set(self.0.seized.get() || raw.is_some());

@@ -152,7 +152,10 @@ fn raw(x: &mut Exchange, reader: &Rc<dyn BodyReader>) -> Result<RawIo, &'static 
     }
     let length = reader.length();
     let Some((stream, guard)) = reader.seize() else {
-        return Err("attempt to read the request body in a subrequest");
+        return Err(match reader.guard() {
+            Some(_) => "client aborted",
+            None => "attempt to read the request body in a subrequest",
+        });
     };
     if streaming {
         x.request.body = Body::Memory(Bytes::new());

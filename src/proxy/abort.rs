@@ -72,7 +72,9 @@ impl Watched {
     }
 
     fn log_gone(&self) {
-        self.log(&Fault::ClientGone);
+        if !self.scope.is_subrequest() && self.scope.first_to_miss() {
+            self.log(&Fault::ClientGone);
+        }
     }
 
     /// Says what became of the client.

@@ -268,7 +268,9 @@ fn fail(g: &Generation, scope: &Scope, fault: &Fault) -> Next {
         _ => 0,
     };
     if silent != 0 {
-        if let Some(x) = &scope.exchange {
+        if let Some(x) = &scope.exchange
+            && (silent != 499 || scope.first_to_miss())
+        {
             g.worker.error(Level::Info, &fault.to_string(), Some(&x.borrow()));
         }
         return Next::Cut(silent);

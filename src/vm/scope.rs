@@ -65,6 +65,8 @@ pub struct Scope {
     pub(super) on_abort: RefCell<Option<super::crew::Spawned>>,
     /// Whether the client is still there.
     pub standing: RefCell<Standing>,
+    /// The error log has it that the client is gone.
+    missed: Cell<bool>,
     /// The requests that Lua made for it, by their slots, whose upstreams end when the client goes.
     minders: RefCell<Vec<(u32, Waker)>>,
     /// The requests that it shares its variables with (`share_all_vars`), itself among them.
@@ -252,6 +254,7 @@ impl Scope {
             captures: Cell::new(0),
             on_abort: RefCell::default(),
             standing: RefCell::default(),
+            missed: Cell::new(false),
             minders: RefCell::default(),
             family: RefCell::default(),
             main: OnceCell::new(),
@@ -350,6 +353,14 @@ impl Scope {
         match self.clients() {
             Some(main) => main.is_left(),
             None => !matches!(*self.standing.borrow(), Standing::Here),
+        }
+    }
+
+    /// Whether it is still to be said that the client is gone: once for its request and all that Lua made for it.
+    pub fn first_to_miss(&self) -> bool {
+        match self.clients() {
+            Some(main) => main.first_to_miss(),
+            None => !self.missed.replace(true),
         }
     }
 

@@ -16,7 +16,10 @@ const AFTER: &str = "local P = { PRIORITY = 100, VERSION = '1.0.0' }
 
 /// A captured location, whose handler waits before it is proxied.
 const SLOW: &str = "local P = { PRIORITY = 50, VERSION = '1.0.0' }
-    function P:access() ngx.sleep(0.2) kong.log.err('CAPTURE GOES ON') end
+    function P:access()
+      local go = ngx.shared.kong:get('go')
+      if ngx.var.http_x_wait then repeat ngx.sleep(0.01) until ngx.shared.kong:get('go') ~= go end
+      kong.log.err('CAPTURE GOES ON') end
     return P";
 
 fn gateway(origin: &Origin, more: &[(&str, &str)]) -> Gateway {
@@ -40,7 +43,7 @@ fn gateway(origin: &Origin, more: &[(&str, &str)]) -> Gateway {
 const LOG: &str = "kong.log.err('LOGGED ', ngx.status, ' ', ngx.ctx.n, ' ', kong.log.serialize().response.status, \
                    ' ', #kong.log.serialize().tries, '.')";
 
-/// Sends a request whose handlers log `HERE`, and goes when they have.
+/// Sends a request whose handlers log `HERE`, goes when they have, and lets go on who waits for that ([`WAIT`]).
 fn leave(gateway: &Gateway, path: &str, headers: &[(&str, &str)]) {
     let mut client = gateway.connect();
     let mut head = format!("GET {path} HTTP/1.1\r\nHost: a\r\nX-Log: {LOG}\r\n");
@@ -50,7 +53,15 @@ fn leave(gateway: &Gateway, path: &str, headers: &[(&str, &str)]) {
     let before = gateway.errors().matches("HERE").count();
     client.send(head + "\r\n");
     assert!(eventually(TEN, || gateway.errors().matches("HERE").count() > before));
-    std::thread::sleep(Duration::from_millis(30));
+    drop(client);
+    comes_to(gateway, "connections", 0);
+    go_on(gateway);
+}
+
+fn go_on(gateway: &Gateway) {
+    gateway
+        .access("ngx.shared.kong:incr('go', 1, 0) ngx.exit(204)")
+        .is(204);
 }
 
 /// A gauge, once it is that.
@@ -74,7 +85,9 @@ fn at_rest(gateway: &Gateway) {
     }
 }
 
-const WAIT: &str = "kong.log.err('HERE') ngx.ctx.n = 1 ngx.sleep(0.2) ngx.ctx.n = ngx.ctx.n + 1";
+/// Waits until it is let go on.
+const WAIT: &str = "local go = ngx.shared.kong:get('go') kong.log.err('HERE') ngx.ctx.n = 1
+    repeat ngx.sleep(0.01) until ngx.shared.kong:get('go') ~= go ngx.ctx.n = ngx.ctx.n + 1";
 
 #[test]
 fn d03_handlers_go_on_without_their_client_and_nothing_is_proxied() {
@@ -114,8 +127,9 @@ fn d03_threads_sockets_and_timers_of_one_that_left_are_not_touched() {
         }
     });
     let lua = format!(
-        "kong.log.err('HERE') local s = ngx.socket.tcp() s:settimeout(3000) assert(s:connect('127.0.0.1', {}))
-         s:send('echo\\n') local t = ngx.thread.spawn(function() ngx.sleep(0.1) return 'thread' end)
+        "local go = ngx.shared.kong:get('go') kong.log.err('HERE') local s = ngx.socket.tcp() s:settimeout(3000) assert(s:connect('127.0.0.1', {}))
+         s:send('echo\\n') local t = ngx.thread.spawn(function()
+         repeat ngx.sleep(0.01) until ngx.shared.kong:get('go') ~= go return 'thread' end)
          local line = assert(s:receive()) local _, v = ngx.thread.wait(t)
          assert(ngx.timer.at(0, function(_, l) kong.log.err('TIMER ', l) end, line))
          ngx.ctx.n = line .. v ngx.req.read_body() ngx.thread.spawn(function() ngx.sleep(0.05) ngx.ctx.n = ngx.ctx.n .. '!' end)",
@@ -192,7 +206,7 @@ fn d03_what_a_handler_captures_goes_on_up_to_its_upstream() {
     });
     let gateway = gateway(&origin, &[]);
     let capture = "if ngx.is_subrequest then return end kong.log.err('HERE') ngx.ctx.n = 1 ngx.location.capture('/slow') kong.log.err('LATE')";
-    leave(&gateway, "/", &[("X-Access", capture)]);
+    leave(&gateway, "/", &[("X-Access", capture), ("X-Wait", "1")]);
     gateway.logged("CAPTURE GOES ON");
     gateway.logged("LOGGED 499 1 499 0.");
     assert_eq!(origin.accepted(), 0);
@@ -223,10 +237,11 @@ fn d03_with_lua_check_client_abort_handlers_end_with_their_client() {
     gateway.logged("TOLD");
     gateway.logged("THROUGH");
     gateway.logged("LOGGED 499 2 499 0.");
-    std::thread::sleep(Duration::from_millis(300));
+    at_rest(&gateway);
     assert!(!gateway.errors().contains("LATE"), "{}", gateway.errors());
     assert_eq!(origin.accepted(), 0);
-    at_rest(&gateway);
+    let gone = "client prematurely closed connection";
+    assert_eq!(gateway.errors().matches(gone).count(), 2, "{}", gateway.errors());
 }
 
 #[test]
@@ -315,4 +330,35 @@ fn d03_a_begun_answer_ends_where_it_waits_for_a_body_that_does_not_come() {
     assert_eq!(gateway.errors().matches("LOGGED 408 1 408 0.").count(), 2);
     assert_eq!(gateway.errors().matches("client timed out").count(), 2);
     assert!(!gateway.errors().contains("LATE"));
+}
+
+#[test]
+fn d03_the_connection_of_a_client_that_left_is_closed_at_once() {
+    const MANY: usize = 30;
+    let origin = Origin::echo();
+    let gateway = gateway(&origin, &[]);
+    go_on(&gateway);
+    comes_to(&gateway, "connections", 0);
+    let before = gateway.descriptors();
+    let lua = one_line(&format!(
+        "{WAIT} local s, err = ngx.req.socket(true) ngx.ctx.n = tostring(s) .. ' ' .. tostring(err)"
+    ));
+    let clients: Vec<_> = (0..MANY)
+        .map(|_| {
+            let mut client = gateway.connect();
+            client.send(format!(
+                "GET / HTTP/1.1\r\nHost: a\r\nX-Log: {LOG}\r\nX-Access: {lua}\r\n\r\n"
+            ));
+            client
+        })
+        .collect();
+    assert!(eventually(TEN, || gateway.errors().matches("HERE").count() == MANY));
+    drop(clients);
+    let back = eventually(TEN, || gateway.descriptors() <= before);
+    assert!(back, "{} descriptors, {before} before", gateway.descriptors());
+    assert!(!gateway.errors().contains("LOGGED"));
+    go_on(&gateway);
+    let logged = "LOGGED 499 nil client aborted 499 0.";
+    assert!(eventually(TEN, || gateway.errors().matches(logged).count() == MANY));
+    at_rest(&gateway);
 }
