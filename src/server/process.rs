@@ -68,9 +68,9 @@ pub fn new_session() -> io::Result<()> {
     }
 }
 
-/// Of who judges a configuration: a third of the share that others get, late enough to be no burden, soon enough to
+/// Of who judges a configuration: half of the share that others get, late enough to be no burden, soon enough to
 /// be done.
-pub const JUDGES: libc::c_int = 5;
+pub const JUDGES: libc::c_int = 3;
 /// Of who tells a configuration: a tenth of the share. It is told right after a swap, when the workers have most to do.
 pub const TELLS: libc::c_int = 10;
 

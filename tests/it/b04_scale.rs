@@ -195,10 +195,10 @@ fn post(port: u16, kind: &str, text: &str) -> Duration {
     took
 }
 
-/// Computes in a process of niceness 5, as a swap is made; the share of a core that it had.
+/// Computes in a process of niceness 3, as a swap is made; the share of a core that it had.
 fn compute(time: Duration) -> f64 {
     let mut shell = std::process::Command::new("nice")
-        .args(["-n", "5", "sh", "-c", "while :; do :; done"])
+        .args(["-n", "3", "sh", "-c", "while :; do :; done"])
         .spawn()
         .unwrap();
     thread::sleep(time);
@@ -258,7 +258,7 @@ fn b04_scale_swaps_lose_nothing() {
          {failed} failed; late by {median:.2?} (median), {high:.2?} (99.9 %), {longest:.2?} (longest); peak memory \
          {} MiB, {} MiB after the start\n\
          late without a swap by {still_high:.2?} (99.9 %), {still_longest:.2?} (longest); beside another process that \
-         computes, niceness 5, by {busy_high:.2?} and {busy_longest:.2?}, of a core it had {:.0} %",
+         computes, niceness 3, by {busy_high:.2?} and {busy_longest:.2?}, of a core it had {:.0} %",
         n * 5,
         json[0].len() / 1000,
         yaml.len() / 1000,
