@@ -30,46 +30,33 @@ function scope.foreign()
   end
 end
 
--- ngx.ctx, brought up to date; nil outside any scope.
-function scope.ctx()
-  local n = running[1]
-  if n == 0 then
-    return nil
-  end
-  local tables = slots[n]
+-- The table of ngx.ctx, made with room for so many fields where nobody has yet, and the scope's tables; nil outside
+-- any scope.
+local function made(room)
+  local tables = scope.tables()
   if not tables then
-    tables = {}
-    slots[n] = tables
+    return nil
   end
   local ctx = tables.ctx
   if not ctx then
-    ctx = new_tab(0, 8)
+    ctx = new_tab(0, room)
     tables.ctx = ctx
   end
-  if running[4] and scope.fill then
+  return ctx, tables
+end
+
+-- ngx.ctx, brought up to date; nil outside any scope.
+function scope.ctx()
+  local ctx, tables = made(8)
+  if ctx and running[4] and scope.fill then
     scope.fill(ctx, tables)
   end
   return ctx
 end
 
--- The table of ngx.ctx as it lies there, made where nobody has yet: to note something in it. What the router found
--- is put into it when somebody looks.
+-- The same as it lies there, to note something in it: what the router found is put into it when somebody looks.
 function scope.noted()
-  local n = running[1]
-  if n == 0 then
-    return nil
-  end
-  local tables = slots[n]
-  if not tables then
-    tables = {}
-    slots[n] = tables
-  end
-  local ctx = tables.ctx
-  if not ctx then
-    ctx = new_tab(0, 4)
-    tables.ctx = ctx
-  end
-  return ctx
+  return (made(4))
 end
 
 -- ngx.ctx as it lies there, if somebody made it.
